@@ -1,0 +1,1 @@
+"""The rules of scanning: pure standard library, immutable, no I/O."""

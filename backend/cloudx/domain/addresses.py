@@ -1,0 +1,155 @@
+"""Sets of IP addresses as sorted integer ranges: a /8 costs what a single address costs."""
+
+from __future__ import annotations
+
+import ipaddress
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# IPv4 lies at 0 … 2³²-1 of one number line and IPv6 from 2³³ on; the gap keeps
+# 255.255.255.255 and :: from ever counting as neighbours.
+_IPV6_BASE = 1 << 33
+
+
+def to_key(address: Address) -> int:
+    """The address's place on the number line that IPv4 and IPv6 share."""
+    return int(address) if address.version == 4 else _IPV6_BASE + int(address)
+
+
+def from_key(key: int) -> Address:
+    """The address at a place on the number line."""
+    if key < _IPV6_BASE:
+        return ipaddress.IPv4Address(key)
+    return ipaddress.IPv6Address(key - _IPV6_BASE)
+
+
+@dataclass(frozen=True)
+class AddressSet:
+    """An immutable set of addresses, held as sorted, disjoint, non-adjacent inclusive key ranges."""
+
+    ranges: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def of(cls, ranges: Iterable[tuple[int, int]]) -> AddressSet:
+        """Normalise any inclusive key ranges: sort them and join those that touch."""
+        joined: list[tuple[int, int]] = []
+        for first, last in sorted(ranges):
+            if joined and first <= joined[-1][1] + 1:
+                joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+            else:
+                joined.append((first, last))
+        return cls(tuple(joined))
+
+    @classmethod
+    def of_networks(cls, networks: Iterable[Network]) -> AddressSet:
+        """The addresses of whole networks."""
+        return cls.of((to_key(n.network_address), to_key(n.broadcast_address)) for n in networks)
+
+    @classmethod
+    def of_addresses(cls, addresses: Iterable[Address]) -> AddressSet:
+        """The given addresses."""
+        return cls.of((to_key(a), to_key(a)) for a in addresses)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [first for first, _ in self.ranges]
+
+    @cached_property
+    def _offsets(self) -> list[int]:
+        """How many addresses lie before each range, and at the end the total."""
+        return [0, *accumulate(last - first + 1 for first, last in self.ranges)]
+
+    @property
+    def size(self) -> int:
+        """How many addresses there are."""
+        return self._offsets[-1]
+
+    def __bool__(self) -> bool:
+        return bool(self.ranges)
+
+    def __contains__(self, address: Address) -> bool:
+        return self.index_of_key(to_key(address)) is not None
+
+    def index_of_key(self, key: int) -> int | None:
+        """How many addresses of the set come before `key`, or None when it is not in the set."""
+        at = bisect_right(self._starts, key) - 1
+        if at < 0 or key > self.ranges[at][1]:
+            return None
+        return self._offsets[at] + key - self.ranges[at][0]
+
+    def __or__(self, other: AddressSet) -> AddressSet:
+        return AddressSet.of(self.ranges + other.ranges)
+
+    def __and__(self, other: AddressSet) -> AddressSet:
+        return self - (self - other)
+
+    def __sub__(self, other: AddressSet) -> AddressSet:
+        kept: list[tuple[int, int]] = []
+        holes, at = other.ranges, 0
+        for first, last in self.ranges:
+            while at < len(holes) and holes[at][1] < first:
+                at += 1
+            hole = at
+            while hole < len(holes) and holes[hole][0] <= last:
+                if holes[hole][0] > first:
+                    kept.append((first, holes[hole][0] - 1))
+                first = max(first, holes[hole][1] + 1)
+                hole += 1
+            if first <= last:
+                kept.append((first, last))
+        return AddressSet(tuple(kept))
+
+    def slice(self, start: int, count: int) -> AddressSet:
+        """`count` addresses from the `start`-th on, in ascending order."""
+        taken: list[tuple[int, int]] = []
+        at = max(bisect_right(self._offsets, start) - 1, 0)
+        while count > 0 and at < len(self.ranges):
+            first, last = self.ranges[at]
+            first += start - self._offsets[at]
+            last = min(last, first + count - 1)
+            taken.append((first, last))
+            count -= last - first + 1
+            start = self._offsets[at + 1]
+            at += 1
+        return AddressSet(tuple(taken))
+
+    @cached_property
+    def ipv4_size(self) -> int:
+        """How many of the addresses are IPv4; they come first."""
+        return sum(last - first + 1 for first, last in self.ranges if first < _IPV6_BASE)
+
+    def __iter__(self) -> Iterator[Address]:
+        """Every single address: only for sets known to be small."""
+        for first, last in self.ranges:
+            yield from map(from_key, range(first, last + 1))
+
+    def texts(self) -> list[str]:
+        """One `first-last` (or single address) per range, as scanners and people read it."""
+        return [
+            str(from_key(first)) if first == last else f"{from_key(first)}-{from_key(last)}"
+            for first, last in self.ranges
+        ]
+
+    @classmethod
+    def of_texts(cls, texts: Iterable[str]) -> AddressSet:
+        """The inverse of `texts`; for stored sets, not for what people type."""
+        ranges = []
+        for text in texts:
+            first, _, last = text.partition("-")
+            low = to_key(ipaddress.ip_address(first))
+            ranges.append((low, to_key(ipaddress.ip_address(last)) if last else low))
+        return cls.of(ranges)
+
+    def networks(self) -> list[Network]:
+        """The fewest CIDR blocks that cover exactly this set."""
+        blocks: list[Network] = []
+        for first, last in self.ranges:
+            # The ends of one range always have the same version.
+            blocks.extend(ipaddress.summarize_address_range(from_key(first), from_key(last)))  # type: ignore[type-var]
+        return blocks

@@ -1,0 +1,35 @@
+"""The proof that nothing was left out: planned = completed + excluded + failed + remaining."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Probes (or hosts, for nmap) by what became of them; `remaining` is 0 once a scan has run to its end."""
+
+    planned: int
+    completed: int = 0
+    excluded: int = 0
+    failed: int = 0
+    remaining: int = 0
+
+    @property
+    def balances(self) -> bool:
+        """True when every planned unit is accounted for exactly once."""
+        return self.planned == self.completed + self.excluded + self.failed + self.remaining
+
+    @property
+    def is_total(self) -> bool:
+        """True when nothing is left to do."""
+        return self.balances and self.remaining == 0
+
+
+def progress_percent(coverage: Coverage, in_flight_units: float) -> float:
+    """0–100 with one decimal; 100 only when nothing remains. In flight: sent by chunks not yet committed."""
+    if coverage.planned == 0 or coverage.remaining == 0:
+        return 100.0
+    settled = coverage.completed + coverage.excluded + coverage.failed
+    share = (settled + min(in_flight_units, coverage.remaining)) / coverage.planned
+    return min(99.9, int(share * 1000) / 10)

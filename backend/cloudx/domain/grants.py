@@ -1,0 +1,37 @@
+"""Rate grants: how a scan's packets per second are shared out, and never exceeded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .tools import Tool
+
+NMAP_RUNS_PER_NODE = 4  # nmap waits more than it sends; one process leaves a node idle
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a grant is decided on, in packets per second and counts at this moment."""
+
+    tool: Tool
+    scan_rate_pps: int
+    scan_granted_pps: int  # sum of the grants of its chunks that are sending now
+    node_limit_pps: int
+    node_granted_pps: int  # sum over all scans on this node
+    workers: int  # distinct workers on this scan, the asking one included
+    chunks_open: int  # pending or sending
+
+
+def grant_pps(demand: Demand) -> int:
+    """The rate for one more chunk; 0 when it must wait.
+
+    Keeps both sums within their limits: scan_granted + grant ≤ scan_rate and
+    node_granted + grant ≤ node_limit.
+    """
+    lanes = demand.workers * (NMAP_RUNS_PER_NODE if demand.tool is Tool.NMAP else 1)
+    share = max(1, demand.scan_rate_pps // max(1, min(lanes, demand.chunks_open)))
+    free = min(demand.scan_rate_pps - demand.scan_granted_pps, demand.node_limit_pps - demand.node_granted_pps)
+    if free >= share:
+        return share
+    # A sliver would make a chunk planned for 15 s last for minutes: wait for a real share instead.
+    return free if free * 2 >= share and free > 0 else 0

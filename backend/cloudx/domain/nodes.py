@@ -1,0 +1,142 @@
+"""Nodes: the VPSes, what they can do and how they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from .errors import NoCapableNode
+from .tools import ScanType
+
+HEARTBEAT_SECONDS = 5.0
+DEGRADED_AFTER_SECONDS = 15.0
+OFFLINE_AFTER_SECONDS = 30.0
+DEGRADED_MEMORY_PERCENT = 95.0
+RAW_SOCKET = "raw_socket"
+CAPABILITIES = ("nmap", "masscan", "zmap", RAW_SOCKET)
+
+
+class NodeStatus(StrEnum):
+    """How a node is, worst last."""
+
+    HEALTHY = "healthy"
+    DRAINING = "draining"
+    DEGRADED = "degraded"
+    CRITICAL = "critical"
+    OFFLINE = "offline"
+
+
+class NodeRole(StrEnum):
+    """What a node is in its fleet."""
+
+    PRIMARY = "primary"
+    WORKER = "worker"
+
+
+class CheckStatus(StrEnum):
+    """Consul's words for the state of a check."""
+
+    PASSING = "passing"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing a node or Consul checked; `output` says why it fails and the remedy."""
+
+    id: str
+    name: str
+    status: CheckStatus
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One VPS as last reported. cpu and mem are percent, loadavg the 1, 5 and 15 minute averages."""
+
+    node_id: str
+    hostname: str
+    ip: str
+    role: NodeRole
+    capabilities: tuple[str, ...]
+    version: str
+    registered_at: datetime
+    last_seen: datetime
+    reported_status: NodeStatus = NodeStatus.HEALTHY
+    cpu: float | None = None
+    mem: float | None = None
+    loadavg: tuple[float, ...] = ()
+    updated_at: datetime | None = None
+    checks: tuple[Check, ...] = ()
+    sources: tuple[str, ...] = ("heartbeat",)
+
+    def status(self, now: datetime) -> NodeStatus:
+        """What the silence since its last heartbeat, its own word and its checks make of it."""
+        silent_seconds = (now - self.last_seen).total_seconds()
+        if silent_seconds > OFFLINE_AFTER_SECONDS:
+            return NodeStatus.OFFLINE
+        worst = {check.status for check in self.checks}
+        if self.reported_status in (NodeStatus.DRAINING, NodeStatus.OFFLINE, NodeStatus.CRITICAL):
+            return self.reported_status
+        if CheckStatus.CRITICAL in worst:
+            return NodeStatus.CRITICAL
+        overloaded = self.mem is not None and self.mem >= DEGRADED_MEMORY_PERCENT
+        if silent_seconds > DEGRADED_AFTER_SECONDS or CheckStatus.WARNING in worst or overloaded:
+            return NodeStatus.DEGRADED
+        return self.reported_status
+
+    def is_stale(self, now: datetime) -> bool:
+        """True when the figures shown are older than a beat or two should leave them."""
+        return (now - self.last_seen).total_seconds() > DEGRADED_AFTER_SECONDS
+
+    def why_not(self, scan_type: ScanType) -> str | None:
+        """Why it cannot run such a scan, with the remedy; None when it can."""
+        return missing_capability(self.capabilities, scan_type)
+
+
+def missing_capability(capabilities: tuple[str, ...], scan_type: ScanType) -> str | None:
+    """What a machine lacks for a scan type, with the remedy; None when it lacks nothing."""
+    if scan_type.tool.value not in capabilities:
+        return f"{scan_type.tool} is not installed; install it with `apt-get install {scan_type.tool}`"
+    if scan_type.needs_raw_socket and RAW_SOCKET not in capabilities:
+        return (
+            f"{scan_type.tool} {scan_type.name} needs raw sockets; run the worker as root or with CAP_NET_RAW, "
+            "or use nmap's default, quick or tcp scan, which fall back to connect()"
+        )
+    return None
+
+
+def capable(nodes: list[Node], scan_type: ScanType, now: datetime) -> list[Node]:
+    """The nodes that can run such a scan now. Raises NoCapableNode saying what each lacks."""
+    fit = []
+    reasons: dict[str, str] = {}
+    for node in nodes:
+        status = node.status(now)
+        why = node.why_not(scan_type)
+        if status in (NodeStatus.OFFLINE, NodeStatus.DRAINING, NodeStatus.CRITICAL):
+            why = f"it is {status}"
+        if why is None:
+            fit.append(node)
+        else:
+            reasons[node.node_id] = why
+    if not fit:
+        said = "; ".join(f"{n}: {w}" for n, w in list(reasons.items())[:3])
+        raise NoCapableNode(
+            f"No node can run {scan_type.tool} {scan_type.name} now ({said})."
+            if said
+            else "No worker has registered. Start one with `cloudx worker` (or use `cloudx up`).",
+            nodes=reasons,
+        )
+    return fit
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What a worker found out about its own machine before taking work."""
+
+    capabilities: tuple[str, ...]
+    checks: tuple[Check, ...]
+    tool_versions: dict[str, str] = field(default_factory=dict)
+    offloads_on: bool = False  # masscan loses replies on such an interface (docs/operations.md)

@@ -1,0 +1,89 @@
+"""A scan: what was asked, and the states it goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from .addresses import AddressSet
+from .errors import IllegalTransition
+from .port_set import PortSet
+from .tools import SCAN_TYPES, ScanType, Tool
+
+
+class ScanStatus(StrEnum):
+    """The states of a scan; the last three are final."""
+
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def is_final(self) -> bool:
+        """True when the scan will never change again."""
+        return not TRANSITIONS[self]
+
+
+_S = ScanStatus
+TRANSITIONS: dict[ScanStatus, frozenset[ScanStatus]] = {
+    # completed straight from submitted: everything asked for was excluded, so there is nothing to run
+    _S.SUBMITTED: frozenset({_S.RUNNING, _S.COMPLETED, _S.FAILED, _S.STOPPED}),
+    _S.RUNNING: frozenset({_S.COMPLETED, _S.FAILED, _S.STOPPED}),
+    _S.COMPLETED: frozenset(),
+    _S.FAILED: frozenset(),
+    _S.STOPPED: frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan as it was asked for, and where it stands. Times are UTC and from the ledger's clock."""
+
+    id: str
+    tool: Tool
+    type_name: str
+    target_text: str  # as the user wrote it, for display only
+    addresses: AddressSet  # to be probed: asked minus excluded; chunks are slices of it
+    ports: PortSet | None
+    rate_pps: int  # packets per second over the whole fleet
+    excluded_addresses: int  # asked for, but excluded when the scan was submitted
+    created_at: datetime
+    created_by: str
+    name: str | None = None
+    priority: int = 0
+    status: ScanStatus = ScanStatus.SUBMITTED
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str | None = None
+    host_names: dict[str, str] = field(default_factory=dict)  # address → the name it was asked by
+
+    @property
+    def type(self) -> ScanType:
+        """What the scan type needs and counts."""
+        return SCAN_TYPES[self.tool, self.type_name]
+
+    @property
+    def units_per_address(self) -> int:
+        """Probes for one address; 1 where hosts are counted or there are no ports."""
+        return 1 if self.type.counts_hosts or self.ports is None else self.ports.size
+
+    @property
+    def planned_units(self) -> int:
+        """All that was asked for, the excluded included, in probes or hosts."""
+        return (self.addresses.size + self.excluded_addresses) * self.units_per_address
+
+    def moved_to(self, status: ScanStatus, at: datetime, error: str | None = None) -> Scan:
+        """The scan in its next state; raises IllegalTransition."""
+        if status not in TRANSITIONS[self.status]:
+            raise IllegalTransition(f"Scan {self.id} is {self.status}; it cannot become {status}.", status=self.status)
+        started = self.started_at or (at if status is ScanStatus.RUNNING else None)
+        return replace(
+            self,
+            status=status,
+            started_at=started,
+            finished_at=at if status.is_final else None,
+            error=error if error is not None else self.error,
+        )

@@ -1,0 +1,82 @@
+"""Scopes say what may be scanned and who answers for it; exclusions say what never may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from .addresses import AddressSet
+from .errors import TargetOutOfScope
+from .targets import Targets, parse_targets
+
+# What a fresh install may scan: loopback and private ranges (RFC 1918, RFC 6598 left out, RFC 4193, RFC 4291).
+DEFAULT_SCOPE_TARGETS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1", "fc00::/7")
+SHOWN_RANGES = 5
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Addresses and host names that somebody is authorised to have scanned, until it expires."""
+
+    id: str
+    targets: tuple[str, ...]
+    owner: str
+    note: str
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None = None
+
+    def is_live(self, now: datetime) -> bool:
+        """True until it expires."""
+        return self.expires_at is None or now < self.expires_at
+
+    def parsed(self) -> Targets:
+        """Its targets as sets."""
+        return parse_targets(self.targets, "targets")
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Addresses that are never probed, whatever the scope says."""
+
+    id: str
+    targets: tuple[str, ...]
+    note: str
+    created_at: datetime
+    created_by: str
+    addresses: AddressSet  # its host names resolved when it was made
+
+    def covers(self, addresses: AddressSet) -> AddressSet:
+        """Which of the addresses it takes out."""
+        return addresses & self.addresses
+
+
+def authorised(scopes: list[Scope], now: datetime, named: dict[str, str]) -> AddressSet:
+    """All addresses that live scopes allow.
+
+    `named` maps an address to the host name it was asked by: a name in a scope
+    allows the addresses it was resolved to for this scan, and no others.
+    """
+    allowed = AddressSet()
+    names: set[str] = set()
+    for scope in scopes:
+        if scope.is_live(now):
+            targets = scope.parsed()
+            allowed = allowed | targets.addresses
+            names.update(targets.host_names)
+    by_name = [address for address, name in named.items() if name in names]
+    return allowed | AddressSet.of_texts(by_name)
+
+
+def require_in_scope(asked: AddressSet, allowed: AddressSet) -> None:
+    """Raise TargetOutOfScope, naming what is outside and how to add it."""
+    outside = asked - allowed
+    if not outside:
+        return
+    shown = outside.texts()
+    listed = ", ".join(shown[:SHOWN_RANGES]) + (" …" if len(shown) > SHOWN_RANGES else "")
+    raise TargetOutOfScope(
+        f"{listed} is in no scope. If you are authorised to scan it, an admin adds it with "
+        f"`cloudx scopes add {shown[0]} --owner NAME --note WHY` or POST /api/scopes.",
+        outside=shown[:SHOWN_RANGES],
+    )

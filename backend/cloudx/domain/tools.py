@@ -1,0 +1,75 @@
+"""The scanners, their scan types and what each of them needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .errors import InvalidInput
+
+
+class Tool(StrEnum):
+    """A scanner program."""
+
+    NMAP = "nmap"
+    MASSCAN = "masscan"
+    ZMAP = "zmap"
+
+
+class PortRule(StrEnum):
+    """Whether a scan type takes ports from the user."""
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+    ONE = "one"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class ScanType:
+    """One way of running a tool."""
+
+    tool: Tool
+    name: str
+    ports: PortRule
+    protocol: str  # of the probes whose coverage is counted: tcp, udp or icmp
+    host_seconds: float = 0.0  # nmap alone: what one live host takes, as a planning guess
+    needs_raw_socket: bool = True  # False: it falls back to connect() calls
+
+    @property
+    def counts_hosts(self) -> bool:
+        """True where coverage is counted in hosts (nmap), False where it is in probes."""
+        return self.tool is Tool.NMAP
+
+
+# host_seconds only sizes chunks (about 30 s each); a wrong guess costs balance, never correctness.
+_TYPES = [
+    ScanType(Tool.NMAP, "default", PortRule.OPTIONAL, "tcp", 0.5, needs_raw_socket=False),
+    ScanType(Tool.NMAP, "quick", PortRule.OPTIONAL, "tcp", 0.2, needs_raw_socket=False),
+    ScanType(Tool.NMAP, "intense", PortRule.OPTIONAL, "tcp", 8.0, needs_raw_socket=False),
+    ScanType(Tool.NMAP, "tcp", PortRule.OPTIONAL, "tcp", 0.5, needs_raw_socket=False),
+    ScanType(Tool.NMAP, "udp", PortRule.OPTIONAL, "udp", 15.0, needs_raw_socket=True),
+    ScanType(Tool.NMAP, "full", PortRule.OPTIONAL, "tcp", 30.0, needs_raw_socket=False),
+    ScanType(Tool.NMAP, "vuln", PortRule.OPTIONAL, "tcp", 30.0, needs_raw_socket=False),
+    ScanType(Tool.ZMAP, "tcp_syn", PortRule.ONE, "tcp"),
+    ScanType(Tool.ZMAP, "icmp_echo", PortRule.NONE, "icmp"),
+    ScanType(Tool.MASSCAN, "tcp_scan", PortRule.REQUIRED, "tcp"),
+    ScanType(Tool.MASSCAN, "udp_scan", PortRule.REQUIRED, "udp"),
+    ScanType(Tool.MASSCAN, "ping_scan", PortRule.NONE, "icmp"),
+]
+SCAN_TYPES: dict[tuple[Tool, str], ScanType] = {(t.tool, t.name): t for t in _TYPES}
+DEFAULT_SCAN_TYPE = {Tool.NMAP: "default", Tool.ZMAP: "tcp_syn", Tool.MASSCAN: "tcp_scan"}
+DEFAULT_RATE_PPS = {Tool.NMAP: 5_000, Tool.ZMAP: 1_000, Tool.MASSCAN: 1_000}
+
+
+def scan_type_named(tool: str, name: str | None) -> ScanType:
+    """Look up a scan type; without a name, the tool's default. Raises InvalidInput listing what there is."""
+    try:
+        known = Tool(tool)
+    except ValueError:
+        raise InvalidInput("tool", f"{tool[:40]!r} is not a tool. Use one of: {', '.join(Tool)}.") from None
+    found = SCAN_TYPES.get((known, name or DEFAULT_SCAN_TYPE[known]))
+    if found is None:
+        names = ", ".join(n for t, n in SCAN_TYPES if t is known)
+        raise InvalidInput("scan_type", f"{str(name)[:40]!r} is not a scan type of {known}. Use one of: {names}.")
+    return found

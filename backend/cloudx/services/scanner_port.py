@@ -1,0 +1,81 @@
+"""What a scanner module offers to the worker: argv, files, progress and a streaming parser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+from cloudx.domain.addresses import AddressSet
+from cloudx.domain.findings import Observation
+from cloudx.domain.port_set import PortSet
+from cloudx.domain.tools import ScanType, Tool
+
+
+@dataclass(frozen=True)
+class Egress:
+    """How packets leave this machine for a target: what masscan and zmap must be told."""
+
+    interface: str
+    source_ip: str
+    gateway_ip: str | None  # None: the target is on the link (or is this machine)
+    gateway_mac: str | None
+    offloads_on: bool = False
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One chunk to run: typed fields alone, no text a user wrote."""
+
+    scan_type: ScanType
+    addresses: AddressSet  # of one IP version
+    ports: PortSet | None  # None: the tool's default ports, or ICMP
+    rate_pps: int
+    raw_sockets: bool
+    egress: Egress | None  # None for nmap
+
+
+@dataclass(frozen=True)
+class Command:
+    """A scanner run: an argv list, and the private files it reads, as lines to be written into the run's folder."""
+
+    argv: list[str]
+    files: dict[str, list[str]] = field(default_factory=dict)  # file name → lines
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: share of its probes sent (0–1), and whether it only waits for late replies now."""
+
+    sent_share: float
+    sending_done: bool = False
+
+
+class Scanner(Protocol):
+    """One tool. Stateless; everything about a run is in its folder."""
+
+    tool: Tool
+
+    def command(self, assignment: Assignment, folder: Path) -> Command:
+        """The whole argv and its files; pure, compared line by line in tests."""
+        ...
+
+    def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
+        """Read the run's output as it comes and yield progress until both streams end.
+
+        Whatever is read of results is spooled into `folder`; memory stays flat.
+        """
+        ...
+
+    def observations(self, assignment: Assignment, folder: Path) -> Iterator[Observation]:
+        """Stream what was observed from `folder` after the run, duplicates and strays already dropped."""
+        ...
+
+    def last_words(self, folder: Path) -> str:
+        """The tool's own last error lines, for a failed chunk."""
+        ...
+
+    def succeeded(self, exit_code: int, folder: Path) -> bool:
+        """True when the run's output is whole, so that the chunk may count as probed."""
+        ...
