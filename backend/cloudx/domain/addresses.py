@@ -151,5 +151,5 @@ class AddressSet:
         blocks: list[Network] = []
         for first, last in self.ranges:
             # The ends of one range always have the same version.
-            blocks.extend(ipaddress.summarize_address_range(from_key(first), from_key(last)))  # type: ignore[type-var]
+            blocks.extend(ipaddress.summarize_address_range(from_key(first), from_key(last)))
         return blocks

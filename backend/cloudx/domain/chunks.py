@@ -119,7 +119,7 @@ def _chunk_shape(scan: Scan, addresses: int, ports: int, workers: int) -> tuple[
 def claim_order(count: int, seed: int) -> list[int]:
     """A shuffled order of claiming, so that the fleet does not fall on one /24 at once."""
     order = list(range(count))
-    random.Random(seed).shuffle(order)  # noqa: S311 - spreading load, nothing secret
+    random.Random(seed).shuffle(order)
     return order
 
 

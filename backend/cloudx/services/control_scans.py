@@ -1,0 +1,46 @@
+"""Stop and delete scans."""
+
+from __future__ import annotations
+
+from cloudx.domain.access import Principal
+from cloudx.domain.errors import NotFound
+from cloudx.domain.scans import Scan, ScanStatus
+
+from .ports import Ledger, OpenLedger
+
+
+def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Scan:
+    """Stop a scan: nothing more is claimed, and running scanners end at their next renewal (seconds).
+
+    Stopping a scan that is already final changes nothing. Raises NotFound.
+    """
+    with open_ledger() as ledger:
+        scan = _locked(ledger, scan_id)
+        if not scan.status.is_final:
+            scan = scan.moved_to(ScanStatus.STOPPED, ledger.now())
+            ledger.scans.save_state(scan)
+            ledger.chunks.cancel_open(scan_id)
+            ledger.audit.record(principal, "scan.stop", scan_id)
+            ledger.commit()
+        return scan
+
+
+def delete_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> None:
+    """Remove a scan and all it found; a running one is stopped by that. Raises NotFound."""
+    with open_ledger() as ledger:
+        scan = _locked(ledger, scan_id)
+        ledger.scans.delete(scan_id)
+        ledger.audit.record(principal, "scan.delete", scan_id, target=scan.target_text, tool=scan.tool)
+        ledger.commit()
+
+
+def _locked(ledger: Ledger, scan_id: str) -> Scan:
+    scan = ledger.scans.lock(scan_id)
+    if scan is None:
+        raise scan_not_found(scan_id)
+    return scan
+
+
+def scan_not_found(scan_id: str) -> NotFound:
+    """The error for an id nobody has."""
+    return NotFound(f"There is no scan {scan_id[:64]!r}. `cloudx scans` and GET /api/scans list them.")

@@ -1,0 +1,97 @@
+"""Add and remove scopes and exclusions; every change is audited."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cloudx.domain.access import Principal, Role
+from cloudx.domain.addresses import AddressSet
+from cloudx.domain.errors import InvalidInput, NotFound
+from cloudx.domain.scopes import DEFAULT_SCOPE_TARGETS, Exclusion, Scope
+from cloudx.domain.targets import parse_targets
+
+from .new_id import new_id
+from .ports import OpenLedger, Resolver
+
+
+def add_scope(
+    open_ledger: OpenLedger,
+    principal: Principal,
+    *,
+    targets: tuple[str, ...],
+    owner: str,
+    note: str,
+    expires_at: datetime | None,
+) -> Scope:
+    """Authorise scanning of targets. Raises InvalidInput."""
+    _require_some(targets)
+    with open_ledger() as ledger:
+        now = ledger.now()
+        if expires_at is not None and expires_at <= now:
+            raise InvalidInput("expires_at", "expires_at lies in the past. Give a later time, or none.")
+        scope = Scope(new_id(), targets, owner, note, now, principal.name, expires_at)
+        ledger.policies.add_scope(scope)
+        ledger.audit.record(principal, "scope.add", scope.id, targets=list(targets), owner=owner)
+        ledger.commit()
+        return scope
+
+
+def add_exclusion(
+    open_ledger: OpenLedger, resolver: Resolver, principal: Principal, *, targets: tuple[str, ...], note: str
+) -> Exclusion:
+    """Forbid probing of targets from now on, in running scans too. Raises InvalidInput."""
+    _require_some(targets)
+    parsed = parse_targets(targets, "targets")
+    addresses = parsed.addresses
+    for name in parsed.host_names:
+        found = resolver.resolve(name)
+        if not found:
+            raise InvalidInput("targets", f"The host name {name!r} has no address. Give the address itself.")
+        addresses = addresses | AddressSet.of_addresses(found)
+    with open_ledger() as ledger:
+        exclusion = Exclusion(new_id(), targets, note, ledger.now(), principal.name, addresses)
+        ledger.policies.add_exclusion(exclusion)
+        ledger.audit.record(principal, "exclusion.add", exclusion.id, targets=list(targets))
+        ledger.commit()
+        return exclusion
+
+
+def delete_scope(open_ledger: OpenLedger, principal: Principal, scope_id: str) -> None:
+    """Withdraw a scope; scans that relied on it end within seconds. Raises NotFound."""
+    with open_ledger() as ledger:
+        if not ledger.policies.delete_scope(scope_id):
+            raise NotFound(f"There is no scope {scope_id[:64]!r}. `cloudx scopes list` shows them.")
+        ledger.audit.record(principal, "scope.delete", scope_id)
+        ledger.commit()
+
+
+def delete_exclusion(open_ledger: OpenLedger, principal: Principal, exclusion_id: str) -> None:
+    """Allow probing again. Raises NotFound."""
+    with open_ledger() as ledger:
+        if not ledger.policies.delete_exclusion(exclusion_id):
+            raise NotFound(f"There is no exclusion {exclusion_id[:64]!r}. `cloudx exclusions list` shows them.")
+        ledger.audit.record(principal, "exclusion.delete", exclusion_id)
+        ledger.commit()
+
+
+def ensure_first_scope(open_ledger: OpenLedger) -> None:
+    """Give a fresh install its one scope, loopback and private ranges; once, so that deleting it lasts."""
+    with open_ledger() as ledger:
+        if ledger.policies.version() == 0:
+            principal = Principal("setup", Role.ADMIN)
+            scope = Scope(
+                new_id(),
+                DEFAULT_SCOPE_TARGETS,
+                "setup",
+                "Loopback and private ranges, made by the first start.",
+                ledger.now(),
+                principal.name,
+            )
+            ledger.policies.add_scope(scope)
+            ledger.audit.record(principal, "scope.add", scope.id, targets=list(DEFAULT_SCOPE_TARGETS))
+            ledger.commit()
+
+
+def _require_some(targets: tuple[str, ...]) -> None:
+    if not parse_targets(targets, "targets"):
+        raise InvalidInput("targets", "No target given. Name at least one address, CIDR, range or host name.")

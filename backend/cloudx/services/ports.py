@@ -1,0 +1,343 @@
+"""What the services need from the outside, as Protocols; adapters implement them, bootstrap wires them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from cloudx.domain.access import ApiToken, Principal
+from cloudx.domain.addresses import Address
+from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease, Verdict
+from cloudx.domain.findings import Observation
+from cloudx.domain.nodes import Node
+from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.domain.scopes import Exclusion, Scope
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Where a scan's chunks and units stand. `in_flight_units` is an estimate of what leased chunks have sent."""
+
+    chunks_total: int = 0
+    chunks_done: int = 0
+    chunks_failed: int = 0
+    chunks_leased: int = 0
+    chunks_cancelled: int = 0
+    completed_units: int = 0
+    failed_units: int = 0
+    excluded_units: int = 0  # those excluded after submit; the scan itself knows the earlier ones
+    in_flight_units: float = 0.0
+
+    @property
+    def chunks_pending(self) -> int:
+        """Chunks nobody has yet."""
+        settled = self.chunks_done + self.chunks_failed + self.chunks_cancelled
+        return self.chunks_total - settled - self.chunks_leased
+
+
+@dataclass(frozen=True)
+class ScanRecord:
+    """A scan together with its tally."""
+
+    scan: Scan
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class WorkerShare:
+    """What one node has done for a scan; `rate_pps` is what it is granted now."""
+
+    node_id: str
+    chunks_done: int
+    rate_pps: int
+
+
+@dataclass(frozen=True)
+class ChunkRecord:
+    """A chunk as the proof shows it."""
+
+    span: ChunkSpan
+    state: ChunkState
+    attempt: int
+    node_id: str | None
+    excluded_units: int
+    last_error: str | None
+
+
+@dataclass(frozen=True)
+class AttemptRecord:
+    """One try at a chunk: who, when and how it ended (done, failed, lost, released, cancelled; None: under way)."""
+
+    number: int
+    attempt: int
+    node_id: str
+    worker_id: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+
+
+@dataclass(frozen=True)
+class SendingNow:
+    """What is granted at this moment, for a grant decision."""
+
+    scan_granted_pps: int
+    node_granted_pps: int
+    workers: frozenset[str]
+    chunks_open: int  # pending or sending
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """A stored finding."""
+
+    scan_id: str
+    ip: str
+    protocol: str
+    port: int
+    state: str
+    service: str | None
+    hostname: str | None
+    observed_at: datetime
+    node_id: str
+    extra: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class HostRow:
+    """A stored host observation."""
+
+    ip: str
+    state: str
+    hostname: str | None
+    os_name: str | None
+    extra: dict[str, Any]
+
+
+FindingKey = tuple[str, str, int]  # ip, protocol, port: the order of result pages
+
+
+class Scans(Protocol):
+    """Scans, their counters and their idempotency keys."""
+
+    def add(self, scan: Scan, spans: Iterable[ChunkSpan]) -> None:
+        """Write a scan and all its chunks."""
+        ...
+
+    def get(self, scan_id: str) -> ScanRecord | None:
+        """One scan with its tally."""
+        ...
+
+    def lock(self, scan_id: str) -> Scan | None:
+        """One scan, locked until the transaction ends."""
+        ...
+
+    def save_state(self, scan: Scan) -> None:
+        """Store status, times and error."""
+        ...
+
+    def page(
+        self, *, limit: int, before_id: str | None = None, status: ScanStatus | None = None, tool: str | None = None
+    ) -> list[ScanRecord]:
+        """Newest first; `before_id` is the last id of the page before."""
+        ...
+
+    def unfinished(self) -> list[Scan]:
+        """Scans that are not in a final state, highest priority and then oldest first."""
+        ...
+
+    def delete(self, scan_id: str) -> None:
+        """Remove a scan with its chunks, attempts, findings and hosts."""
+        ...
+
+    def settle_units(self, scan_id: str, *, completed: int, failed: int, excluded: int, done: int, dead: int) -> Tally:
+        """Add to the counters under the scan's row lock and return where they stand now (without in-flight)."""
+        ...
+
+    def remember_key(self, principal: str, key: str, body_sha256: str, scan_id: str) -> None:
+        """Store an idempotency key. Raises Conflict when another request stored it first."""
+        ...
+
+    def recall_key(self, principal: str, key: str) -> tuple[str, str] | None:
+        """(body_sha256, scan_id) of an earlier request with this key."""
+        ...
+
+    def cached_results(self, scan_id: str) -> bytes | None:
+        """The inline results of a finished scan, as JSON, if they were built before."""
+        ...
+
+    def cache_results(self, scan_id: str, document: bytes) -> None:
+        """Keep the inline results of a finished scan."""
+        ...
+
+
+class Chunks(Protocol):
+    """Chunks, leases and attempts. Every lease time is the database's clock."""
+
+    def sending_now(self, scan_id: str, node_id: str) -> SendingNow:
+        """What is granted now."""
+        ...
+
+    def lease_next(self, scan: Scan, worker_id: str, node_id: str, rate_pps: int) -> Lease | None:
+        """Lease the next chunk in claim order, those that failed on this node last; None when there is none."""
+        ...
+
+    def has_claimable(self, scan_id: str) -> bool:
+        """True when a chunk waits to be claimed now (not in its back-off)."""
+        ...
+
+    def renew(self, lease: Lease, sent_share: float, sending: bool) -> bool:
+        """Extend a lease and store its progress; False when it is not this attempt's any more."""
+        ...
+
+    def finish(self, lease: Lease, excluded_units: int) -> bool:
+        """Mark done if the lease is still this attempt's; False otherwise."""
+        ...
+
+    def failures_of(self, lease: Lease) -> tuple[int, tuple[str, ...]] | None:
+        """(failures, failed nodes) if the lease is still this attempt's."""
+        ...
+
+    def record_failure(self, lease: Lease, verdict: Verdict, error: str) -> None:
+        """Store the verdict on a failed run."""
+        ...
+
+    def release(self, lease: Lease, outcome: str) -> bool:
+        """Give a chunk back untouched; False when it is not this attempt's any more."""
+        ...
+
+    def expired(self) -> list[Lease]:
+        """Leases that ran out, locked (those locked by others are skipped)."""
+        ...
+
+    def cancel_open(self, scan_id: str) -> None:
+        """Cancel what is pending or leased; the holders learn it at their next renewal."""
+        ...
+
+    def shares(self, scan_id: str) -> list[WorkerShare]:
+        """Who did and does how much."""
+        ...
+
+    def records(self, scan_id: str, after: int, limit: int) -> list[ChunkRecord]:
+        """Chunks by number, from the one behind `after` on."""
+        ...
+
+    def attempts(self, scan_id: str, first: int, last: int) -> list[AttemptRecord]:
+        """The tries at the chunks `first` to `last`, in order."""
+        ...
+
+    def first_error(self, scan_id: str) -> str | None:
+        """The last words of the first failed chunk."""
+        ...
+
+
+class Findings(Protocol):
+    """What was found."""
+
+    def store(self, lease: Lease, observations: Iterable[Observation], host_names: dict[str, str]) -> int:
+        """Write a chunk's observations in bulk; returns how many findings."""
+        ...
+
+    def page(self, scan_id: str, after: FindingKey | None, limit: int) -> list[FindingRow]:
+        """Findings in (ip, protocol, port) order; every page costs the same."""
+        ...
+
+    def hosts(self, scan_id: str, after_ip: str | None, limit: int) -> list[HostRow]:
+        """Host observations in address order."""
+        ...
+
+    def hosts_between(self, scan_id: str, first_ip: str, last_ip: str) -> dict[str, HostRow]:
+        """Host observations of an address span, by ip."""
+        ...
+
+
+class Nodes(Protocol):
+    """The fleet as it reported itself."""
+
+    def get(self, node_id: str) -> Node | None:
+        """One node."""
+        ...
+
+    def all(self) -> list[Node]:
+        """Every node, by id."""
+        ...
+
+    def save(self, node: Node) -> None:
+        """Insert or replace."""
+        ...
+
+    def running_chunks(self) -> dict[str, int]:
+        """How many different scans each node works on, by node id."""
+        ...
+
+
+class Tokens(Protocol):
+    """API tokens, by the hash of their secret."""
+
+    def add(self, token: ApiToken) -> None: ...
+    def by_sha256(self, sha256: str) -> ApiToken | None: ...
+    def all(self) -> list[ApiToken]: ...
+    def delete(self, token_id: str) -> bool: ...
+
+
+class Policies(Protocol):
+    """Scopes and exclusions. `version` grows with every change."""
+
+    def version(self) -> int: ...
+    def scopes(self) -> list[Scope]: ...
+    def exclusions(self) -> list[Exclusion]: ...
+    def add_scope(self, scope: Scope) -> None: ...
+    def add_exclusion(self, exclusion: Exclusion) -> None: ...
+    def delete_scope(self, scope_id: str) -> bool: ...
+    def delete_exclusion(self, exclusion_id: str) -> bool: ...
+
+
+class Audit(Protocol):
+    """Who asked what, kept for ever."""
+
+    def record(self, principal: Principal, action: str, subject: str, **detail: Any) -> None: ...
+    def entries(self, limit: int) -> list[dict[str, Any]]: ...
+
+
+class Ledger(Protocol):
+    """One transaction on the database: nothing is kept unless `commit` is called."""
+
+    scans: Scans
+    chunks: Chunks
+    findings: Findings
+    nodes: Nodes
+    tokens: Tokens
+    policies: Policies
+    audit: Audit
+
+    def now(self) -> datetime:
+        """The database's clock, UTC: nodes' own clocks may be off."""
+        ...
+
+    def commit(self) -> None:
+        """Make everything since the start, or the last commit, last."""
+        ...
+
+
+OpenLedger = Callable[[], AbstractContextManager[Ledger]]
+
+
+class Resolver(Protocol):
+    """Names to addresses."""
+
+    def resolve(self, host_name: str) -> list[Address]:
+        """The addresses of a name, IPv4 first; [] when it has none."""
+        ...
+
+
+class ResultWriter(Protocol):
+    """One export format."""
+
+    content_type: str
+
+    def write(self, record: ScanRecord, rows: Iterator[FindingRow]) -> Iterator[bytes]:
+        """The whole document, piece by piece."""
+        ...

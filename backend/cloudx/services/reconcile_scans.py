@@ -1,0 +1,29 @@
+"""Bring back the chunks of workers that fell silent."""
+
+from __future__ import annotations
+
+from cloudx.domain.chunks import MAX_FAILURES, ChunkState, Lease, Verdict
+
+from .ports import Ledger, OpenLedger
+from .settle_chunk import settle_dead
+
+MAX_ATTEMPTS = 20  # a chunk that takes every worker down with it must end some time
+
+
+def reconcile_scans(open_ledger: OpenLedger) -> int:
+    """Return expired leases to the queue; says how many. Safe to run anywhere, at any time, by many at once."""
+    with open_ledger() as ledger:
+        expired = ledger.chunks.expired()
+        for lease in expired:
+            _take_back(ledger, lease)
+        ledger.commit()
+        return len(expired)
+
+
+def _take_back(ledger: Ledger, lease: Lease) -> None:
+    if lease.attempt < MAX_ATTEMPTS:
+        ledger.chunks.release(lease, "lost")
+        return
+    error = f"{lease.attempt} workers were lost while running it; the last on {lease.node_id}."
+    ledger.chunks.record_failure(lease, Verdict(ChunkState.FAILED, MAX_FAILURES, (lease.node_id,)), error)
+    settle_dead(ledger, lease)

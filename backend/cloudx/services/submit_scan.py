@@ -1,0 +1,194 @@
+"""Submit a scan: parse, resolve, check, plan, and write it whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from cloudx.domain.access import Principal
+from cloudx.domain.addresses import AddressSet
+from cloudx.domain.chunks import plan
+from cloudx.domain.errors import Conflict, InvalidInput
+from cloudx.domain.nodes import capable
+from cloudx.domain.port_set import PortSet
+from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.domain.scopes import require_in_scope
+from cloudx.domain.targets import Targets, parse_targets
+from cloudx.domain.tools import DEFAULT_RATE_PPS, PortRule, ScanType, Tool, scan_type_named
+
+from .new_id import new_id
+from .ports import Ledger, OpenLedger, Resolver
+from .scan_policy import PolicyCache
+
+MAX_RATE_PPS = 10_000_000
+_EXAMPLE_PORTS = "80, 80,443 or 1-1000"
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """What a user asks for, as typed by them."""
+
+    targets: tuple[str, ...]
+    tool: str
+    scan_type: str | None = None
+    ports: str | None = None
+    rate_pps: int | None = None
+    exclude: tuple[str, ...] = ()
+    priority: int = 0
+    name: str | None = None
+
+    def sha256(self) -> str:
+        """Tells whether two requests ask for the same."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The targets and exclusions of a request, every name resolved."""
+
+    targets: AddressSet
+    excluded: AddressSet
+    names: dict[str, str]  # address → the host name it was asked by
+
+
+@dataclass(frozen=True)
+class SubmitScan:
+    """The use case with what it needs."""
+
+    open_ledger: OpenLedger
+    resolver: Resolver
+    policies: PolicyCache
+
+    def __call__(self, request: ScanRequest, principal: Principal, idempotency_key: str | None = None) -> Scan:
+        """Write the scan and its chunks in one transaction and return it.
+
+        With an idempotency key that was used before for the same request, the scan
+        of that time is returned. Raises InvalidInput, TooLarge, TargetOutOfScope,
+        NoCapableNode or Conflict; then nothing was written.
+        """
+        scan_type = scan_type_named(request.tool, request.scan_type)
+        ports = _ports(request, scan_type)
+        asked = self._asked(request)
+        _require_ip_version(asked.targets, scan_type)
+        try:
+            with self.open_ledger() as ledger:
+                earlier = _earlier(ledger, request, principal, idempotency_key)
+                if earlier:
+                    return earlier
+                scan = self._admit(ledger, request, principal, scan_type, ports, asked)
+                self._write(ledger, scan, request, principal, idempotency_key)
+                ledger.commit()
+                return scan
+        except Conflict:
+            # The same key arrived twice at once: the other request won, so its scan is the answer.
+            with self.open_ledger() as ledger:
+                earlier = _earlier(ledger, request, principal, idempotency_key)
+            if earlier is None:
+                raise
+            return earlier
+
+    def _asked(self, request: ScanRequest) -> _Asked:
+        targets, names = self._resolve(parse_targets(request.targets), "target")
+        excluded, _ = self._resolve(parse_targets(request.exclude, "exclude"), "exclude")
+        if not targets:
+            raise InvalidInput("target", "No target given. Name at least one address, CIDR, range or host name.")
+        return _Asked(targets, excluded, names)
+
+    def _resolve(self, targets: Targets, field: str) -> tuple[AddressSet, dict[str, str]]:
+        """All addresses, and for those that came from a host name which one."""
+        named: dict[str, str] = {}
+        for name in targets.host_names:
+            found = self.resolver.resolve(name)
+            if not found:
+                raise InvalidInput(field, f"The host name {name!r} has no address. Check it, or give the address.")
+            ipv4 = [address for address in found if address.version == 4]
+            named.update((str(address), name) for address in (ipv4 or found))
+        return targets.addresses | AddressSet.of_texts(named), named
+
+    def _admit(
+        self,
+        ledger: Ledger,
+        request: ScanRequest,
+        principal: Principal,
+        scan_type: ScanType,
+        ports: PortSet | None,
+        asked: _Asked,
+    ) -> Scan:
+        now = ledger.now()
+        policy = self.policies.current(ledger.policies)
+        kept = asked.targets - asked.excluded - policy.excluded()
+        require_in_scope(kept, policy.allowed(now, asked.names))
+        capable(ledger.nodes.all(), scan_type, now)
+        return Scan(
+            id=new_id(),
+            tool=scan_type.tool,
+            type_name=scan_type.name,
+            target_text=" ".join(request.targets),
+            addresses=kept,
+            ports=ports,
+            rate_pps=_rate_pps(request, scan_type),
+            excluded_addresses=asked.targets.size - kept.size,
+            created_at=now,
+            created_by=principal.name,
+            name=request.name,
+            priority=request.priority,
+            host_names=asked.names,
+        )
+
+    def _write(
+        self, ledger: Ledger, scan: Scan, request: ScanRequest, principal: Principal, idempotency_key: str | None
+    ) -> None:
+        workers = len(capable(ledger.nodes.all(), scan.type, scan.created_at))
+        ledger.scans.add(scan, plan(scan, expected_workers=workers))
+        if not scan.addresses:
+            ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
+        if idempotency_key is not None:
+            ledger.scans.remember_key(principal.name, idempotency_key, request.sha256(), scan.id)
+        ledger.audit.record(principal, "scan.submit", scan.id, **_audit_detail(scan))
+
+
+def _audit_detail(scan: Scan) -> Mapping[str, object]:
+    return {"target": scan.target_text, "tool": scan.tool, "scan_type": scan.type_name, "rate": scan.rate_pps}
+
+
+def _earlier(ledger: Ledger, request: ScanRequest, principal: Principal, key: str | None) -> Scan | None:
+    known = ledger.scans.recall_key(principal.name, key) if key is not None else None
+    if known is None:
+        return None
+    body_sha256, scan_id = known
+    if body_sha256 != request.sha256():
+        raise Conflict("This Idempotency-Key was used for a different scan. Use a new key for a new scan.")
+    record = ledger.scans.get(scan_id)
+    if record is None:
+        raise Conflict("The scan of this Idempotency-Key was deleted. Use a new key for a new scan.")
+    return record.scan
+
+
+def _ports(request: ScanRequest, scan_type: ScanType) -> PortSet | None:
+    what = f"{scan_type.tool} {scan_type.name}"
+    if request.ports is None or str(request.ports).strip() == "":
+        if scan_type.ports in (PortRule.REQUIRED, PortRule.ONE):
+            example = "80" if scan_type.ports is PortRule.ONE else _EXAMPLE_PORTS
+            raise InvalidInput("port", f"{what} needs a port: give for example {example}.")
+        return None
+    if scan_type.ports is PortRule.NONE:
+        raise InvalidInput("port", f"{what} sends ICMP and takes no port: leave it out.")
+    ports = PortSet.parse(request.ports, "port")
+    if scan_type.ports is PortRule.ONE and ports.size != 1:
+        raise InvalidInput("port", f"{what} takes one port; use masscan for several.")
+    return ports
+
+
+def _rate_pps(request: ScanRequest, scan_type: ScanType) -> int:
+    rate = DEFAULT_RATE_PPS[scan_type.tool] if request.rate_pps is None else request.rate_pps
+    if not 1 <= rate <= MAX_RATE_PPS:
+        raise InvalidInput("rate", f"A rate is from 1 to {MAX_RATE_PPS} packets per second over the whole fleet.")
+    return rate
+
+
+def _require_ip_version(targets: AddressSet, scan_type: ScanType) -> None:
+    if scan_type.tool is not Tool.NMAP and targets.ipv4_size < targets.size:
+        raise InvalidInput("target", f"{scan_type.tool} scans IPv4 alone here; use nmap for IPv6 addresses.")
+

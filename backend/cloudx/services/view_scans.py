@@ -1,0 +1,105 @@
+"""What is shown of scans: status, progress, coverage, workers, time left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from cloudx.domain.coverage import Coverage, progress_percent
+from cloudx.domain.scans import Scan, ScanStatus
+
+from .control_scans import scan_not_found
+from .ports import AttemptRecord, ChunkRecord, OpenLedger, ScanRecord, Tally, WorkerShare
+
+PROOF_PAGE = 500
+
+
+@dataclass(frozen=True)
+class ScanView:
+    """One scan as people see it."""
+
+    scan: Scan
+    tally: Tally
+    coverage: Coverage
+    progress: float
+    eta_seconds: int | None
+    workers: tuple[WorkerShare, ...] = ()
+
+
+def coverage_of(record: ScanRecord) -> Coverage:
+    """The scan's coverage from its counters."""
+    scan, tally = record.scan, record.tally
+    excluded = scan.excluded_addresses * scan.units_per_address + tally.excluded_units
+    settled = tally.completed_units + tally.failed_units + excluded
+    planned = scan.planned_units
+    return Coverage(planned, tally.completed_units, excluded, tally.failed_units, planned - settled)
+
+
+def view_of(record: ScanRecord, now: datetime, workers: tuple[WorkerShare, ...] = ()) -> ScanView:
+    """Everything derived from a record."""
+    coverage = coverage_of(record)
+    progress = progress_percent(coverage, record.tally.in_flight_units)
+    if record.scan.status is ScanStatus.COMPLETED:
+        progress = 100.0
+    return ScanView(record.scan, record.tally, coverage, progress, _eta_seconds(record, coverage, now), workers)
+
+
+def _eta_seconds(record: ScanRecord, coverage: Coverage, now: datetime) -> int | None:
+    """Seconds left if the rest goes as the scan went so far; None before anything was sent."""
+    scan, started = record.scan, record.scan.started_at
+    if scan.status is not ScanStatus.RUNNING or started is None:
+        return None
+    probed = coverage.completed + record.tally.in_flight_units
+    elapsed_seconds = (now - started).total_seconds()
+    if probed <= 0 or elapsed_seconds <= 0:
+        return None
+    return int((coverage.remaining - record.tally.in_flight_units) * elapsed_seconds / probed) + 1
+
+
+def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView:
+    """One scan with its workers. Raises NotFound."""
+    with open_ledger() as ledger:
+        record = ledger.scans.get(scan_id)
+        if record is None:
+            raise scan_not_found(scan_id)
+        return view_of(record, ledger.now(), tuple(ledger.chunks.shares(scan_id)))
+
+
+def list_scans(
+    open_ledger: OpenLedger, *, limit: int, before_id: str | None, status: ScanStatus | None, tool: str | None
+) -> list[ScanView]:
+    """Scans, newest first."""
+    with open_ledger() as ledger:
+        now = ledger.now()
+        records = ledger.scans.page(limit=limit, before_id=before_id, status=status, tool=tool)
+        return [view_of(record, now) for record in records]
+
+
+@dataclass(frozen=True)
+class ChunkProof:
+    """One chunk's part of the proof: what it covers and every try at it."""
+
+    record: ChunkRecord
+    attempts: tuple[AttemptRecord, ...]
+
+
+def prove_coverage(open_ledger: OpenLedger, scan_id: str) -> tuple[ScanView, Iterator[ChunkProof]]:
+    """The scan, and a stream of its chunks with their attempts, read page by page. Raises NotFound."""
+    view = get_scan(open_ledger, scan_id)
+    return view, _proofs(open_ledger, scan_id)
+
+
+def _proofs(open_ledger: OpenLedger, scan_id: str) -> Iterator[ChunkProof]:
+    after = -1
+    while True:
+        with open_ledger() as ledger:
+            records = ledger.chunks.records(scan_id, after, PROOF_PAGE)
+            if not records:
+                return
+            after = records[-1].span.number
+            tries = ledger.chunks.attempts(scan_id, records[0].span.number, after)
+        by_chunk = {number: tuple(group) for number, group in groupby(tries, key=lambda a: a.number)}
+        for record in records:
+            yield ChunkProof(record, by_chunk.get(record.span.number, ()))
