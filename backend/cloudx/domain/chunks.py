@@ -146,6 +146,4 @@ def lease_until(now: datetime) -> datetime:
 
 def re_leased(lease: Lease, worker_id: str, node_id: str, now: datetime) -> Lease:
     """The next attempt at the same chunk; the attempt number only ever grows."""
-    return replace(
-        lease, attempt=lease.attempt + 1, worker_id=worker_id, node_id=node_id, expires_at=lease_until(now)
-    )
+    return replace(lease, attempt=lease.attempt + 1, worker_id=worker_id, node_id=node_id, expires_at=lease_until(now))

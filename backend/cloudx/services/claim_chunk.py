@@ -52,14 +52,18 @@ class ClaimChunk:
 
     def __call__(self, claimant: Claimant) -> Claim | None:
         """Lease one chunk of the first scan that has work and rate to spare; None when there is nothing to do."""
-        with self.open_ledger() as ledger:
-            for scan in ledger.scans.unfinished():
-                if not _may_take(scan, claimant) or not ledger.chunks.has_claimable(scan.id):
-                    continue
-                claim = self._claim_from(ledger, scan.id, claimant)
+        with self.open_ledger(read_only=True) as ledger:
+            waiting = [
+                scan.id
+                for scan in ledger.scans.unfinished()
+                if _may_take(scan, claimant) and ledger.chunks.has_claimable(scan.id)
+            ]
+        for scan_id in waiting:
+            with self.open_ledger() as ledger:
+                claim = self._claim_from(ledger, scan_id, claimant)
                 ledger.commit()
-                if claim:
-                    return claim
+            if claim:
+                return claim
         return None
 
     def _claim_from(self, ledger: Ledger, scan_id: str, claimant: Claimant) -> Claim | None:
@@ -94,7 +98,7 @@ def fail_out_of_scope(ledger: Ledger, scan: Scan, outside: AddressSet) -> None:
     shown = ", ".join(outside.texts()[:3])
     error = f"{shown} is in no live scope any more (expired or removed). Add the scope again and resubmit."
     ledger.scans.save_state(scan.moved_to(ScanStatus.FAILED, ledger.now(), error))
-    ledger.chunks.cancel_open(scan.id)
+    ledger.chunks.cancel_pending(scan.id)
 
 
 def _may_take(scan: Scan, claimant: Claimant) -> bool:

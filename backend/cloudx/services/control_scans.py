@@ -6,7 +6,7 @@ from cloudx.domain.access import Principal
 from cloudx.domain.errors import NotFound
 from cloudx.domain.scans import Scan, ScanStatus
 
-from .ports import Ledger, OpenLedger
+from .ports import OpenLedger
 
 
 def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Scan:
@@ -15,11 +15,13 @@ def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Sc
     Stopping a scan that is already final changes nothing. Raises NotFound.
     """
     with open_ledger() as ledger:
-        scan = _locked(ledger, scan_id)
+        scan = ledger.scans.lock(scan_id)
+        if scan is None:
+            raise scan_not_found(scan_id)
         if not scan.status.is_final:
             scan = scan.moved_to(ScanStatus.STOPPED, ledger.now())
             ledger.scans.save_state(scan)
-            ledger.chunks.cancel_open(scan_id)
+            ledger.chunks.cancel_pending(scan_id)
             ledger.audit.record(principal, "scan.stop", scan_id)
             ledger.commit()
         return scan
@@ -28,17 +30,12 @@ def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Sc
 def delete_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> None:
     """Remove a scan and all it found; a running one is stopped by that. Raises NotFound."""
     with open_ledger() as ledger:
-        scan = _locked(ledger, scan_id)
-        ledger.scans.delete(scan_id)
-        ledger.audit.record(principal, "scan.delete", scan_id, target=scan.target_text, tool=scan.tool)
+        record = ledger.scans.get(scan_id)
+        # Not locked first: `delete` takes chunks before the scan, the order in which commits lock them.
+        if record is None or not ledger.scans.delete(scan_id):
+            raise scan_not_found(scan_id)
+        ledger.audit.record(principal, "scan.delete", scan_id, target=record.scan.target_text, tool=record.scan.tool)
         ledger.commit()
-
-
-def _locked(ledger: Ledger, scan_id: str) -> Scan:
-    scan = ledger.scans.lock(scan_id)
-    if scan is None:
-        raise scan_not_found(scan_id)
-    return scan
 
 
 def scan_not_found(scan_id: str) -> NotFound:

@@ -54,7 +54,7 @@ def revoke_token(open_ledger: OpenLedger, principal: Principal, token_id: str) -
 
 def principal_of_token(open_ledger: OpenLedger, secret: str) -> Principal:
     """Whom a presented token stands for. Raises Unauthenticated."""
-    with open_ledger() as ledger:
+    with open_ledger(read_only=True) as ledger:
         token = ledger.tokens.by_sha256(hash_token(secret))
         if token is None or not token.is_live(ledger.now()):
             raise Unauthenticated("This token is unknown, revoked or expired. Ask an admin for a new one.")

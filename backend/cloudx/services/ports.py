@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -149,8 +149,8 @@ class Scans(Protocol):
         """Scans that are not in a final state, highest priority and then oldest first."""
         ...
 
-    def delete(self, scan_id: str) -> None:
-        """Remove a scan with its chunks, attempts, findings and hosts."""
+    def delete(self, scan_id: str) -> bool:
+        """Remove a scan with its chunks, attempts, findings and hosts; False when there was none."""
         ...
 
     def settle_units(self, scan_id: str, *, completed: int, failed: int, excluded: int, done: int, dead: int) -> Tally:
@@ -190,7 +190,7 @@ class Chunks(Protocol):
         ...
 
     def renew(self, lease: Lease, sent_share: float, sending: bool) -> bool:
-        """Extend a lease and store its progress; False when it is not this attempt's any more."""
+        """Extend a lease and store its progress; False when it is not this attempt's any more or the scan is final."""
         ...
 
     def finish(self, lease: Lease, excluded_units: int) -> bool:
@@ -213,8 +213,8 @@ class Chunks(Protocol):
         """Leases that ran out, locked (those locked by others are skipped)."""
         ...
 
-    def cancel_open(self, scan_id: str) -> None:
-        """Cancel what is pending or leased; the holders learn it at their next renewal."""
+    def cancel_pending(self, scan_id: str) -> None:
+        """Cancel what nobody holds; the holders of the rest learn at their next renewal that the scan is final."""
         ...
 
     def shares(self, scan_id: str) -> list[WorkerShare]:
@@ -322,7 +322,10 @@ class Ledger(Protocol):
         ...
 
 
-OpenLedger = Callable[[], AbstractContextManager[Ledger]]
+class OpenLedger(Protocol):
+    """Opens a transaction. Read-only ones never wait for a writer (SQLite has one writer at a time)."""
+
+    def __call__(self, *, read_only: bool = False) -> AbstractContextManager[Ledger]: ...
 
 
 class Resolver(Protocol):

@@ -27,7 +27,7 @@ class InlineResults:
 
 def get_record(open_ledger: OpenLedger, scan_id: str) -> ScanRecord:
     """A scan with its tally. Raises NotFound."""
-    with open_ledger() as ledger:
+    with open_ledger(read_only=True) as ledger:
         record = ledger.scans.get(scan_id)
     if record is None:
         raise scan_not_found(scan_id)
@@ -43,7 +43,7 @@ def page_findings(
     open_ledger: OpenLedger, scan_id: str, after: FindingKey | None, limit: int
 ) -> tuple[list[FindingRow], FindingKey | None]:
     """One page, and the key to ask for the next with (None at the end). Raises NotFound."""
-    with open_ledger() as ledger:
+    with open_ledger(read_only=True) as ledger:
         if ledger.scans.get(scan_id) is None:
             raise scan_not_found(scan_id)
         rows = ledger.findings.page(scan_id, after, limit + 1)
@@ -54,7 +54,7 @@ def stream_findings(open_ledger: OpenLedger, scan_id: str) -> Iterator[FindingRo
     """Every finding in order. Each page is a transaction of its own, so a slow reader holds no connection."""
     after: FindingKey | None = None
     while True:
-        with open_ledger() as ledger:
+        with open_ledger(read_only=True) as ledger:
             rows = ledger.findings.page(scan_id, after, STREAM_PAGE)
         yield from rows
         if len(rows) < STREAM_PAGE:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cloudx.domain.addresses import AddressSet
+
 from .claim_chunk import Claim, fail_out_of_scope
-from .ports import Ledger, OpenLedger
+from .ports import OpenLedger
 from .scan_policy import PolicyCache
 
 
@@ -30,16 +32,18 @@ class RenewLease:
         with self.open_ledger() as ledger:
             if not ledger.chunks.renew(claim.lease, sent_share, sending):
                 return Order.DROP
-            order = self._policy_order(ledger, claim)
+            policy = self.policies.current(ledger.policies)
+            outside = claim.addresses - policy.allowed(ledger.now(), claim.scan.host_names)
             ledger.commit()
-            return order
-
-    def _policy_order(self, ledger: Ledger, claim: Claim) -> Order:
-        policy = self.policies.current(ledger.policies)
-        outside = claim.addresses - policy.allowed(ledger.now(), claim.scan.host_names)
         if outside:
+            self._fail_scan(claim, outside)
+            return Order.DROP
+        return Order.RELEASE if claim.addresses & policy.excluded() else Order.GO_ON
+
+    def _fail_scan(self, claim: Claim, outside: AddressSet) -> None:
+        # A transaction of its own: whoever locks a chunk and then its scan could meet one that does the reverse.
+        with self.open_ledger() as ledger:
             scan = ledger.scans.lock(claim.scan.id)
             if scan is not None and not scan.status.is_final:
                 fail_out_of_scope(ledger, scan, outside)
-            return Order.DROP
-        return Order.RELEASE if claim.addresses & policy.excluded() else Order.GO_ON
+                ledger.commit()

@@ -61,9 +61,7 @@ def release_chunk(open_ledger: OpenLedger, claim: Claim) -> None:
 
 def settle_dead(ledger: Ledger, lease: Lease) -> None:
     """Count a chunk that is failed for good."""
-    tally = ledger.scans.settle_units(
-        lease.scan_id, completed=0, failed=lease.span.units, excluded=0, done=0, dead=1
-    )
+    tally = ledger.scans.settle_units(lease.scan_id, completed=0, failed=lease.span.units, excluded=0, done=0, dead=1)
     finish_if_settled(ledger, lease.scan_id, tally)
 
 

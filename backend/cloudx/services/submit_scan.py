@@ -191,4 +191,3 @@ def _rate_pps(request: ScanRequest, scan_type: ScanType) -> int:
 def _require_ip_version(targets: AddressSet, scan_type: ScanType) -> None:
     if scan_type.tool is not Tool.NMAP and targets.ipv4_size < targets.size:
         raise InvalidInput("target", f"{scan_type.tool} scans IPv4 alone here; use nmap for IPv6 addresses.")
-

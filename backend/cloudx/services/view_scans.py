@@ -60,7 +60,7 @@ def _eta_seconds(record: ScanRecord, coverage: Coverage, now: datetime) -> int |
 
 def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView:
     """One scan with its workers. Raises NotFound."""
-    with open_ledger() as ledger:
+    with open_ledger(read_only=True) as ledger:
         record = ledger.scans.get(scan_id)
         if record is None:
             raise scan_not_found(scan_id)
@@ -71,7 +71,7 @@ def list_scans(
     open_ledger: OpenLedger, *, limit: int, before_id: str | None, status: ScanStatus | None, tool: str | None
 ) -> list[ScanView]:
     """Scans, newest first."""
-    with open_ledger() as ledger:
+    with open_ledger(read_only=True) as ledger:
         now = ledger.now()
         records = ledger.scans.page(limit=limit, before_id=before_id, status=status, tool=tool)
         return [view_of(record, now) for record in records]
@@ -94,7 +94,7 @@ def prove_coverage(open_ledger: OpenLedger, scan_id: str) -> tuple[ScanView, Ite
 def _proofs(open_ledger: OpenLedger, scan_id: str) -> Iterator[ChunkProof]:
     after = -1
     while True:
-        with open_ledger() as ledger:
+        with open_ledger(read_only=True) as ledger:
             records = ledger.chunks.records(scan_id, after, PROOF_PAGE)
             if not records:
                 return

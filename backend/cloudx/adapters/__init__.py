@@ -1,0 +1,1 @@
+"""Implementations of the services' ports; bootstrap.py alone imports them."""

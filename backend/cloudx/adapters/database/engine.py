@@ -1,0 +1,52 @@
+"""Database engines, with the timeouts that keep a dead server from hanging anybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+CONNECT_TIMEOUT_SECONDS = 5
+STATEMENT_TIMEOUT_SECONDS = 120  # a chunk's COPY is the longest; an API request is cut by its own
+BUSY_TIMEOUT_SECONDS = 30
+_KEEPALIVES = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+
+
+def engine_for(url: str, pool_size: int = 5) -> Engine:
+    """An engine for a SQLAlchemy URL; `sqlite:///…` or `postgresql+psycopg2://…`."""
+    if make_url(url).get_backend_name() == "sqlite":
+        return _sqlite_engine(url)
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "application_name": "cloudx",
+            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s "
+            "-c idle_in_transaction_session_timeout=300s -c timezone=UTC",
+            **_KEEPALIVES,
+        },
+    )
+
+
+def _sqlite_engine(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we write BEGIN ourselves, below
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads and then writes must take the write lock first: SQLite cannot upgrade a stale read.
+    read_only = connection.get_execution_options().get("cloudx_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

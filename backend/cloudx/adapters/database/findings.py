@@ -1,0 +1,119 @@
+"""Findings and hosts: bulk writes of one chunk, and pages that cost the same at any depth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, select, tuple_
+from sqlalchemy.dialects import sqlite
+
+from cloudx.domain.chunks import Lease
+from cloudx.domain.findings import Finding, Host, Observation
+from cloudx.services.ports import FindingKey, FindingRow, HostRow
+
+from .copy_findings import copy_rows
+from .tables import findings, hosts
+
+_BATCH = 5_000
+
+
+class SqlFindings:
+    """Implements services.ports.Findings."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def store(self, lease: Lease, observations: Iterable[Observation], host_names: dict[str, str]) -> int:
+        """Write a chunk's observations: by COPY on PostgreSQL, in batches on SQLite."""
+        seen_hosts: list[Host] = []
+        found = _only_findings(observations, seen_hosts)
+        if self._connection.dialect.name == "postgresql":
+            stored = copy_rows(self._connection, lease, found, host_names)
+        else:
+            stored = self._insert_findings(lease, found, host_names)
+        self._insert_hosts(lease, seen_hosts, host_names)
+        return stored
+
+    def _insert_findings(self, lease: Lease, found: Iterator[Finding], host_names: dict[str, str]) -> int:
+        stored = 0
+        statement = sqlite.insert(findings)
+        while batch := list(islice(found, _BATCH)):
+            self._connection.execute(statement, [_finding_values(lease, one, host_names) for one in batch])
+            stored += len(batch)
+        return stored
+
+    def _insert_hosts(self, lease: Lease, seen: list[Host], host_names: dict[str, str]) -> None:
+        for start in range(0, len(seen), _BATCH):
+            rows = [_host_values(lease, host, host_names) for host in seen[start : start + _BATCH]]
+            self._connection.execute(hosts.insert(), rows)
+
+    def page(self, scan_id: str, after: FindingKey | None, limit: int) -> list[FindingRow]:
+        """Findings in (ip, protocol, port) order, straight off the primary key."""
+        key = tuple_(findings.c.ip, findings.c.protocol, findings.c.port)
+        query = select(findings).where(findings.c.scan_id == scan_id)
+        if after is not None:
+            bound = tuple_(*after, types=[findings.c.ip.type, findings.c.protocol.type, findings.c.port.type])
+            query = query.where(key > bound)
+        query = query.order_by(findings.c.ip, findings.c.protocol, findings.c.port).limit(limit)
+        return [_finding_row(row) for row in self._connection.execute(query).mappings()]
+
+    def hosts(self, scan_id: str, after_ip: str | None, limit: int) -> list[HostRow]:
+        """Host observations in address order."""
+        query = select(hosts).where(hosts.c.scan_id == scan_id)
+        if after_ip is not None:
+            query = query.where(hosts.c.ip > after_ip)
+        return [_host_row(row) for row in self._connection.execute(query.order_by(hosts.c.ip).limit(limit)).mappings()]
+
+    def hosts_between(self, scan_id: str, first_ip: str, last_ip: str) -> dict[str, HostRow]:
+        """Host observations of an address span."""
+        query = select(hosts).where(hosts.c.scan_id == scan_id, hosts.c.ip.between(first_ip, last_ip))
+        return {row["ip"]: _host_row(row) for row in self._connection.execute(query).mappings()}
+
+
+def _only_findings(observations: Iterable[Observation], seen_hosts: list[Host]) -> Iterator[Finding]:
+    """The findings as they stream by; hosts are few (nmap's alone) and set aside."""
+    for one in observations:
+        if isinstance(one, Finding):
+            yield one
+        else:
+            seen_hosts.append(one)
+
+
+def _finding_values(lease: Lease, one: Finding, host_names: dict[str, str]) -> dict[str, Any]:
+    return {
+        "scan_id": lease.scan_id,
+        "ip": one.ip,
+        "protocol": one.protocol,
+        "port": one.port,
+        "state": one.state,
+        "service": one.service,
+        "hostname": one.hostname or host_names.get(one.ip),
+        "observed_at": one.observed_at,
+        "node_id": lease.node_id,
+        "extra": json.dumps(one.extra) if one.extra else None,
+    }
+
+
+def _host_values(lease: Lease, host: Host, host_names: dict[str, str]) -> dict[str, Any]:
+    return {
+        "scan_id": lease.scan_id,
+        "ip": host.ip,
+        "state": host.state,
+        "hostname": host.hostname or host_names.get(host.ip),
+        "os_name": host.os_name,
+        "observed_at": host.observed_at,
+        "node_id": lease.node_id,
+        "extra": json.dumps(host.extra) if host.extra else None,
+    }
+
+
+def _finding_row(row: RowMapping) -> FindingRow:
+    return FindingRow(**{**row, "extra": json.loads(row["extra"]) if row["extra"] else {}})
+
+
+def _host_row(row: RowMapping) -> HostRow:
+    extra = json.loads(row["extra"]) if row["extra"] else {}
+    return HostRow(row["ip"], row["state"], row["hostname"], row["os_name"], extra)

@@ -1,0 +1,73 @@
+"""One transaction on the database, as the services see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from cloudx.domain.errors import Conflict, DependencyUnavailable
+from cloudx.services.ports import Ledger, OpenLedger
+
+from .audit import SqlAudit
+from .chunks import SqlChunks
+from .column_types import db_now
+from .findings import SqlFindings
+from .nodes import SqlNodes
+from .policies import SqlPolicies
+from .scans import SqlScans
+from .tokens import SqlTokens
+
+
+class SqlLedger:
+    """The repositories of one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.scans = SqlScans(connection)
+        self.chunks = SqlChunks(connection)
+        self.findings = SqlFindings(connection)
+        self.nodes = SqlNodes(connection)
+        self.tokens = SqlTokens(connection)
+        self.policies = SqlPolicies(connection)
+        self.audit = SqlAudit(connection)
+
+    def now(self) -> datetime:
+        """The database's clock."""
+        return self._connection.execute(select(db_now())).scalar_one()
+
+    def commit(self) -> None:
+        """Keep what was written."""
+        self._connection.commit()
+
+
+def open_ledger_on(engine: Engine) -> OpenLedger:
+    """A factory of transactions on an engine."""
+
+    @contextmanager
+    def transaction(read_only: bool) -> Iterator[Ledger]:
+        try:
+            with engine.connect() as connection:
+                connection = connection.execution_options(cloudx_read_only=read_only)
+                yield SqlLedger(connection)
+        except IntegrityError as error:
+            raise Conflict("Somebody else wrote the same thing at the same moment. Try again.") from error
+        except (DBAPIError, PoolTimeout) as error:
+            if isinstance(error, DBAPIError) and not _is_outage(error):
+                raise
+            reason = str(getattr(error, "orig", error)).strip().splitlines()[0][:200]
+            raise DependencyUnavailable(f"The database does not answer ({reason}). Try again shortly.") from error
+
+    def open_ledger(*, read_only: bool = False) -> AbstractContextManager[Ledger]:
+        return transaction(read_only)
+
+    return open_ledger
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    """Connection losses, restarts, time-outs and full disks, as against defects in our SQL."""
+    return error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")

@@ -1,0 +1,69 @@
+"""Nodes as they reported themselves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
+
+from cloudx.domain.nodes import Check, CheckStatus, Node, NodeRole, NodeStatus
+
+from .tables import chunks, nodes
+
+
+class SqlNodes:
+    """Implements services.ports.Nodes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, node_id: str) -> Node | None:
+        """One node."""
+        row = self._connection.execute(select(nodes).where(nodes.c.node_id == node_id)).mappings().first()
+        return _node(row) if row else None
+
+    def all(self) -> list[Node]:
+        """Every node, by id."""
+        return [_node(row) for row in self._connection.execute(select(nodes).order_by(nodes.c.node_id)).mappings()]
+
+    def save(self, node: Node) -> None:
+        """Insert or replace."""
+        values = _values(node)
+        changed = self._connection.execute(update(nodes).where(nodes.c.node_id == node.node_id).values(**values))
+        if not changed.rowcount:
+            self._connection.execute(insert(nodes).values(**values))
+
+    def running_chunks(self) -> dict[str, int]:
+        """How many different scans each node works on now."""
+        query = (
+            select(chunks.c.node_id, func.count(chunks.c.scan_id.distinct()))
+            .where(chunks.c.state == "leased")
+            .group_by(chunks.c.node_id)
+        )
+        return {node_id: count for node_id, count in self._connection.execute(query)}
+
+
+def _values(node: Node) -> dict[str, Any]:
+    values = {**vars(node)}
+    del values["sources"]  # derived by whoever joins views of the fleet
+    values["role"] = node.role.value
+    values["reported_status"] = node.reported_status.value
+    values["capabilities"] = json.dumps(node.capabilities)
+    values["loadavg"] = json.dumps(node.loadavg)
+    values["checks"] = json.dumps([vars(check) for check in node.checks])
+    return values
+
+
+def _node(row: RowMapping) -> Node:
+    checks = tuple(Check(**{**c, "status": CheckStatus(c["status"])}) for c in json.loads(row["checks"]))
+    return Node(
+        **{
+            **row,
+            "role": NodeRole(row["role"]),
+            "reported_status": NodeStatus(row["reported_status"]),
+            "capabilities": tuple(json.loads(row["capabilities"])),
+            "loadavg": tuple(json.loads(row["loadavg"])),
+            "checks": checks,
+        }
+    )

@@ -1,0 +1,202 @@
+"""Scans, their counters and idempotency keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
+
+from cloudx.domain.addresses import AddressSet
+from cloudx.domain.chunks import ChunkSpan, claim_order
+from cloudx.domain.port_set import PortSet
+from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.domain.tools import Tool
+from cloudx.services.ports import ScanRecord, Tally
+
+from .column_types import db_now
+from .tables import attempts, chunks, findings, hosts, idempotency_keys, inline_results, scans
+
+_OPEN = (ScanStatus.SUBMITTED.value, ScanStatus.RUNNING.value)
+_INSERT_BATCH = 10_000
+
+
+class SqlScans:
+    """Implements services.ports.Scans."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, scan: Scan, spans: Iterable[ChunkSpan]) -> None:
+        """Write a scan and all its chunks."""
+        cut = list(spans)
+        self._connection.execute(insert(scans).values(**_values(scan), chunks_total=len(cut)))
+        order = claim_order(len(cut), seed=int(UUID(scan.id)))
+        for start in range(0, len(cut), _INSERT_BATCH):
+            batch = zip(cut[start : start + _INSERT_BATCH], order[start : start + _INSERT_BATCH], strict=True)
+            self._connection.execute(insert(chunks), [_chunk_values(scan.id, span, place) for span, place in batch])
+
+    def get(self, scan_id: str) -> ScanRecord | None:
+        """One scan with its tally."""
+        found = self._records(scans.c.id == scan_id, limit=1)
+        return found[0] if found else None
+
+    def lock(self, scan_id: str) -> Scan | None:
+        """One scan, locked until the transaction ends."""
+        row = self._connection.execute(select(scans).where(scans.c.id == scan_id).with_for_update()).mappings().first()
+        return _scan(row) if row else None
+
+    def save_state(self, scan: Scan) -> None:
+        """Store status, times and error."""
+        self._connection.execute(
+            update(scans)
+            .where(scans.c.id == scan.id)
+            .values(
+                status=scan.status.value, started_at=scan.started_at, finished_at=scan.finished_at, error=scan.error
+            )
+        )
+
+    def page(
+        self, *, limit: int, before_id: str | None = None, status: ScanStatus | None = None, tool: str | None = None
+    ) -> list[ScanRecord]:
+        """Newest first."""
+        wanted: list[ColumnElement[bool]] = []
+        if before_id is not None:
+            wanted.append(scans.c.id < before_id)
+        if status is not None:
+            wanted.append(scans.c.status == status.value)
+        if tool is not None:
+            wanted.append(scans.c.tool == tool)
+        return self._records(*wanted, limit=limit)
+
+    def unfinished(self) -> list[Scan]:
+        """Highest priority first, then oldest."""
+        query = select(scans).where(scans.c.status.in_(_OPEN)).order_by(scans.c.priority.desc(), scans.c.id)
+        return [_scan(row) for row in self._connection.execute(query).mappings()]
+
+    def delete(self, scan_id: str) -> bool:
+        """Remove a scan and all that hangs on it, chunks first: the order in which commits lock."""
+        for table in (chunks, attempts, findings, hosts, inline_results, idempotency_keys):
+            self._connection.execute(delete(table).where(table.c.scan_id == scan_id))
+        return bool(self._connection.execute(delete(scans).where(scans.c.id == scan_id)).rowcount)
+
+    def settle_units(self, scan_id: str, *, completed: int, failed: int, excluded: int, done: int, dead: int) -> Tally:
+        """Add to the counters and return them."""
+        row = (
+            self._connection.execute(
+                update(scans)
+                .where(scans.c.id == scan_id)
+                .values(
+                    completed_units=scans.c.completed_units + completed,
+                    failed_units=scans.c.failed_units + failed,
+                    excluded_units=scans.c.excluded_units + excluded,
+                    chunks_done=scans.c.chunks_done + done,
+                    chunks_failed=scans.c.chunks_failed + dead,
+                )
+                .returning(scans)
+            )
+            .mappings()
+            .one()
+        )
+        return _tally(row, {})
+
+    def remember_key(self, principal: str, key: str, body_sha256: str, scan_id: str) -> None:
+        """Store an idempotency key; the primary key lets only one request win."""
+        self._connection.execute(
+            insert(idempotency_keys).values(
+                principal=principal, key=key, body_sha256=body_sha256, scan_id=scan_id, created_at=db_now()
+            )
+        )
+
+    def recall_key(self, principal: str, key: str) -> tuple[str, str] | None:
+        """(body_sha256, scan_id) of an earlier request with this key."""
+        known = idempotency_keys.c
+        query = select(known.body_sha256, known.scan_id).where(known.principal == principal, known.key == key)
+        row = self._connection.execute(query).first()
+        return (row.body_sha256, row.scan_id) if row else None
+
+    def cached_results(self, scan_id: str) -> bytes | None:
+        """The inline results if they were built before."""
+        query = select(inline_results.c.document).where(inline_results.c.scan_id == scan_id)
+        return self._connection.execute(query).scalar()
+
+    def cache_results(self, scan_id: str, document: bytes) -> None:
+        """Keep the inline results, replacing earlier ones."""
+        self._connection.execute(delete(inline_results).where(inline_results.c.scan_id == scan_id))
+        self._connection.execute(insert(inline_results).values(scan_id=scan_id, document=document))
+
+    def _records(self, *wanted: ColumnElement[bool], limit: int) -> list[ScanRecord]:
+        query = select(scans).where(*wanted).order_by(scans.c.id.desc()).limit(limit)
+        rows = self._connection.execute(query).mappings().all()
+        leased = self._leased([row["id"] for row in rows if row["status"] in _OPEN])
+        return [ScanRecord(_scan(row), _tally(row, leased)) for row in rows]
+
+    def _leased(self, scan_ids: list[str]) -> dict[str, tuple[int, float]]:
+        """How many chunks each scan has out, and about how much of them was sent."""
+        if not scan_ids:
+            return {}
+        units = chunks.c.address_count * chunks.c.port_count
+        query = (
+            select(chunks.c.scan_id, func.count(), func.sum(units * chunks.c.sent_share))
+            .where(chunks.c.state == "leased", chunks.c.scan_id.in_(scan_ids))
+            .group_by(chunks.c.scan_id)
+        )
+        return {scan_id: (count, float(sent)) for scan_id, count, sent in self._connection.execute(query)}
+
+
+def _values(scan: Scan) -> dict[str, Any]:
+    return {
+        **vars(scan),
+        "tool": scan.tool.value,
+        "addresses": "\n".join(scan.addresses.texts()),
+        "ports": str(scan.ports) if scan.ports else None,
+        "host_names": json.dumps(scan.host_names),
+        "status": scan.status.value,
+    }
+
+
+def _chunk_values(scan_id: str, span: ChunkSpan, place: int) -> dict[str, Any]:
+    return {
+        "scan_id": scan_id,
+        "number": span.number,
+        "address_start": span.address_start,
+        "address_count": span.address_count,
+        "port_start": span.port_start,
+        "port_count": span.port_count,
+        "claim_order": place,
+    }
+
+
+_COUNTERS = (
+    "chunks_total",
+    "chunks_done",
+    "chunks_failed",
+    "completed_units",
+    "failed_units",
+    "excluded_units",
+)
+
+
+def _scan(row: RowMapping) -> Scan:
+    return Scan(
+        **{
+            **{key: value for key, value in row.items() if key not in _COUNTERS},
+            "tool": Tool(row["tool"]),
+            "addresses": AddressSet.of_texts(row["addresses"].splitlines()),
+            "ports": PortSet.parse(row["ports"]) if row["ports"] else None,
+            "host_names": json.loads(row["host_names"]),
+            "status": ScanStatus(row["status"]),
+        }
+    )
+
+
+def _tally(row: RowMapping, leased: dict[str, tuple[int, float]]) -> Tally:
+    count, in_flight = leased.get(row["id"], (0, 0.0))
+    counters = {name: row[name] for name in _COUNTERS}
+    ended = row["status"] not in _OPEN
+    open_chunks = row["chunks_total"] - row["chunks_done"] - row["chunks_failed"] - count
+    return Tally(
+        **counters, chunks_leased=count, chunks_cancelled=open_chunks if ended else 0, in_flight_units=in_flight
+    )
