@@ -133,6 +133,31 @@ def capable(nodes: list[Node], scan_type: ScanType, now: datetime) -> list[Node]
 
 
 @dataclass(frozen=True)
+class Registration:
+    """What a node says of itself once."""
+
+    node_id: str
+    hostname: str
+    ip: str
+    role: NodeRole
+    capabilities: tuple[str, ...]
+    version: str
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What a node says of itself every few seconds; cpu and mem in percent."""
+
+    node_id: str
+    status: NodeStatus
+    cpu: float | None
+    mem: float | None
+    loadavg: tuple[float, ...]
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
 class Preflight:
     """What a worker found out about its own machine before taking work."""
 

@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from cloudx.domain.access import ApiToken, Principal
-from cloudx.domain.addresses import Address
+from cloudx.domain.addresses import Address, AddressSet
 from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease, Verdict
 from cloudx.domain.findings import Observation
-from cloudx.domain.nodes import Node
+from cloudx.domain.nodes import Heartbeat, Node, Preflight, Registration
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import Exclusion, Scope
+
+from .scanner_port import Egress
 
 
 @dataclass(frozen=True)
@@ -305,13 +307,20 @@ class Audit(Protocol):
 class Ledger(Protocol):
     """One transaction on the database: nothing is kept unless `commit` is called."""
 
-    scans: Scans
-    chunks: Chunks
-    findings: Findings
-    nodes: Nodes
-    tokens: Tokens
-    policies: Policies
-    audit: Audit
+    @property
+    def scans(self) -> Scans: ...
+    @property
+    def chunks(self) -> Chunks: ...
+    @property
+    def findings(self) -> Findings: ...
+    @property
+    def nodes(self) -> Nodes: ...
+    @property
+    def tokens(self) -> Tokens: ...
+    @property
+    def policies(self) -> Policies: ...
+    @property
+    def audit(self) -> Audit: ...
 
     def now(self) -> datetime:
         """The database's clock, UTC: nodes' own clocks may be off."""
@@ -336,11 +345,25 @@ class Resolver(Protocol):
         ...
 
 
-class ResultWriter(Protocol):
-    """One export format."""
+class NodeReporter(Protocol):
+    """Where a node registers and beats: the shared ledger, or the primary node over HTTP."""
 
-    content_type: str
+    def register(self, said: Registration) -> None:
+        """Say who the node is and what it can do."""
+        ...
 
-    def write(self, record: ScanRecord, rows: Iterator[FindingRow]) -> Iterator[bytes]:
-        """The whole document, piece by piece."""
+    def beat(self, said: Heartbeat) -> None:
+        """Say how it is. Raises NodeNotRegistered when it must register again."""
+        ...
+
+
+class Machine(Protocol):
+    """The machine a worker runs on."""
+
+    def preflight(self) -> Preflight:
+        """What it can do now, and what is wrong with it."""
+        ...
+
+    def egress_for(self, addresses: AddressSet) -> Egress:
+        """How packets leave for these addresses. Raises CloudxError when they cannot."""
         ...

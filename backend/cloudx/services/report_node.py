@@ -2,38 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from cloudx.domain.errors import NodeNotRegistered
-from cloudx.domain.nodes import Check, Node, NodeRole, NodeStatus
+from cloudx.domain.nodes import Heartbeat, Node, Registration
 
 from .ports import OpenLedger
-
-
-@dataclass(frozen=True)
-class Registration:
-    """What a node says of itself once."""
-
-    node_id: str
-    hostname: str
-    ip: str
-    role: NodeRole
-    capabilities: tuple[str, ...]
-    version: str
-    checks: tuple[Check, ...] = ()
-
-
-@dataclass(frozen=True)
-class Heartbeat:
-    """What a node says of itself every few seconds; cpu and mem in percent."""
-
-    node_id: str
-    status: NodeStatus
-    cpu: float | None
-    mem: float | None
-    loadavg: tuple[float, ...]
-    updated_at: datetime
 
 
 def register_node(open_ledger: OpenLedger, said: Registration) -> bool:
@@ -81,3 +55,18 @@ def beat_node(open_ledger: OpenLedger, said: Heartbeat) -> bool:
         ledger.nodes.save(node)
         ledger.commit()
         return node.status(now) is not known.status(now)
+
+
+class LedgerReporter:
+    """Reports straight to the ledger: for a worker beside its API, or one that shares its database."""
+
+    def __init__(self, open_ledger: OpenLedger) -> None:
+        self._open_ledger = open_ledger
+
+    def register(self, said: Registration) -> None:
+        """Implements NodeReporter."""
+        register_node(self._open_ledger, said)
+
+    def beat(self, said: Heartbeat) -> None:
+        """Implements NodeReporter."""
+        beat_node(self._open_ledger, said)

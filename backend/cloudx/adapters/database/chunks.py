@@ -45,7 +45,7 @@ class SqlChunks:
 
     def has_claimable(self, scan_id: str) -> bool:
         """True when a chunk waits to be claimed now."""
-        return self._connection.execute(select(_claimable(scan_id).limit(1).exists())).scalar_one()
+        return self._connection.execute(_claimable(scan_id).limit(1)).scalar() is not None
 
     def lease_next(self, scan: Scan, worker_id: str, node_id: str, rate_pps: int) -> Lease | None:
         """Lease the next chunk, those that failed on this node last."""

@@ -20,7 +20,7 @@ class SqlPolicies:
 
     def version(self) -> int:
         """0 on a fresh database; grows with every change."""
-        return self._connection.execute(select(policy_version.c.version)).scalar_one()
+        return int(self._connection.execute(select(policy_version.c.version)).scalar_one())
 
     def scopes(self) -> list[Scope]:
         """Every scope, oldest first, expired ones included."""

@@ -1,0 +1,151 @@
+"""The resident worker: keeps the machine busy with chunks, renews their leases, and leaves tidily."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from cloudx.domain.chunks import RENEW_SECONDS
+from cloudx.domain.errors import CloudxError, NotFound
+from cloudx.services.claim_chunk import Claimant, ClaimChunk
+from cloudx.services.reconcile_scans import reconcile_scans
+from cloudx.services.renew_leases import Order, RenewLease
+from cloudx.services.view_scans import get_scan
+
+from .node_agent import NodeAgent
+from .run_chunk import ChunkRun, Workshop
+
+SENDING_SLOTS = 4
+MAX_RUNS = 12  # those that only wait for late replies included
+IDLE_SECONDS = 0.2
+MAX_IDLE_SECONDS = 1.0
+RECONCILE_SECONDS = 2.0
+LEAVE_SECONDS = 8.0  # within Nomad's and Docker's usual grace
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+class ResidentWorker:
+    """Claims and runs chunks until it is told to stop, or until its one scan is over."""
+
+    def __init__(
+        self,
+        claimant: Claimant,
+        claim_chunk: ClaimChunk,
+        renew_lease: RenewLease,
+        workshop: Workshop,
+        agent: NodeAgent,
+    ) -> None:
+        self._claimant = claimant
+        self._claim_chunk = claim_chunk
+        self._renew_lease = renew_lease
+        self._workshop = workshop
+        self._agent = agent
+        self._runs: list[ChunkRun] = []
+        self._changed = threading.Event()
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Begin to leave; safe in a signal handler."""
+        self._stopping.set()
+        self._changed.set()
+
+    def run(self) -> int:
+        """Work until stopped; the exit code."""
+        background = [self._agent.run_until, self._renew_until, self._reconcile_until]
+        threads = [threading.Thread(target=work, args=(self._stopping,), daemon=True) for work in background]
+        for thread in threads:
+            thread.start()
+        try:
+            return self._claim_until_done()
+        finally:
+            self._leave()
+            for thread in threads:
+                thread.join(LEAVE_SECONDS)
+
+    def _claim_until_done(self) -> int:
+        idle_seconds = IDLE_SECONDS
+        while not self._stopping.is_set():
+            self._changed.clear()
+            if self._claim_one():
+                idle_seconds = IDLE_SECONDS
+                continue
+            if self._only_scan_is_over():
+                return 0
+            self._changed.wait(idle_seconds)
+            idle_seconds = min(MAX_IDLE_SECONDS, idle_seconds * 1.5)
+        return 0
+
+    def _claim_one(self) -> bool:
+        self._runs = [run for run in self._runs if not run.is_over]
+        if len(self._runs) >= MAX_RUNS or sum(run.is_sending for run in self._runs) >= SENDING_SLOTS:
+            return False
+        self._report_sending_done()
+        claim = _quietly(lambda: self._claim_chunk(self._claimant), "worker.claim_failed")
+        if claim is None:
+            return False
+        run = ChunkRun(claim, self._workshop, on_change=self._changed.set)
+        self._runs = [*self._runs, run]
+        run.start()
+        return True
+
+    def _report_sending_done(self) -> None:
+        """Free the grants of runs that only wait for replies, so that the next chunk can have them."""
+        for run in self._runs:
+            if run.progress.sending_done and not run.grant_freed and not run.is_over:
+                run.grant_freed = True
+                self._renew(run)
+
+    def _only_scan_is_over(self) -> bool:
+        scan_id = self._claimant.only_scan
+        if scan_id is None or self._runs:
+            return False
+        try:
+            return get_scan(self._workshop.open_ledger, scan_id).scan.status.is_final
+        except NotFound:
+            return True
+        except CloudxError:
+            return False  # the database is away: ask again
+
+    def _renew_until(self, stopping: threading.Event) -> None:
+        while not stopping.wait(RENEW_SECONDS):
+            for run in self._runs:
+                if not run.is_over:
+                    self._renew(run)
+
+    def _renew(self, run: ChunkRun) -> None:
+        progress = run.progress
+        order = _quietly(
+            lambda: self._renew_lease(run.claim, progress.sent_share, not progress.sending_done),
+            "worker.renewal_failed",
+        )
+        if order in (Order.DROP, Order.RELEASE):
+            run.obey(order)
+
+    def _reconcile_until(self, stopping: threading.Event) -> None:
+        while not stopping.wait(RECONCILE_SECONDS):
+            _quietly(lambda: reconcile_scans(self._workshop.open_ledger), "worker.reconcile_failed")
+
+    def _leave(self) -> None:
+        self._stopping.set()
+        for run in self._runs:
+            run.obey(Order.RELEASE)
+        deadline = time.monotonic() + LEAVE_SECONDS
+        for run in self._runs:
+            run.join(max(0.1, deadline - time.monotonic()))
+
+
+def _quietly(call: Callable[[], T], event: str) -> T | None:
+    """Run something that is tried again soon; an outage is logged, never fatal."""
+    try:
+        return call()
+    except CloudxError as error:
+        log.warning(event, reason=error.message)
+    except Exception:
+        log.exception(event)
+    return None

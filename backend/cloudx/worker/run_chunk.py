@@ -1,0 +1,207 @@
+"""Run one chunk: start its scanner, follow it, and settle the chunk whatever happens."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from cloudx.domain.errors import CloudxError, DependencyUnavailable, LeaseLost
+from cloudx.domain.nodes import RAW_SOCKET
+from cloudx.domain.tools import Tool
+from cloudx.services.claim_chunk import Claim
+from cloudx.services.ports import Machine, OpenLedger
+from cloudx.services.renew_leases import Order
+from cloudx.services.scanner_port import Assignment, Progress, Scanner
+from cloudx.services.settle_chunk import complete_chunk, fail_chunk, release_chunk
+
+from .scanner_process import ScannerProcess
+
+RETRY_SECONDS = 1.0
+MAX_RETRY_SECONDS = 5.0
+NMAP_LIMIT_SECONDS = 4 * 3600.0
+MAX_ERROR_LENGTH = 500
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What every run on this machine shares."""
+
+    open_ledger: OpenLedger
+    scanners: dict[Tool, Scanner]
+    machine: Machine
+    capabilities: tuple[str, ...]
+    runs_folder: Path
+
+
+class ChunkRun:
+    """One claimed chunk in the works, on a thread of its own."""
+
+    def __init__(self, claim: Claim, workshop: Workshop, on_change: Callable[[], None]) -> None:
+        self.claim = claim
+        self.progress = Progress(0.0)
+        self.grant_freed = False  # the ledger knows that sending is done
+        self._workshop = workshop
+        self._on_change = on_change  # called when sending is done and when the run is over
+        self._process: ScannerProcess | None = None
+        self._order = Order.GO_ON
+        self._lock = threading.Lock()
+        self._over_time = False
+        lease = claim.lease
+        self._log = log.bind(scan=lease.scan_id, chunk=lease.span.number, attempt=lease.attempt)
+        self._thread = threading.Thread(target=self._run, name=f"chunk-{lease.span.number}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        """True when the chunk is settled or given up."""
+        return not self._thread.is_alive()
+
+    @property
+    def is_sending(self) -> bool:
+        """True while it uses its rate grant."""
+        return not self.progress.sending_done and not self.is_over
+
+    def join(self, timeout_seconds: float) -> None:
+        """Wait for the end."""
+        self._thread.join(timeout_seconds)
+
+    def obey(self, order: Order) -> None:
+        """End the scanner; what becomes of the chunk depends on the order."""
+        with self._lock:
+            if self._order is not Order.GO_ON:
+                return
+            self._order = order
+            process = self._process
+        if process is not None:
+            threading.Thread(target=process.end, daemon=True).start()
+
+    def _run(self) -> None:
+        lease = self.claim.lease
+        folder = self._workshop.runs_folder / f"{lease.scan_id}-{lease.span.number}-{lease.attempt}"
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+            self._settle(folder, self._scan(folder))
+        except LeaseLost:
+            self._log.warning("chunk.lost", reason="another attempt owns it; its findings were thrown away")
+        except Exception as error:
+            self._fail(_reason(error))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            self.progress = Progress(1.0, sending_done=True)
+            self._on_change()
+
+    def _scan(self, folder: Path) -> str | None:
+        """Run the scanner to its end; None when its output is whole, else what went wrong."""
+        claim = self.claim
+        if not claim.addresses:
+            return None  # everything in it has been excluded since
+        scanner = self._workshop.scanners[claim.scan.tool]
+        assignment = self._assignment()
+        with self._lock:
+            if self._order is not Order.GO_ON:
+                return "ended before it began"
+            self._process = ScannerProcess(scanner.command(assignment, folder), folder)
+        watchdog = threading.Timer(_limit_seconds(claim), self._end_for_good)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            for progress in scanner.follow(assignment, folder, *self._process.streams):
+                self._note(progress)
+            exit_code = self._process.wait()
+        finally:
+            watchdog.cancel()
+            self._process.end()
+        if self._over_time:
+            return f"{claim.scan.tool} did not end within {_limit_seconds(claim):.0f} s and was killed"
+        if scanner.succeeded(exit_code, folder):
+            return None
+        return scanner.last_words(folder) or f"{claim.scan.tool} ended with exit code {exit_code} and said nothing"
+
+    def _assignment(self) -> Assignment:
+        claim, workshop = self.claim, self._workshop
+        needs_egress = claim.scan.tool is not Tool.NMAP
+        return Assignment(
+            scan_type=claim.scan.type,
+            addresses=claim.addresses,
+            ports=claim.ports,
+            rate_pps=claim.lease.rate_pps,
+            raw_sockets=RAW_SOCKET in workshop.capabilities,
+            egress=workshop.machine.egress_for(claim.addresses) if needs_egress else None,
+        )
+
+    def _note(self, progress: Progress) -> None:
+        just_done = progress.sending_done and not self.progress.sending_done
+        self.progress = progress
+        if just_done:
+            self._on_change()
+
+    def _end_for_good(self) -> None:
+        self._over_time = True
+        if self._process is not None:
+            self._process.end()
+
+    def _settle(self, folder: Path, error: str | None) -> None:
+        if self._order is Order.RELEASE:
+            release_chunk(self._workshop.open_ledger, self.claim)
+            self._log.info("chunk.released")
+        elif self._order is Order.DROP:
+            release_chunk(self._workshop.open_ledger, self.claim)  # closes the attempt if it is still ours
+            self._log.info("chunk.dropped")
+        elif error is None:
+            self._complete(folder)
+        else:
+            self._fail(error)
+
+    def _complete(self, folder: Path) -> None:
+        """Commit, holding the findings on disk through any outage of the database."""
+        scanner = self._workshop.scanners[self.claim.scan.tool]
+        pause_seconds = RETRY_SECONDS
+        while True:
+            found = scanner.observations(self._assignment(), folder) if self.claim.addresses else iter(())
+            try:
+                stored = complete_chunk(self._workshop.open_ledger, self.claim, found)
+                self._log.info("chunk.done", findings=stored)
+                return
+            except DependencyUnavailable as error:
+                if self._order is Order.DROP:
+                    return
+                self._log.warning("chunk.commit_delayed", reason=error.message, retry_seconds=pause_seconds)
+                time.sleep(pause_seconds)
+                pause_seconds = min(MAX_RETRY_SECONDS, pause_seconds * 2)
+
+    def _fail(self, error: str) -> None:
+        error = error[:MAX_ERROR_LENGTH]
+        try:
+            state = fail_chunk(self._workshop.open_ledger, self.claim, error)
+            self._log.warning("chunk.failed", reason=error, state=state)
+        except CloudxError as why:
+            # Lost or unreachable: the lease runs out and the chunk is run again.
+            self._log.warning("chunk.failed", reason=error, unrecorded=why.message)
+
+
+def _limit_seconds(claim: Claim) -> float:
+    """How long a run may take before it counts as hung."""
+    if claim.scan.tool is Tool.NMAP:
+        return NMAP_LIMIT_SECONDS
+    sending_seconds = claim.units / max(1, claim.lease.rate_pps)
+    return 60.0 + 4 * sending_seconds  # retries, slow starts and the wait for late replies
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, CloudxError):
+        return error.message
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk of the node is full ({error.filename or 'scanner output'}). Free space, then scan again."
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,79 @@
+"""A scanner as a child process: started in a private folder, ended with its whole process group."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import IO
+
+from cloudx.services.scanner_port import Command
+
+GRACE_SECONDS = 2.0
+# The kernel kills the scanner when the worker dies, kill -9 included: nothing probes on unsupervised.
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C",
+    "HOME": "/nonexistent",
+}
+
+
+class ScannerProcess:
+    """One run of a scanner; `end` may be called from any thread, at any time, more than once."""
+
+    def __init__(self, command: Command, folder: Path) -> None:
+        """Write the command's files (mode 0600) and start it. Raises OSError; FileNotFoundError: no such tool."""
+        for name, lines in command.files.items():
+            with open(folder / name, "w", encoding="ascii", opener=_private) as file:
+                file.writelines(f"{line}\n" for line in lines)
+        if shutil.which(command.argv[0], path=_ENVIRONMENT["PATH"]) is None:
+            raise FileNotFoundError(f"{command.argv[0]} is not installed; `apt-get install {command.argv[0]}`")
+        self._child = subprocess.Popen(
+            [*_DIES_WITH_US, *command.argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+            env=_ENVIRONMENT,
+            start_new_session=True,
+        )
+        self._ending = threading.Lock()
+
+    @property
+    def pid(self) -> int:
+        """The scanner's process id."""
+        return self._child.pid
+
+    @property
+    def streams(self) -> tuple[IO[bytes], IO[bytes]]:
+        """Its stdout and stderr."""
+        assert self._child.stdout is not None and self._child.stderr is not None
+        return self._child.stdout, self._child.stderr
+
+    def wait(self) -> int:
+        """The exit code; negative is the signal that ended it."""
+        return self._child.wait()
+
+    def end(self) -> None:
+        """Stop sending within GRACE_SECONDS, whatever the scanner does."""
+        with self._ending:
+            self._signal(signal.SIGTERM)
+            try:
+                self._child.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self._child.poll() is None:
+            try:
+                os.killpg(self._child.pid, number)
+            except ProcessLookupError:
+                pass  # it ended in between
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_EXCL, 0o600)
