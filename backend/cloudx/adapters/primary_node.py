@@ -1,0 +1,45 @@
+"""Registers and beats at the primary node over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import requests
+
+from cloudx.domain.errors import DependencyUnavailable, NodeNotRegistered
+from cloudx.domain.nodes import Heartbeat, Registration
+
+TIMEOUT_SECONDS = 5.0
+
+
+class PrimaryNode:
+    """Implements services.ports.NodeReporter. The token is asked for anew each time: its file may change."""
+
+    def __init__(self, url: str, token: Callable[[], str | None]) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._session = requests.Session()
+
+    def register(self, said: Registration) -> None:
+        """POST /api/nodes/register. Raises DependencyUnavailable."""
+        self._post("register", asdict(said))
+
+    def beat(self, said: Heartbeat) -> None:
+        """POST /api/nodes/heartbeat. Raises NodeNotRegistered or DependencyUnavailable."""
+        self._post("heartbeat", {**asdict(said), "updated_at": said.updated_at.isoformat()})
+
+    def _post(self, verb: str, body: dict[str, Any]) -> None:
+        token = self._token()
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            answer = self._session.post(
+                f"{self._url}/api/nodes/{verb}", json=body, headers=headers, timeout=TIMEOUT_SECONDS
+            )
+        except requests.RequestException as error:
+            raise DependencyUnavailable(f"The primary node {self._url} does not answer: {error}") from error
+        if answer.status_code == 404:
+            raise NodeNotRegistered(f"{self._url} does not know this node; it registers again.")
+        if not answer.ok:
+            raise DependencyUnavailable(f"{self._url} refused the {verb}: {answer.status_code} {answer.text[:200]}")

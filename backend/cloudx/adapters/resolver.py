@@ -1,0 +1,28 @@
+"""Host names to addresses by the system's resolver."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from cloudx.domain.addresses import Address
+from cloudx.domain.errors import DependencyUnavailable
+
+
+class SystemResolver:
+    """Implements services.ports.Resolver with getaddrinfo, so /etc/hosts and resolv.conf count."""
+
+    def resolve(self, host_name: str) -> list[Address]:
+        """The addresses of a name, IPv4 first; [] when it has none. Raises DependencyUnavailable."""
+        try:
+            found = socket.getaddrinfo(host_name, None, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            if error.errno == socket.EAI_AGAIN:
+                raise DependencyUnavailable(
+                    f"The name server did not answer for {host_name!r}. Try again, or give the address."
+                ) from error
+            return []
+        except UnicodeError:
+            return []
+        unique = {ipaddress.ip_address(info[4][0]) for info in found if "%" not in str(info[4][0])}
+        return sorted(unique, key=lambda address: (address.version, int(address)))
