@@ -77,13 +77,13 @@ class Node:
         silent_seconds = (now - self.last_seen).total_seconds()
         if silent_seconds > OFFLINE_AFTER_SECONDS:
             return NodeStatus.OFFLINE
-        worst = {check.status for check in self.checks}
         if self.reported_status in (NodeStatus.DRAINING, NodeStatus.OFFLINE, NodeStatus.CRITICAL):
             return self.reported_status
-        if CheckStatus.CRITICAL in worst:
+        if any(check.status is CheckStatus.CRITICAL for check in self.checks):
             return NodeStatus.CRITICAL
         overloaded = self.mem is not None and self.mem >= DEGRADED_MEMORY_PERCENT
-        if silent_seconds > DEGRADED_AFTER_SECONDS or CheckStatus.WARNING in worst or overloaded:
+        # A warning (offloads on, a tool missing) limits what runs here; it does not make the node unwell.
+        if silent_seconds > DEGRADED_AFTER_SECONDS or overloaded:
             return NodeStatus.DEGRADED
         return self.reported_status
 
