@@ -1,0 +1,183 @@
+"""The settings: the only reader of the environment. docs/operations.md lists every name."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import socket
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from cloudx.domain.access import Role
+from cloudx.domain.errors import BadConfiguration
+
+
+class AuthMode(StrEnum):
+    """Whether requests need a credential."""
+
+    TOKEN = "token"  # noqa: S105 - a mode, no secret
+    OPEN = "open"
+
+
+class Executor(StrEnum):
+    """Who runs scans."""
+
+    RESIDENT = "resident"
+    NOMAD = "nomad"
+
+
+def _comma_list(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
+
+
+class Settings(BaseSettings):
+    """Every setting, by the name of its environment variable in lower case."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False, env_ignore_empty=True)
+
+    database_url: str = ""
+    port: int = Field(5001, ge=1, le=65535)
+    node_id: str = Field("", pattern=r"^[A-Za-z0-9._:-]{0,128}$")
+    primary_node_url: str | None = Field(None, pattern=r"^https?://[^\s]+$")
+    flask_debug: bool = False
+    web_concurrency: int = Field(2, ge=1, le=64)
+    nomad_addr: str | None = None
+    nomad_token: SecretStr | None = None
+    consul_http_addr: str | None = None
+    consul_http_token: SecretStr | None = None
+    vault_addr: str | None = None
+    vault_token: SecretStr | None = None
+
+    cloudx_data_dir: Path = Path("data")
+    cloudx_bind: str = "127.0.0.1"
+    cloudx_auth: AuthMode = AuthMode.TOKEN
+    cloudx_admin_token: SecretStr | None = None
+    cloudx_admin_token_file: Path | None = None
+    cloudx_node_token: SecretStr | None = None
+    cloudx_node_token_file: Path | None = None
+    cloudx_clerk_issuer: str | None = Field(None, pattern=r"^https?://[^\s]+$")
+    cloudx_clerk_authorized_parties: CommaList = ()
+    cloudx_clerk_jwt_key: str | None = None
+    cloudx_clerk_default_role: Role = Role.VIEWER
+    cloudx_nomad_jwks_url: str | None = Field(None, pattern=r"^https?://[^\s]+$")
+    cloudx_cors_origins: CommaList = ()
+    cloudx_executor: Executor = Executor.RESIDENT
+    cloudx_scripts_dir: Path | None = None
+    cloudx_redis_url: str | None = Field(None, pattern=r"^rediss?://[^\s]+$")
+    cloudx_node_rate_limit_pps: int = Field(100_000, ge=1, le=10_000_000)
+    cloudx_log_format: str = Field("auto", pattern="^(auto|json|pretty)$")
+    cloudx_metrics: str = Field("open", pattern="^(open|token)$")
+    cloudx_url: str | None = Field(None, pattern=r"^https?://[^\s]+$")
+    cloudx_token: SecretStr | None = None
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, **_others: Any) -> tuple[Any, ...]:
+        """Only what load_settings hands in, so that tests and programs can give an environment of their own."""
+        return (init_settings,)
+
+    @field_validator("cloudx_clerk_default_role")
+    @classmethod
+    def _people_only(cls, role: Role) -> Role:
+        if role is Role.NODE:
+            raise ValueError("takes viewer, operator or admin")
+        return role
+
+    @model_validator(mode="after")
+    def _open_only_on_loopback(self) -> Settings:
+        if self.cloudx_auth is AuthMode.OPEN and not _is_loopback(self.cloudx_bind):
+            raise ValueError(
+                "CLOUDX_AUTH: open lets anybody scan, so it needs CLOUDX_BIND on loopback (127.0.0.1); "
+                f"it is {self.cloudx_bind}. Use token, or bind to 127.0.0.1."
+            )
+        return self
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """DATABASE_URL with its driver named; SQLite in the data folder by default."""
+        url = self.database_url or f"sqlite:///{self.cloudx_data_dir.absolute()}/cloudx.db"
+        for plain in ("postgres://", "postgresql://"):
+            if url.startswith(plain):
+                return "postgresql+psycopg2://" + url.removeprefix(plain)
+        return url
+
+    @property
+    def node_name(self) -> str:
+        """NODE_ID, else the host name."""
+        return self.node_id or socket.gethostname()
+
+    def admin_token(self) -> str | None:
+        """The configured admin token; a file is read anew each time it changed."""
+        return _secret(self.cloudx_admin_token, self.cloudx_admin_token_file)
+
+    def node_token(self) -> str | None:
+        """The configured node token; a file is read anew each time it changed."""
+        return _secret(self.cloudx_node_token, self.cloudx_node_token_file)
+
+
+_FILES: dict[Path, tuple[float, int, str]] = {}
+
+
+def _secret(value: SecretStr | None, file: Path | None) -> str | None:
+    if file is not None:
+        return _read_if_changed(file)
+    return value.get_secret_value() if value else None
+
+
+def _read_if_changed(file: Path) -> str | None:
+    """The stripped text of a small file, cached until its time or inode moves; None while it is missing."""
+    try:
+        stat = file.stat()
+        known = _FILES.get(file)
+        if known is None or known[:2] != (stat.st_mtime, stat.st_ino):
+            known = _FILES[file] = (stat.st_mtime, stat.st_ino, file.read_text().strip())
+        return known[2] or None
+    except OSError:
+        return None
+
+
+def _is_loopback(bind: str) -> bool:
+    if bind == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(bind).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check every setting. Raises BadConfiguration, one line that says which and what it takes."""
+    environ = os.environ if environ is None else environ
+    _refuse_unknown(environ)
+    values = {name: environ[name.upper()] for name in Settings.model_fields if environ.get(name.upper())}
+    try:
+        return Settings(**values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise BadConfiguration(_one_line(error)) from None
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = [name.upper() for name in Settings.model_fields if name.startswith("cloudx_")]
+    for name in environ:
+        if name.startswith("CLOUDX_") and name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {close[0]}?" if close else f" Known: {', '.join(sorted(known))}."
+            raise BadConfiguration(f"{name}: there is no such setting.{hint}")
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    said = first["msg"].removeprefix("Value error, ")
+    field = ".".join(str(part) for part in first["loc"]).upper()
+    if not field:
+        return said
+    expected = first.get("ctx", {}).get("pattern")
+    return f"{field}: {said}" + (f" (pattern {expected})" if expected and str(expected) not in said else "")
