@@ -1,0 +1,1 @@
+"""One module a tool: argv builder, streaming parser, progress reader."""
