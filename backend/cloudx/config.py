@@ -110,9 +110,19 @@ class Settings(BaseSettings):
         return url
 
     @property
+    def uses_own_sqlite(self) -> bool:
+        """True where the database is the file in the data folder."""
+        return not self.database_url
+
+    @property
     def node_name(self) -> str:
         """NODE_ID, else the host name."""
         return self.node_id or socket.gethostname()
+
+    @property
+    def has_admin_token(self) -> bool:
+        """True where an admin token is configured, be its file there yet or not."""
+        return self.cloudx_admin_token is not None or self.cloudx_admin_token_file is not None
 
     def admin_token(self) -> str | None:
         """The configured admin token; a file is read anew each time it changed."""

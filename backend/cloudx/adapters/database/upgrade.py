@@ -29,6 +29,18 @@ def upgrade(engine: Engine) -> None:
         ) from error
 
 
+def schema_problem(engine: Engine) -> str | None:
+    """Why this program cannot use the database's schema, with the remedy; None when it can."""
+    try:
+        with engine.connect() as connection:
+            revision = current_revision(connection)
+    except DBAPIError as error:
+        return f"The database does not answer ({str(error.orig).strip().splitlines()[0]}). Check DATABASE_URL."
+    if revision == HEAD:
+        return None
+    return f"The database's schema is at {revision or 'nothing'}, this version needs {HEAD}: run `cloudx db upgrade`."
+
+
 def current_revision(connection: Connection) -> str | None:
     """The schema's revision, or None on an empty database."""
     if not inspect(connection).has_table("alembic_version"):

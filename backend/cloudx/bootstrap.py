@@ -1,0 +1,127 @@
+"""The composition root: the only place that wires adapters and scanners into services."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloudx import __version__
+from cloudx.adapters.database import engine_for, open_ledger_on, schema_problem, upgrade
+from cloudx.adapters.resolver import SystemResolver
+from cloudx.config import Settings
+from cloudx.domain.nodes import NodeRole, Preflight
+from cloudx.domain.tools import Tool
+from cloudx.services.claim_chunk import Claimant, ClaimChunk
+from cloudx.services.edit_policy import ensure_first_scope
+from cloudx.services.ports import NodeReporter, OpenLedger
+from cloudx.services.renew_leases import RenewLease
+from cloudx.services.report_node import LedgerReporter
+from cloudx.services.scan_policy import PolicyCache
+from cloudx.services.submit_scan import SubmitScan
+
+if TYPE_CHECKING:
+    from cloudx.api.dependencies import Dependencies
+    from cloudx.services.scanner_port import Scanner
+    from cloudx.worker.node_agent import NodeAgent
+    from cloudx.worker.resident import ResidentWorker
+
+WORKER_POOL_SIZE = 16  # a connection for each chunk that commits, and for claiming and renewing
+
+
+def open_ledger_of(settings: Settings, pool_size: int = 5) -> OpenLedger:
+    """Transactions on the configured database."""
+    _make_data_folder(settings)
+    return open_ledger_on(engine_for(settings.sqlalchemy_url, pool_size))
+
+
+def prepare_database(settings: Settings) -> None:
+    """Bring the schema up to date and give a fresh install its first scope. Raises DependencyUnavailable."""
+    _make_data_folder(settings)
+    engine = engine_for(settings.sqlalchemy_url)
+    try:
+        upgrade(engine)
+        ensure_first_scope(open_ledger_on(engine))
+    finally:
+        engine.dispose()
+
+
+def why_schema_is_unfit(settings: Settings) -> str | None:
+    """Why a worker cannot use the database as it is, with the remedy; None when it can."""
+    engine = engine_for(settings.sqlalchemy_url)
+    try:
+        return schema_problem(engine)
+    finally:
+        engine.dispose()
+
+
+def api_dependencies(settings: Settings) -> Dependencies:
+    """What one API process needs."""
+    from cloudx.api.dependencies import Dependencies
+
+    open_ledger = open_ledger_of(settings)
+    resolver = SystemResolver()
+    return Dependencies(
+        settings=settings,
+        open_ledger=open_ledger,
+        resolver=resolver,
+        submit_scan=SubmitScan(open_ledger, resolver, PolicyCache()),
+        authenticate=_authenticate(settings, open_ledger),
+        fleet=_fleet_watch(open_ledger),
+    )
+
+
+def resident_worker(settings: Settings, runs_folder: Path, only_scan: str | None = None) -> ResidentWorker:
+    """A worker for this machine; `only_scan` makes it leave when that scan is over."""
+    from cloudx.adapters.machine import LocalMachine
+    from cloudx.worker.resident import ResidentWorker
+    from cloudx.worker.run_chunk import Workshop
+
+    machine = LocalMachine()
+    preflight = machine.preflight()
+    open_ledger = open_ledger_of(settings, WORKER_POOL_SIZE)
+    policies = PolicyCache()
+    claimant = Claimant(
+        worker_id=f"{settings.node_name}/{os.getpid()}-{uuid.uuid4().hex[:8]}",
+        node_id=settings.node_name,
+        capabilities=preflight.capabilities,
+        node_limit_pps=settings.cloudx_node_rate_limit_pps,
+        only_scan=only_scan,
+    )
+    return ResidentWorker(
+        claimant=claimant,
+        claim_chunk=ClaimChunk(open_ledger, policies),
+        renew_lease=RenewLease(open_ledger, policies),
+        workshop=Workshop(open_ledger, _scanners(), machine, preflight.capabilities, runs_folder),
+        agent=_node_agent(settings, preflight, open_ledger),
+    )
+
+
+def _scanners() -> dict[Tool, Scanner]:
+    from cloudx.scanners.masscan import Masscan
+    from cloudx.scanners.nmap import Nmap
+    from cloudx.scanners.zmap import Zmap
+
+    return {scanner.tool: scanner for scanner in (Nmap(), Masscan(), Zmap())}
+
+
+def _node_agent(settings: Settings, preflight: Preflight, open_ledger: OpenLedger) -> NodeAgent:
+    from cloudx.worker.node_agent import NodeAgent, NodeIdentity
+
+    role = NodeRole.WORKER if settings.primary_node_url else NodeRole.PRIMARY
+    identity = NodeIdentity(settings.node_name, role, __version__)
+    return NodeAgent(identity, preflight, _reporter(settings, open_ledger))
+
+
+def _reporter(settings: Settings, open_ledger: OpenLedger) -> NodeReporter:
+    if settings.primary_node_url is None:
+        return LedgerReporter(open_ledger)
+    from cloudx.adapters.primary_node import PrimaryNode
+
+    return PrimaryNode(settings.primary_node_url, settings.node_token)
+
+
+def _make_data_folder(settings: Settings) -> None:
+    if settings.uses_own_sqlite:
+        settings.cloudx_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

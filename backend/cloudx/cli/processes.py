@@ -1,0 +1,143 @@
+"""The long-running commands: up, serve, worker; and db upgrade, which they do by themselves where they may."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from cloudx.config import AuthMode, Settings, load_settings
+from cloudx.domain.errors import BadConfiguration, CloudxError, DependencyUnavailable
+
+from .first_start import ensure_admin_token
+from .supervise import Supervisor, claim_data_folder, require_free_port
+
+DATABASE_WAIT_SECONDS = 60.0
+GUNICORN_CONF = Path(__file__).parent.parent / "gunicorn_conf.py"
+GUNICORN = [sys.executable, "-m", "gunicorn", "--config", str(GUNICORN_CONF), "cloudx.wsgi:app"]
+
+log = structlog.get_logger()
+db = typer.Typer(help="The database's schema.", no_args_is_help=True)
+
+
+def up() -> None:
+    """Run the whole product on this machine: the API and one worker, until Ctrl-C.
+
+    Example: PORT=5002 cloudx up
+    """
+    settings = _settings()
+    lock = claim_data_folder(settings.cloudx_data_dir)
+    require_free_port(settings.cloudx_bind, settings.port)
+    _prepare(settings)
+    environment = _with_admin_token(settings)
+    worker = [sys.executable, "-m", "cloudx.cli.main", "worker"]
+    with lock:
+        sys.exit(Supervisor(settings, {"api": GUNICORN, "worker": worker}, environment).run())
+
+
+def serve() -> None:
+    """Run the API alone, by gunicorn.
+
+    Example: CLOUDX_BIND=0.0.0.0 DATABASE_URL=postgresql://… cloudx serve
+    """
+    settings = _settings()
+    _prepare(settings)
+    environment = _with_admin_token(settings, announce=True)
+    os.execve(GUNICORN[0], GUNICORN, environment)  # noqa: S606 - a fixed list; gunicorn takes this process's place
+
+
+def worker(
+    scan: Annotated[str | None, typer.Option(help="Work on this scan alone and leave when it is over.")] = None,
+) -> None:
+    """Run a worker: claim chunks, scan, commit what was found.
+
+    Example: DATABASE_URL=postgresql://… cloudx worker
+    """
+    from cloudx.bootstrap import resident_worker, why_schema_is_unfit
+    from cloudx.logs import configure_logs
+    from cloudx.worker.run_folder import RunFolder
+
+    settings = _settings()
+    configure_logs(settings)
+    _wait_until(lambda: why_schema_is_unfit(settings))
+    folder = RunFolder(settings.cloudx_data_dir.absolute() / "runs")
+    try:
+        resident = resident_worker(settings, folder.path, only_scan=scan)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: resident.stop())
+        code = resident.run()
+    finally:
+        folder.remove()
+    sys.exit(code)
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the schema up to date; safe to run at any time, by many at once.
+
+    Example: DATABASE_URL=postgresql://… cloudx db upgrade
+    """
+    _prepare(_settings())
+    typer.echo("The schema is up to date.")
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except BadConfiguration as error:
+        _stop(error.message, code=2)
+
+
+def _stop(message: str, code: int = 1) -> typing.NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def _prepare(settings: Settings) -> None:
+    """Upgrade the schema, waiting for a database that is still coming up."""
+    from cloudx.bootstrap import prepare_database
+
+    def why_not() -> str | None:
+        try:
+            prepare_database(settings)
+            return None
+        except DependencyUnavailable as error:
+            return error.message
+
+    try:
+        _wait_until(why_not)
+    except CloudxError as error:
+        _stop(error.message)
+
+
+def _wait_until(why_not: Callable[[], str | None]) -> None:
+    """Ask again until there is nothing wrong; give up with the last reason after DATABASE_WAIT_SECONDS."""
+    deadline = time.monotonic() + DATABASE_WAIT_SECONDS
+    said = None
+    while reason := why_not():
+        if time.monotonic() > deadline:
+            _stop(reason)
+        if reason != said:
+            log.warning("database.waiting", reason=reason)
+        said = reason
+        time.sleep(1.0)
+
+
+def _with_admin_token(settings: Settings, announce: bool = False) -> dict[str, str]:
+    """This process's environment, with the token file of the data folder where no admin token is configured."""
+    environment = dict(os.environ)
+    if settings.cloudx_auth is AuthMode.OPEN or settings.has_admin_token:
+        return environment
+    file, is_new = ensure_admin_token(settings.cloudx_data_dir)
+    if announce:
+        shown = f"{file.read_text().strip()} (shown this once; kept in {file})" if is_new else f"in {file}"
+        typer.echo(f"admin token: {shown}", err=True)
+    return environment | {"CLOUDX_ADMIN_TOKEN_FILE": str(file)}
