@@ -1,0 +1,54 @@
+# Cloud-X backend. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+PORT ?= 5001
+export PORT
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.run-ready
+DEV_READY := $(VENV)/.dev-ready
+
+.PHONY: help run test check bench image lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+run: $(RUN_READY) ## The whole product on this machine: http://127.0.0.1:5001 (PORT=, CLOUDX_DATA_DIR=)
+	@scripts/install-tools
+	@exec $(BIN)/cloudx up
+
+test: $(DEV_READY) ## Every test, with real scanners, PostgreSQL and containers (needs root)
+	@scripts/install-test-tools
+	@$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest tests
+
+check: $(DEV_READY) ## Lint, types, import rules, unit tests
+	$(BIN)/ruff check backend tests
+	$(BIN)/ruff format --check backend tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest tests/unit
+
+bench: $(DEV_READY) ## The benchmarks, one JSON line a figure (needs root)
+	@scripts/install-test-tools
+	@$(BIN)/python tests/bench/run_all.py
+
+image: ## The container image cloudx:dev (BASE_IMAGE= names another base; needs root)
+	@scripts/make-image
+
+lock: $(DEV_READY) ## Compile requirements/ anew from pyproject.toml
+	@scripts/compile-lock
+
+clean: ## Remove the virtual environment and caches (never data/)
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .hypothesis .import_linter_cache backend/*.egg-info
+
+$(RUN_READY): requirements/run.txt pyproject.toml scripts/install-packages
+	@scripts/install-packages $(VENV) requirements/run.txt
+	@touch $@
+
+$(DEV_READY): requirements/dev.txt pyproject.toml scripts/install-packages
+	@scripts/install-packages $(VENV) requirements/dev.txt
+	@touch $@ $(RUN_READY)
