@@ -1,0 +1,34 @@
+"""Run every benchmark in turn; prints one JSON line a figure and keeps them in build/bench.jsonl."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ORDER = ("start", "masscan_through_api", "ingest", "nmap_parse", "result_pages", "api_rates", "plan_and_claim")
+
+
+def main() -> int:
+    """The exit code: 1 when one of them could not be run."""
+    kept = HERE.parent.parent / "build" / "bench.jsonl"
+    kept.parent.mkdir(exist_ok=True)
+    failed = []
+    with open(kept, "w") as lines:
+        for name in sys.argv[1:] or ORDER:
+            run = subprocess.Popen([sys.executable, HERE / f"{name}.py"], stdout=subprocess.PIPE, text=True)
+            assert run.stdout is not None
+            for line in run.stdout:
+                print(line, end="", flush=True)
+                lines.write(line)
+            if run.wait() != 0:
+                failed.append(name)
+    if failed:
+        print(f"error: not measured: {', '.join(failed)} (see above)", file=sys.stderr)
+    print(f"kept in {kept}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
