@@ -1,3 +1,9 @@
 """Fixtures that every folder may ask for; each module says what it needs."""
 
-pytest_plugins = ["fixtures.postgres", "fixtures.network", "fixtures.service"]
+from pathlib import Path
+
+pytest_plugins = [
+    f"fixtures.{name}"
+    for name in ("postgres", "network", "service")
+    if (Path(__file__).parent / "fixtures" / f"{name}.py").exists()
+]

@@ -178,8 +178,9 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = [name.upper() for name in Settings.model_fields if name.startswith("cloudx_")]
     for name in environ:
         if name.startswith("CLOUDX_") and name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f" Did you mean {close[0]}?" if close else f" Known: {', '.join(sorted(known))}."
+            endings = [other.removeprefix("CLOUDX_") for other in known]  # the prefix alone would count as alike
+            close = difflib.get_close_matches(name.removeprefix("CLOUDX_"), endings, 1)
+            hint = f" Did you mean CLOUDX_{close[0]}?" if close else f" Known: {', '.join(sorted(known))}."
             raise BadConfiguration(f"{name}: there is no such setting.{hint}")
 
 

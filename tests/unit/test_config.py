@@ -1,0 +1,84 @@
+"""What the environment may say, and the one line that stops the start when it says something else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cloudx.config import AuthMode, Settings, load_settings
+from cloudx.domain.errors import BadConfiguration
+
+OPERATIONS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
+
+
+def test_an_empty_environment_gives_a_safe_install() -> None:
+    settings = load_settings({})
+    assert (settings.cloudx_bind, settings.port, settings.cloudx_auth) == ("127.0.0.1", 5001, AuthMode.TOKEN)
+    assert settings.sqlalchemy_url.startswith("sqlite:////")
+    assert settings.sqlalchemy_url.endswith("/data/cloudx.db")
+
+
+@pytest.mark.parametrize("plain", ["postgres://u@h/d", "postgresql://u@h/d", "postgresql+psycopg2://u@h/d"])
+def test_every_way_of_writing_postgresql_names_its_driver(plain: str) -> None:
+    assert load_settings({"DATABASE_URL": plain}).sqlalchemy_url == "postgresql+psycopg2://u@h/d"
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"CLOUDX_DATADIR": "x"}, "CLOUDX_DATADIR: there is no such setting. Did you mean CLOUDX_DATA_DIR?"),
+        ({"CLOUDX_QQQQ": "x"}, "Known: CLOUDX_ADMIN_TOKEN"),
+        ({"PORT": "http"}, "PORT: "),
+        ({"PORT": "70000"}, "65535"),
+        ({"CLOUDX_AUTH": "none"}, "'token' or 'open'"),
+        ({"CLOUDX_AUTH": "open", "CLOUDX_BIND": "0.0.0.0"}, "it is 0.0.0.0. Use token, or bind to 127.0.0.1."),
+        ({"CLOUDX_AUTH": "open", "CLOUDX_BIND": "example.org"}, "bind to 127.0.0.1"),
+        ({"CLOUDX_CLERK_DEFAULT_ROLE": "node"}, "viewer, operator or admin"),
+        ({"PRIMARY_NODE_URL": "ftp://x"}, "PRIMARY_NODE_URL"),
+        ({"NODE_ID": "a b"}, "NODE_ID"),
+        ({"CLOUDX_EXECUTOR": "kubernetes"}, "'resident' or 'nomad'"),
+    ],
+)
+def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(environ: dict[str, str], says: str) -> None:
+    with pytest.raises(BadConfiguration) as stopped:
+        load_settings(environ)
+    assert says in stopped.value.message
+    assert "\n" not in stopped.value.message
+
+
+def test_open_is_allowed_on_loopback() -> None:
+    for bind in ("127.0.0.1", "::1", "localhost"):
+        assert load_settings({"CLOUDX_AUTH": "open", "CLOUDX_BIND": bind}).cloudx_auth is AuthMode.OPEN
+
+
+def test_a_secret_never_shows_in_the_settings_text() -> None:
+    settings = load_settings({"CLOUDX_ADMIN_TOKEN": "hunter2hunter2", "VAULT_TOKEN": "s.abcdef"})
+    assert "hunter2" not in repr(settings)
+    assert "s.abcdef" not in repr(settings)
+    assert settings.admin_token() == "hunter2hunter2"
+
+
+def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    settings = load_settings({"CLOUDX_ADMIN_TOKEN_FILE": str(file)})
+    assert settings.admin_token() is None
+    file.write_text("first\n")
+    assert settings.admin_token() == "first"
+    replacement = tmp_path / "next"
+    replacement.write_text("second\n")
+    replacement.rename(file)  # as Vault's and Kubernetes' renderers do
+    assert settings.admin_token() == "second"
+
+
+def test_comma_lists_are_split() -> None:
+    assert load_settings({"CLOUDX_CORS_ORIGINS": "https://a.example, https://b.example"}).cloudx_cors_origins == (
+        "https://a.example",
+        "https://b.example",
+    )
+
+
+def test_every_setting_is_documented() -> None:
+    documented = set(re.findall(r"`([A-Z][A-Z_]+)`", OPERATIONS.read_text()))
+    assert {name.upper() for name in Settings.model_fields} - documented == set()
