@@ -1,0 +1,128 @@
+"""How packets leave this machine: the kernel's routes and neighbours, asked by `ip -j`."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import shutil
+import socket
+import subprocess
+import time
+from typing import Any
+
+from cloudx.domain.addresses import Address, AddressSet, from_key
+from cloudx.domain.errors import CloudxError
+from cloudx.services.scanner_port import Egress
+
+from .interface_offloads import offloads_on
+
+_USE_NMAP = "Scan it with nmap, or leave it out with `exclude`."
+_SEARCHED = "/usr/sbin:/usr/bin:/sbin:/bin"
+_NEIGHBOUR_SECONDS = 2.0
+_DISCARD_PORT = 9
+_MAX_ROUTES = 5_000  # a router with a full table has one way out for most of it: enough is looked at
+
+
+def egress_for(addresses: AddressSet) -> Egress:
+    """The one way out for all these IPv4 addresses.
+
+    masscan and zmap send every frame to one MAC address, so addresses that lie
+    behind different gateways, on the link or on this machine cannot share a
+    run. Raises CloudxError naming them and the remedy.
+    """
+    ways = {_way(route): point for point in _turning_points(addresses) for route in [_route_to(point)]}
+    if len(ways) > 1:
+        some = " and ".join(f"{point} ({_described(way)})" for way, point in list(ways.items())[:2])
+        raise CloudxError(f"masscan and zmap use one gateway a run, but {some} differ. Scan them apart, or with nmap.")
+    ((interface, source_ip, gateway_ip), point) = next(iter(ways.items()))
+    if gateway_ip is None and addresses.size > 1:
+        raise CloudxError(
+            f"{addresses.texts()[0]} is on the network of {interface} itself, with no gateway to send to; masscan "
+            f"and zmap reach one such address at a time. {_USE_NMAP}"
+        )
+    mac = neighbour_mac(gateway_ip or str(point), interface)
+    return Egress(interface, source_ip, gateway_ip, mac, offloads_on(interface))
+
+
+def default_interface() -> str | None:
+    """The interface of the default route, if there is one."""
+    routes = _ip("-4", "route", "show", "default")
+    return routes[0].get("dev") if routes else None
+
+
+def neighbour_mac(ip: str, interface: str) -> str:
+    """The MAC address of a neighbour; a datagram makes the kernel ask for it. Raises CloudxError."""
+    deadline = time.monotonic() + _NEIGHBOUR_SECONDS
+    while True:
+        for neighbour in _ip("-4", "neigh", "show", "to", ip, "dev", interface):
+            if "lladdr" in neighbour and "FAILED" not in neighbour.get("state", []):
+                return str(neighbour["lladdr"])
+        if time.monotonic() > deadline:
+            raise CloudxError(
+                f"{ip} does not answer ARP on {interface}: masscan and zmap cannot send there. Check that it is up and "
+                f"that {interface} is an Ethernet interface, or use nmap."
+            )
+        _send_datagram(ip)
+        time.sleep(0.05)
+
+
+def _send_datagram(ip: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        with contextlib.suppress(OSError):  # the neighbour table will say so
+            sender.sendto(b"", (ip, _DISCARD_PORT))
+
+
+Way = tuple[str, str, str | None]  # interface, source address, gateway
+
+
+def _way(route: dict[str, Any]) -> Way:
+    return route["dev"], route["prefsrc"], route.get("gateway")
+
+
+def _described(way: Way) -> str:
+    return f"via {way[2]}" if way[2] else f"on the link of {way[0]}"
+
+
+def _route_to(address: Address) -> dict[str, Any]:
+    try:
+        route: dict[str, Any] = _ip("-4", "route", "get", str(address))[0]
+    except (CloudxError, IndexError) as error:
+        raise CloudxError(
+            f"This machine has no route to {address}. Add one, or leave it out with `exclude`."
+        ) from error
+    kind = route.get("type", "unicast")
+    if kind == "local":
+        raise CloudxError(f"{address} is this machine itself, which masscan and zmap cannot scan. {_USE_NMAP}")
+    if kind != "unicast" or "prefsrc" not in route:
+        raise CloudxError(f"{address} is no host that can be scanned ({kind}). Leave it out with `exclude`.")
+    return route
+
+
+def _turning_points(addresses: AddressSet) -> list[Address]:
+    """An address for each route that part of the set may take: asking for every address would take hours."""
+    points: list[Address] = []
+    rest = addresses
+    for network in _more_specific_first(_ip("-4", "route", "show", "table", "all")[:_MAX_ROUTES]):
+        inside = rest & AddressSet.of_networks([network])
+        if inside:
+            points.append(from_key(inside.ranges[0][0]))
+            rest = rest - inside
+    return points + ([from_key(rest.ranges[0][0])] if rest else [])
+
+
+def _more_specific_first(routes: list[dict[str, Any]]) -> list[ipaddress.IPv4Network]:
+    named = {route["dst"] for route in routes if route.get("type") != "broadcast"} - {"default"}
+    networks = {ipaddress.IPv4Network(dst) for dst in named}
+    return sorted(networks, key=lambda network: -network.prefixlen)
+
+
+def _ip(*arguments: str) -> list[dict[str, Any]]:
+    path = shutil.which("ip", path=_SEARCHED)
+    if path is None:
+        raise CloudxError("`ip` is not installed; install it with `apt-get install iproute2`.")
+    done = subprocess.run([path, "-j", *arguments], capture_output=True, timeout=5, check=False)
+    if done.returncode != 0:
+        raise CloudxError(f"`ip {' '.join(arguments)}` failed: {done.stderr.decode(errors='replace').strip()[:200]}")
+    found: list[dict[str, Any]] = json.loads(done.stdout or b"[]")
+    return found

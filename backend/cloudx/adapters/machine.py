@@ -1,0 +1,109 @@
+"""The machine a worker runs on: what it can do, what is wrong with it, and the way out."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+
+from cloudx.domain.addresses import AddressSet
+from cloudx.domain.errors import CloudxError
+from cloudx.domain.nodes import RAW_SOCKET, Check, CheckStatus, Preflight
+from cloudx.domain.tools import Tool
+from cloudx.services.scanner_port import Egress
+
+from .egress import default_interface, egress_for
+from .interface_offloads import offloads_on, remedy_for
+
+# Debian keeps zmap in sbin, which is not on every user's PATH.
+_SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_VERSION = re.compile(rb"\d+\.\d+(?:\.\d+)*")
+
+
+class LocalMachine:
+    """Implements services.ports.Machine."""
+
+    def preflight(self) -> Preflight:
+        """Look at tools, raw sockets and the interface of the default route."""
+        versions = {tool.value: version for tool in Tool if (version := _version_of(tool)) is not None}
+        raw_socket_error = _raw_socket_error()
+        interface = _default_interface_or_none()
+        has_offloads = interface is not None and offloads_on(interface)
+        return Preflight(
+            capabilities=(*versions, *([RAW_SOCKET] if raw_socket_error is None else [])),
+            checks=(
+                *(_tool_check(tool, versions.get(tool.value)) for tool in Tool),
+                _raw_socket_check(raw_socket_error),
+                _offloads_check(interface, has_offloads),
+            ),
+            tool_versions=versions,
+            offloads_on=has_offloads,
+        )
+
+    def egress_for(self, addresses: AddressSet) -> Egress:
+        """The way out for masscan and zmap. Raises CloudxError with the remedy when there is not exactly one."""
+        return egress_for(addresses)
+
+
+def _version_of(tool: Tool) -> str | None:
+    """Its version, or None when it is missing or does not run."""
+    path = shutil.which(tool.value, path=_SEARCHED)
+    if path is None:
+        return None
+    try:
+        # masscan --version ends with exit code 1.
+        done = subprocess.run(
+            [path, "--version"], capture_output=True, timeout=10, stdin=subprocess.DEVNULL, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search(done.stdout + done.stderr)
+    return found[0].decode() if found else None
+
+
+def _raw_socket_error() -> str | None:
+    """Open what the scanners open; None when that works."""
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _default_interface_or_none() -> str | None:
+    try:
+        return default_interface()
+    except (CloudxError, OSError):
+        return None
+
+
+def _tool_check(tool: Tool, version: str | None) -> Check:
+    if version is not None:
+        return Check(f"tool-{tool}", f"{tool} installed", CheckStatus.PASSING, f"{tool} {version}")
+    remedy = f"{tool} is missing or does not start; install it with `apt-get install {tool}` and restart the worker"
+    return Check(f"tool-{tool}", f"{tool} installed", CheckStatus.WARNING, remedy)
+
+
+def _raw_socket_check(error: str | None) -> Check:
+    if error is None:
+        return Check("raw-socket", "raw sockets", CheckStatus.PASSING, "raw sockets open")
+    remedy = (
+        f"a raw socket does not open ({error}): masscan, zmap and UDP scans are not run here, nmap falls back to "
+        "connect(). Run the worker as root or with CAP_NET_RAW"
+    )
+    return Check("raw-socket", "raw sockets", CheckStatus.WARNING, remedy)
+
+
+def _offloads_check(interface: str | None, on: bool) -> Check:
+    if interface is None:
+        text = "there is no default route: masscan and zmap can send only where a route leads"
+        return Check("offloads", "interface offloads", CheckStatus.WARNING, text)
+    if not on:
+        return Check("offloads", "interface offloads", CheckStatus.PASSING, f"{interface}: all off")
+    remedy = (
+        f"{interface} has segmentation offloads on, which makes masscan lose replies (it sends each probe twice to "
+        f"make up for it). Turn them off with `{remedy_for(interface)}` and restart the worker"
+    )
+    return Check("offloads", "interface offloads", CheckStatus.WARNING, remedy)

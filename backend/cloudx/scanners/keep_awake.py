@@ -1,0 +1,37 @@
+"""Small packets that wake masscan's receiver, which else sleeps for ever on a quiet interface."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from types import TracebackType
+
+_DISCARD_PORT = 9  # RFC 863
+
+
+class KeepAwake:
+    """masscan 1.3 notices that its wait is over only when a packet passes on its interface.
+
+    An empty datagram that leaves through that interface is enough (measured), so
+    nothing depends on an answer; a TTL of 1 keeps it on the link.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        self._address = address
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+
+    def nudge(self) -> None:
+        """Send one; a full queue or an unreachable neighbour is no reason to stop."""
+        if self._address is None:
+            return
+        with contextlib.suppress(OSError):  # the next one follows in a tenth of a second
+            self._socket.sendto(b"", socket.MSG_DONTWAIT, (self._address, _DISCARD_PORT))
+
+    def __enter__(self) -> KeepAwake:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()

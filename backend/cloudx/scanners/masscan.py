@@ -1,0 +1,101 @@
+"""masscan: fast stateless TCP, UDP and ping scans of IPv4."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from cloudx.domain.findings import Observation
+from cloudx.domain.tools import Tool
+from cloudx.services.scanner_port import Assignment, Command, Egress, Progress
+
+from .keep_awake import KeepAwake
+from .masscan_records import read_findings
+from .output_streams import Lines, Source, Tail, pieces, read_last_words
+from .run_number import seed_of, source_port_of
+
+TARGETS_FILE = "targets"
+RESULTS_FILE = "results.ndjson"
+_SENT_FILE = "sent"  # made when masscan says that every probe is out
+WAIT_SECONDS = 3  # for late replies; no round trip on the internet takes longer than the first of them
+_WAKE_SECONDS = 0.1
+_STATUS = re.compile(rb"rate:.*?([\d.]+)% done(, waiting)?")
+_CHATTER = re.compile(r"^rate:|^Starting masscan|^Initiating |^Scanning |^waiting several seconds")
+
+
+class Masscan:
+    """Implements services.scanner_port.Scanner for masscan 1.3."""
+
+    tool = Tool.MASSCAN
+
+    def command(self, assignment: Assignment, folder: Path) -> Command:
+        """The argv; each run has its own seed and source port."""
+        argv = ["masscan", "-iL", str(folder / TARGETS_FILE), *_probes(assignment)]
+        argv += ["--rate", str(assignment.rate_pps), "--wait", str(WAIT_SECONDS)]
+        argv += ["--seed", str(seed_of(folder)), "--source-port", str(source_port_of(folder))]
+        if assignment.egress is not None:
+            argv += _way_out(assignment.egress)
+        argv += ["-oD", str(folder / RESULTS_FILE)]
+        return Command(argv, {TARGETS_FILE: assignment.addresses.texts()})
+
+    def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
+        """Progress by its status lines; keeps its receiver awake while it waits for late replies."""
+        lines, tail, progress = Lines(), Tail(), Progress(0.0)
+        with KeepAwake(_wake_address(assignment)) as keep_awake:
+            for source, data in pieces(stdout, stderr, _WAKE_SECONDS):
+                if progress.sending_done:
+                    keep_awake.nudge()
+                if source is not Source.STDERR:
+                    continue
+                tail.add(data)
+                for line in lines.feed(data):
+                    if (status := _STATUS.match(line)) is not None:
+                        progress = _advanced(progress, status)
+                        yield progress
+        tail.save(folder)
+        if progress.sending_done:
+            (folder / _SENT_FILE).touch()
+
+    def observations(self, assignment: Assignment, folder: Path) -> Iterator[Observation]:
+        """Open ports and live hosts, each once; replies to other runs' probes are dropped."""
+        return read_findings(folder / RESULTS_FILE, assignment)
+
+    def last_words(self, folder: Path) -> str:
+        """What it said on stderr, without its status lines."""
+        return read_last_words(folder, _CHATTER)
+
+    def succeeded(self, exit_code: int, folder: Path) -> bool:
+        """It sent everything and ended by itself: its results are written out only then."""
+        return exit_code == 0 and (folder / _SENT_FILE).exists() and (folder / RESULTS_FILE).exists()
+
+
+def _probes(assignment: Assignment) -> list[str]:
+    if assignment.ports is None:
+        return ["--ping"]
+    prefix = "U:" if assignment.scan_type.protocol == "udp" else ""
+    return ["--ports", ",".join(prefix + entry for entry in str(assignment.ports).split(","))]
+
+
+def _way_out(egress: Egress) -> list[str]:
+    argv = ["--interface", egress.interface, "--source-ip", egress.source_ip]
+    if egress.gateway_mac is not None:
+        argv += ["--router-mac", egress.gateway_mac.replace(":", "-")]
+    if egress.offloads_on:
+        # Its receive ring holds 31 packets then and overflows; a second try finds most of what was lost.
+        argv += ["--retries", "1"]
+    return argv
+
+
+def _wake_address(assignment: Assignment) -> str | None:
+    if assignment.egress is None:
+        return None
+    return assignment.egress.gateway_ip or str(next(iter(assignment.addresses.slice(0, 1))))
+
+
+def _advanced(progress: Progress, status: re.Match[bytes]) -> Progress:
+    """Never backwards. It also `waits` after a Ctrl-C; only a wait at 100 % means that all is sent."""
+    share = min(1.0, float(status[1]) / 100)
+    sending_done = progress.sending_done or (status[2] is not None and share >= 1.0)
+    return Progress(max(progress.sent_share, share), sending_done)

@@ -1,0 +1,66 @@
+"""nmap: hosts with their ports, services, operating systems and script results, IPv4 and IPv6."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from cloudx.domain.findings import Observation
+from cloudx.domain.tools import Tool
+from cloudx.services.scanner_port import Assignment, Command, Progress
+
+from .nmap_options import options
+from .nmap_progress import NmapProgress
+from .nmap_xml import read_observations
+from .output_streams import Source, Tail, pieces, read_last_words
+
+TARGETS_FILE = "targets"
+RESULTS_FILE = "scan.xml"
+_END_BYTES = 4096
+_FINISHED = re.compile(rb'<finished [^>]*exit="success"[^>]*/>.*</nmaprun>\s*\Z', re.DOTALL)
+_CHATTER = re.compile(r"highly aggressive --min-hostgroup|^Starting Nmap")
+
+
+class Nmap:
+    """Implements services.scanner_port.Scanner for nmap 7.9."""
+
+    tool = Tool.NMAP
+
+    def command(self, assignment: Assignment, folder: Path) -> Command:
+        """The argv; the XML comes by stdout."""
+        argv = ["nmap", *options(assignment), "-oX", "-", "-iL", str(folder / TARGETS_FILE)]
+        return Command(argv, {TARGETS_FILE: [str(network) for network in assignment.addresses.networks()]})
+
+    def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
+        """Spool the XML to disk and read the progress off it as it passes."""
+        tail, reader = Tail(), NmapProgress(assignment.scan_type.name, assignment.addresses.size)
+        with open(folder / RESULTS_FILE, "wb") as spool:
+            for source, data in pieces(stdout, stderr):
+                if source is Source.STDERR:
+                    tail.add(data)
+                    continue
+                spool.write(data)
+                if (share := reader.feed(data)) is not None:
+                    yield Progress(share)
+        tail.save(folder)
+
+    def observations(self, assignment: Assignment, folder: Path) -> Iterator[Observation]:
+        """Hosts that are up, and their ports in state open or open|filtered."""
+        return read_observations(folder / RESULTS_FILE, assignment.addresses)
+
+    def last_words(self, folder: Path) -> str:
+        """What it said on stderr."""
+        return read_last_words(folder, _CHATTER)
+
+    def succeeded(self, exit_code: int, folder: Path) -> bool:
+        """It ended by itself and its XML is whole."""
+        if exit_code != 0:
+            return False
+        try:
+            with open(folder / RESULTS_FILE, "rb") as file:
+                file.seek(max(0, file.seek(0, 2) - _END_BYTES))
+                return _FINISHED.search(file.read()) is not None
+        except FileNotFoundError:
+            return False

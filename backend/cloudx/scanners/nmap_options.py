@@ -1,0 +1,64 @@
+"""What each nmap scan type asks of nmap."""
+
+from __future__ import annotations
+
+from cloudx.domain.port_set import PortSet
+from cloudx.services.scanner_port import Assignment
+
+STATS_SECONDS = 2
+# A chunk's hosts go through each phase together, so that a phase's percentage is the chunk's.
+_HOST_GROUP = 256
+# Beyond nmap's own four probes (ICMP echo and timestamp, SYN 443, ACK 80): hosts that drop those
+# but serve something common. Dead addresses are told in a second instead of minutes of -Pn.
+_DISCOVERY_PORTS = "21,22,25,53,80,135,139,443,445,3389,8080,8443"
+_MAX_ASKED_DISCOVERY_PORTS = 16
+_PORTS_OF_TYPE = {
+    "default": ["--top-ports", "1000"],
+    "quick": ["--top-ports", "100"],
+    "intense": ["--top-ports", "1000"],
+    "tcp": ["--top-ports", "1000"],
+    "udp": ["--top-ports", "100"],  # closed UDP ports answer once a second: 1000 would take a quarter of an hour a host
+    "full": ["-p", "1-65535"],
+    "vuln": ["--top-ports", "1000"],
+}
+# Not the whole category: dos scripts bring targets down, broadcast ones leave the targets,
+# external ones tell third parties who is being scanned.
+_VULN_SCRIPTS = "vuln and not (dos or broadcast or external)"
+_SCRIPT_LIMIT = ["--script-timeout", "5m"]
+
+
+def options(assignment: Assignment) -> list[str]:
+    """All options but input and output, of typed fields alone."""
+    # -v puts tasks and down hosts into the XML. No --noninteractive: with it nmap 7.93 reports no
+    # progress at all, and without a terminal it has none to read from anyway.
+    argv = ["-n", "-v", "--stats-every", f"{STATS_SECONDS}s", "-T4"]
+    argv += ["--privileged" if assignment.raw_sockets else "--unprivileged"]
+    if assignment.addresses.ipv4_size == 0:
+        argv.append("-6")
+    argv += ["--max-rate", str(assignment.rate_pps), "--min-hostgroup", str(_HOST_GROUP)]
+    argv += _discovery(assignment) + _technique(assignment)
+    return argv + (["-p", str(assignment.ports)] if assignment.ports else _PORTS_OF_TYPE[assignment.scan_type.name])
+
+
+def _technique(assignment: Assignment) -> list[str]:
+    name, raw = assignment.scan_type.name, assignment.raw_sockets
+    if name == "udp":
+        return ["-sU"]
+    # The `tcp` type completes its handshakes: what it calls open has really accepted.
+    argv = ["-sS"] if raw and name != "tcp" else ["-sT"]
+    if name == "intense":  # -A, spelt out, since two of its four parts need raw sockets
+        return [*argv, "-sV", "-sC", *_SCRIPT_LIMIT, *(["-O", "--traceroute"] if raw else [])]
+    if name == "vuln":
+        return [*argv, "-sV", "--script", _VULN_SCRIPTS, *_SCRIPT_LIMIT]
+    return argv
+
+
+def _discovery(assignment: Assignment) -> list[str]:
+    """Which hosts are up. A chunk of one address in a short scan was asked for by name: it is scanned in any case."""
+    if assignment.addresses.size == 1 and assignment.scan_type.name in ("default", "quick", "tcp", "intense"):
+        return ["-Pn"]
+    probed = _DISCOVERY_PORTS
+    if assignment.ports is not None and assignment.scan_type.protocol == "tcp":
+        asked = assignment.ports.slice(0, _MAX_ASKED_DISCOVERY_PORTS)
+        probed = str(PortSet.of([*PortSet.parse(probed).ranges, *asked.ranges]))
+    return ["-PE", f"-PS{probed}", "-PA80,443"] if assignment.raw_sockets else [f"-PS{probed}"]

@@ -1,0 +1,20 @@
+"""A number of its own for each run, so that runs that overlap on one machine cannot take each other's replies."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+# Above Linux's own range (32768-60999): no connection of this machine is ever taken for a probe.
+FIRST_SOURCE_PORT, LAST_SOURCE_PORT = 61000, 65535
+
+
+def seed_of(folder: Path) -> int:
+    """From 1 to 2⁶²: the run's folder is named for scan, chunk and attempt, so no two runs share it."""
+    digest = hashlib.blake2b(folder.name.encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 2) + 1
+
+
+def source_port_of(folder: Path) -> int:
+    """The port a run's probes leave from."""
+    return FIRST_SOURCE_PORT + seed_of(folder) % (LAST_SOURCE_PORT - FIRST_SOURCE_PORT + 1)

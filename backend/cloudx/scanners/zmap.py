@@ -1,0 +1,114 @@
+"""zmap: one port, or ICMP echo, over many IPv4 addresses."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from cloudx.domain.errors import CloudxError
+from cloudx.domain.findings import Finding, Observation
+from cloudx.domain.tools import Tool
+from cloudx.services.scanner_port import Assignment, Command, Egress, Progress
+
+from .asked_probes import AskedProbes
+from .output_streams import Lines, Source, Tail, pieces, read_last_words
+from .run_number import FIRST_SOURCE_PORT, LAST_SOURCE_PORT, seed_of
+
+TARGETS_FILE = "targets"
+RESULTS_FILE = "results.csv"
+# Both are empty: the packaged configuration would leave private ranges out; exclusions were subtracted before.
+_BLOCK_FILE, _CONFIG_FILE = "blocked", "zmap.conf"
+_SENT_FILE = "sent"
+COOLDOWN_SECONDS = 3
+_CHATTER = re.compile(r"\[(?:INFO|DEBUG)\]|too few targets relative to senders")
+_ACTIVE_SENDERS, _SENT_TOTAL = 4, 5  # columns of the status file
+
+
+class Zmap:
+    """Implements services.scanner_port.Scanner for zmap 2.1."""
+
+    tool = Tool.ZMAP
+
+    def command(self, assignment: Assignment, folder: Path) -> Command:
+        """The argv; its status lines come by stdout."""
+        argv = ["zmap", "--config", str(folder / _CONFIG_FILE), *_probes(assignment)]
+        argv += ["--whitelist-file", str(folder / TARGETS_FILE), "--blacklist-file", str(folder / _BLOCK_FILE)]
+        argv += ["--rate", str(assignment.rate_pps), "--cooldown-time", str(COOLDOWN_SECONDS)]
+        argv += ["--seed", str(seed_of(folder)), "--source-port", f"{FIRST_SOURCE_PORT}-{LAST_SOURCE_PORT}"]
+        argv += ["--sender-threads", "1"]
+        if assignment.egress is not None:
+            argv += _way_out(assignment.egress)
+        argv += ["--output-module", "csv", "--output-fields", "saddr,ttl,timestamp-ts"]
+        argv += ["--output-filter", "success = 1 && repeat = 0", "--output-file", str(folder / RESULTS_FILE)]
+        argv += ["--status-updates-file", "/dev/stdout", "--quiet", "--disable-syslog"]
+        targets = [str(network) for network in assignment.addresses.networks()]
+        return Command(argv, {TARGETS_FILE: targets, _BLOCK_FILE: [], _CONFIG_FILE: []})
+
+    def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
+        """Progress by the packets it says it sent, once a second."""
+        lines, tail, progress = Lines(), Tail(), Progress(0.0)
+        for source, data in pieces(stdout, stderr):
+            if source is Source.STDERR:
+                tail.add(data)
+                continue
+            for line in lines.feed(data):
+                fields = line.split(b",")
+                if len(fields) > _SENT_TOTAL and fields[_SENT_TOTAL].isdigit():
+                    progress = _advanced(progress, fields, assignment.addresses.size)
+                    yield progress
+        tail.save(folder)
+        if progress.sent_share >= 1.0:
+            (folder / _SENT_FILE).touch()
+
+    def observations(self, assignment: Assignment, folder: Path) -> Iterator[Observation]:
+        """Open ports or live hosts, each once."""
+        asked = AskedProbes(assignment.addresses, assignment.ports)
+        port = assignment.ports.ranges[0][0] if assignment.ports else 0
+        protocol = assignment.scan_type.protocol
+        state = "up" if protocol == "icmp" else "open"
+        stamp_text, stamp = "", datetime.now(UTC)
+        with open(folder / RESULTS_FILE, encoding="ascii", newline="") as file:
+            for ip, ttl, seconds in _rows(file):
+                if not asked.is_first_reply(ip.encode(), str(port).encode()):
+                    continue
+                if seconds != stamp_text:
+                    stamp_text, stamp = seconds, datetime.fromtimestamp(int(seconds), UTC)
+                yield Finding(ip, protocol, port, state, stamp, extra={"ttl": int(ttl)})
+
+    def last_words(self, folder: Path) -> str:
+        """Its warnings and errors."""
+        return read_last_words(folder, _CHATTER)
+
+    def succeeded(self, exit_code: int, folder: Path) -> bool:
+        """It sent every probe and ended by itself; a Ctrl-C also ends it with 0."""
+        return exit_code == 0 and (folder / _SENT_FILE).exists() and (folder / RESULTS_FILE).exists()
+
+
+def _probes(assignment: Assignment) -> list[str]:
+    if assignment.ports is None:
+        return ["--probe-module", "icmp_echoscan"]
+    if assignment.ports.size != 1:
+        raise CloudxError(f"zmap takes one port a run, not {assignment.ports}; use masscan for several.")
+    return ["--probe-module", "tcp_synscan", "--target-port", str(assignment.ports)]
+
+
+def _way_out(egress: Egress) -> list[str]:
+    argv = ["--interface", egress.interface, "--source-ip", egress.source_ip]
+    # Without it zmap 2.1.1 looks the gateway up by a netlink read that never returns.
+    return argv + (["--gateway-mac", egress.gateway_mac] if egress.gateway_mac is not None else [])
+
+
+def _advanced(progress: Progress, fields: list[bytes], planned: int) -> Progress:
+    share = min(1.0, int(fields[_SENT_TOTAL]) / max(1, planned))
+    sending_done = progress.sending_done or (share > 0 and fields[_ACTIVE_SENDERS] == b"0")
+    return Progress(max(progress.sent_share, share), sending_done)
+
+
+def _rows(file: IO[str]) -> Iterator[list[str]]:
+    rows = csv.reader(file)
+    next(rows, None)  # the header
+    return (row for row in rows if len(row) == 3)
