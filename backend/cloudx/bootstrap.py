@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 from cloudx import __version__
 from cloudx.adapters.database import engine_for, open_ledger_on, schema_problem, upgrade
 from cloudx.adapters.resolver import SystemResolver
-from cloudx.config import Settings
+from cloudx.config import AuthMode, Settings
 from cloudx.domain.nodes import NodeRole, Preflight
 from cloudx.domain.tools import Tool
+from cloudx.services.authenticate import Authenticate
 from cloudx.services.claim_chunk import Claimant, ClaimChunk
 from cloudx.services.edit_policy import ensure_first_scope
-from cloudx.services.ports import NodeReporter, OpenLedger
+from cloudx.services.ports import NodeReporter, OpenLedger, TokenVerifier
 from cloudx.services.renew_leases import RenewLease
 from cloudx.services.report_node import LedgerReporter
 from cloudx.services.scan_policy import PolicyCache
 from cloudx.services.submit_scan import SubmitScan
+from cloudx.services.watch_fleet import FleetWatch, LedgerFleet
 
 if TYPE_CHECKING:
     from cloudx.api.dependencies import Dependencies
@@ -59,6 +61,7 @@ def why_schema_is_unfit(settings: Settings) -> str | None:
 def api_dependencies(settings: Settings) -> Dependencies:
     """What one API process needs."""
     from cloudx.api.dependencies import Dependencies
+    from cloudx.api.json_codec import encode
 
     open_ledger = open_ledger_of(settings)
     resolver = SystemResolver()
@@ -68,7 +71,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
         resolver=resolver,
         submit_scan=SubmitScan(open_ledger, resolver, PolicyCache()),
         authenticate=_authenticate(settings, open_ledger),
-        fleet=_fleet_watch(open_ledger),
+        fleet=FleetWatch(LedgerFleet(open_ledger), encode),
     )
 
 
@@ -96,6 +99,25 @@ def resident_worker(settings: Settings, runs_folder: Path, only_scan: str | None
         workshop=Workshop(open_ledger, _scanners(), machine, preflight.capabilities, runs_folder),
         agent=_node_agent(settings, preflight, open_ledger),
     )
+
+
+def _authenticate(settings: Settings, open_ledger: OpenLedger) -> Authenticate:
+    from cloudx.adapters.clerk import ClerkSessions
+    from cloudx.adapters.workload_identity import WorkloadIdentities
+
+    verifiers: list[TokenVerifier] = []
+    if settings.cloudx_clerk_issuer:
+        clerk = ClerkSessions(
+            settings.cloudx_clerk_issuer,
+            settings.cloudx_clerk_authorized_parties,
+            settings.cloudx_clerk_jwt_key,
+            settings.cloudx_clerk_default_role,
+        )
+        verifiers.append(clerk)
+    if settings.cloudx_nomad_jwks_url:
+        verifiers.append(WorkloadIdentities(settings.cloudx_nomad_jwks_url))
+    is_open = settings.cloudx_auth is AuthMode.OPEN
+    return Authenticate(open_ledger, settings.admin_token, settings.node_token, verifiers, is_open)
 
 
 def _scanners() -> dict[Tool, Scanner]:
