@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg2
 import pytest
+
 from fixtures.postgres import PostgresServer, find_binaries, new_server
 
 
