@@ -68,9 +68,9 @@ def neighbour_mac(ip: str, interface: str) -> str:
 
 
 def _send_datagram(ip: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        with contextlib.suppress(OSError):  # the neighbour table will say so
-            sender.sendto(b"", (ip, _DISCARD_PORT))
+    # An unreachable neighbour is no error here: the neighbour table will say so.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, contextlib.suppress(OSError):
+        sender.sendto(b"", (ip, _DISCARD_PORT))
 
 
 Way = tuple[str, str, str | None]  # interface, source address, gateway

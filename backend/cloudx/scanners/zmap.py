@@ -24,8 +24,9 @@ RESULTS_FILE = "results.csv"
 _BLOCK_FILE, _CONFIG_FILE = "blocked", "zmap.conf"
 _SENT_FILE = "sent"
 COOLDOWN_SECONDS = 3
-_CHATTER = re.compile(r"\[(?:INFO|DEBUG)\]|too few targets relative to senders")
-_ACTIVE_SENDERS, _SENT_TOTAL = 4, 5  # columns of the status file
+_CHATTER = re.compile(r"\[(?:INFO|DEBUG)\]|too few targets relative to senders|; send: \d")
+# Not the status file of -u: zmap opens it in a race with its own giving up of root, and then may not.
+_STATUS = re.compile(rb"; send: (\d+) (done)?")
 
 
 class Zmap:
@@ -34,7 +35,7 @@ class Zmap:
     tool = Tool.ZMAP
 
     def command(self, assignment: Assignment, folder: Path) -> Command:
-        """The argv; its status lines come by stdout."""
+        """The argv; its status lines come by stderr."""
         argv = ["zmap", "--config", str(folder / _CONFIG_FILE), *_probes(assignment)]
         argv += ["--whitelist-file", str(folder / TARGETS_FILE), "--blacklist-file", str(folder / _BLOCK_FILE)]
         argv += ["--rate", str(assignment.rate_pps), "--cooldown-time", str(COOLDOWN_SECONDS)]
@@ -44,7 +45,7 @@ class Zmap:
             argv += _way_out(assignment.egress)
         argv += ["--output-module", "csv", "--output-fields", "saddr,ttl,timestamp-ts"]
         argv += ["--output-filter", "success = 1 && repeat = 0", "--output-file", str(folder / RESULTS_FILE)]
-        argv += ["--status-updates-file", "/dev/stdout", "--quiet", "--disable-syslog"]
+        argv += ["--disable-syslog"]
         targets = [str(network) for network in assignment.addresses.networks()]
         return Command(argv, {TARGETS_FILE: targets, _BLOCK_FILE: [], _CONFIG_FILE: []})
 
@@ -52,13 +53,12 @@ class Zmap:
         """Progress by the packets it says it sent, once a second."""
         lines, tail, progress = Lines(), Tail(), Progress(0.0)
         for source, data in pieces(stdout, stderr):
-            if source is Source.STDERR:
-                tail.add(data)
+            if source is not Source.STDERR:
                 continue
+            tail.add(data)
             for line in lines.feed(data):
-                fields = line.split(b",")
-                if len(fields) > _SENT_TOTAL and fields[_SENT_TOTAL].isdigit():
-                    progress = _advanced(progress, fields, assignment.addresses.size)
+                if (status := _STATUS.search(line)) is not None:
+                    progress = _advanced(progress, status, assignment.addresses.size)
                     yield progress
         tail.save(folder)
         if progress.sent_share >= 1.0:
@@ -102,10 +102,9 @@ def _way_out(egress: Egress) -> list[str]:
     return argv + (["--gateway-mac", egress.gateway_mac] if egress.gateway_mac is not None else [])
 
 
-def _advanced(progress: Progress, fields: list[bytes], planned: int) -> Progress:
-    share = min(1.0, int(fields[_SENT_TOTAL]) / max(1, planned))
-    sending_done = progress.sending_done or (share > 0 and fields[_ACTIVE_SENDERS] == b"0")
-    return Progress(max(progress.sent_share, share), sending_done)
+def _advanced(progress: Progress, status: re.Match[bytes], planned: int) -> Progress:
+    share = min(1.0, int(status[1]) / max(1, planned))
+    return Progress(max(progress.sent_share, share), progress.sending_done or status[2] is not None)
 
 
 def _rows(file: IO[str]) -> Iterator[list[str]]:

@@ -23,6 +23,7 @@ from .ports import Ledger, OpenLedger, Resolver
 from .scan_policy import PolicyCache
 
 MAX_RATE_PPS = 10_000_000
+_LOOPBACK = AddressSet.of_texts(["127.0.0.0-127.255.255.255"])
 _EXAMPLE_PORTS = "80, 80,443 or 1-1000"
 
 
@@ -71,7 +72,7 @@ class SubmitScan:
         scan_type = scan_type_named(request.tool, request.scan_type)
         ports = _ports(request, scan_type)
         asked = self._asked(request)
-        _require_ip_version(asked.targets, scan_type)
+        _require_reachable(asked.targets, scan_type)
         try:
             with self.open_ledger() as ledger:
                 earlier = _earlier(ledger, request, principal, idempotency_key)
@@ -188,6 +189,11 @@ def _rate_pps(request: ScanRequest, scan_type: ScanType) -> int:
     return rate
 
 
-def _require_ip_version(targets: AddressSet, scan_type: ScanType) -> None:
-    if scan_type.tool is not Tool.NMAP and targets.ipv4_size < targets.size:
+def _require_reachable(targets: AddressSet, scan_type: ScanType) -> None:
+    """Refuse what masscan and zmap can never reach: they write IPv4 Ethernet frames, and loopback has none."""
+    if scan_type.tool is Tool.NMAP:
+        return
+    if targets.ipv4_size < targets.size:
         raise InvalidInput("target", f"{scan_type.tool} scans IPv4 alone here; use nmap for IPv6 addresses.")
+    if targets & _LOOPBACK:
+        raise InvalidInput("target", f"{scan_type.tool} cannot scan loopback (127.0.0.0/8); use nmap for it.")
