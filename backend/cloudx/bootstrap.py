@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloudx import __version__
 from cloudx.adapters.database import engine_for, open_ledger_on, schema_problem, upgrade
+from cloudx.adapters.latency import EchoOrConnect
 from cloudx.adapters.resolver import SystemResolver
 from cloudx.config import AuthMode, Settings
 from cloudx.domain.nodes import NodeRole, Preflight
@@ -16,6 +17,7 @@ from cloudx.domain.tools import Tool
 from cloudx.services.authenticate import Authenticate
 from cloudx.services.claim_chunk import Claimant, ClaimChunk
 from cloudx.services.edit_policy import ensure_first_scope
+from cloudx.services.measure_latency import MeasureLatency
 from cloudx.services.ports import NodeReporter, OpenLedger, TokenVerifier
 from cloudx.services.renew_leases import RenewLease
 from cloudx.services.report_node import LedgerReporter
@@ -64,12 +66,13 @@ def api_dependencies(settings: Settings) -> Dependencies:
     from cloudx.api.json_codec import encode
 
     open_ledger = open_ledger_of(settings)
-    resolver = SystemResolver()
+    resolver, policies = SystemResolver(), PolicyCache()
     return Dependencies(
         settings=settings,
         open_ledger=open_ledger,
         resolver=resolver,
-        submit_scan=SubmitScan(open_ledger, resolver, PolicyCache()),
+        submit_scan=SubmitScan(open_ledger, resolver, policies),
+        measure_latency=MeasureLatency(open_ledger, resolver, policies, EchoOrConnect()),
         authenticate=_authenticate(settings, open_ledger),
         fleet=FleetWatch(LedgerFleet(open_ledger), encode),
     )

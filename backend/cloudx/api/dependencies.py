@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cloudx.config import Settings
 from cloudx.services.authenticate import Authenticate
+from cloudx.services.measure_latency import MeasureLatency
 from cloudx.services.ports import OpenLedger, Resolver
 from cloudx.services.submit_scan import SubmitScan
 from cloudx.services.watch_fleet import FleetWatch
@@ -19,5 +20,6 @@ class Dependencies:
     open_ledger: OpenLedger
     resolver: Resolver
     submit_scan: SubmitScan
+    measure_latency: MeasureLatency
     authenticate: Authenticate
     fleet: FleetWatch

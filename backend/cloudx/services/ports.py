@@ -167,6 +167,10 @@ class Scans(Protocol):
         """(body_sha256, scan_id) of an earlier request with this key."""
         ...
 
+    def count_by_status(self) -> dict[str, int]:
+        """How many scans are in each status."""
+        ...
+
     def cached_results(self, scan_id: str) -> bytes | None:
         """The inline results of a finished scan, as JSON, if they were built before."""
         ...
@@ -342,6 +346,22 @@ class Resolver(Protocol):
 
     def resolve(self, host_name: str) -> list[Address]:
         """The addresses of a name, IPv4 first; [] when it has none."""
+        ...
+
+
+class TokenVerifier(Protocol):
+    """Tells whom a signed token (JWT) of one issuer stands for."""
+
+    def verify(self, token: str) -> Principal | None:
+        """None when another issuer made it. Raises Unauthenticated, or DependencyUnavailable for want of the keys."""
+        ...
+
+
+class LatencyProbe(Protocol):
+    """Measures how far away an address is."""
+
+    def round_trips_ms(self, address: Address, count: int) -> list[float]:
+        """One figure an answer, in milliseconds; [] when the address stays silent. Never waits over 3 seconds."""
         ...
 
 

@@ -117,6 +117,11 @@ class SqlScans:
         row = self._connection.execute(query).first()
         return (row.body_sha256, row.scan_id) if row else None
 
+    def count_by_status(self) -> dict[str, int]:
+        """How many scans are in each status."""
+        query = select(scans.c.status, func.count()).group_by(scans.c.status)
+        return {status: count for status, count in self._connection.execute(query)}
+
     def cached_results(self, scan_id: str) -> bytes | None:
         """The inline results if they were built before."""
         query = select(inline_results.c.document).where(inline_results.c.scan_id == scan_id)

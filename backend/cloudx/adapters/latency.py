@@ -1,0 +1,61 @@
+"""Round-trip times by ICMP echo, or by TCP connects where ICMP is not allowed."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+from cloudx.domain.addresses import Address
+
+TIMEOUT_SECONDS = 0.5
+_ECHO_REQUEST = {4: 8, 6: 128}
+_PROTOCOL = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
+_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+_COMMON_PORTS = (443, 80, 22)
+
+
+class EchoOrConnect:
+    """Implements services.ports.LatencyProbe."""
+
+    def round_trips_ms(self, address: Address, count: int) -> list[float]:
+        """ICMP first; a machine that drops it is asked by TCP, where a refusal is an answer too."""
+        by_echo = _several(lambda number: _echo_ms(address, number), count)
+        return by_echo or _several(lambda number: _connect_ms(address, _COMMON_PORTS[number % 3]), count)
+
+
+def _several(measure: Callable[[int], float | None], count: int) -> list[float]:
+    answers = (measure(number) for number in range(count))
+    return [round(answer, 3) for answer in answers if answer is not None]
+
+
+def _echo_ms(address: Address, sequence: int) -> float | None:
+    """One echo by an unprivileged ICMP socket; the kernel fills in identifier and checksum (icmp(7))."""
+    try:
+        with socket.socket(_FAMILY[address.version], socket.SOCK_DGRAM, _PROTOCOL[address.version]) as sender:
+            packet = struct.pack("!BBHHH", _ECHO_REQUEST[address.version], 0, 0, 0, sequence) + os.urandom(16)
+            started = time.perf_counter()
+            sender.sendto(packet, (str(address), 0))
+            return (time.perf_counter() - started) * 1000 if _readable(sender) else None
+    except OSError:  # not permitted (net.ipv4.ping_group_range), or no route
+        return None
+
+
+def _readable(sender: socket.socket) -> bool:
+    readable, _, _ = select.select([sender], [], [], TIMEOUT_SECONDS)
+    return bool(readable)
+
+
+def _connect_ms(address: Address, port: int) -> float | None:
+    started = time.perf_counter()
+    try:
+        with socket.create_connection((str(address), port), TIMEOUT_SECONDS):
+            pass
+    except ConnectionRefusedError:
+        pass  # the machine answered
+    except OSError:
+        return None
+    return (time.perf_counter() - started) * 1000

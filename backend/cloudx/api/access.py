@@ -1,0 +1,77 @@
+"""Who may call what. A route without a rule stops the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+
+from flask import Flask, g, request
+
+from cloudx.domain.access import Role
+from cloudx.domain.errors import Forbidden, Unauthenticated
+
+from .context import deps
+from .rate_limits import count_failed_login
+
+View = TypeVar("View", bound=Callable[..., object])
+_ATTRIBUTE = "cloudx_access"
+
+
+class Access(StrEnum):
+    """Who may."""
+
+    ANYONE = "anyone"
+    NODES = "nodes"
+    METRICS = "metrics"  # anyone, unless CLOUDX_METRICS=token
+    VIEWER = Role.VIEWER.value
+    OPERATOR = Role.OPERATOR.value
+    ADMIN = Role.ADMIN.value
+
+
+def access(rule: Access) -> Callable[[View], View]:
+    """Say who may call a view; goes below the route's decorator."""
+
+    def mark(view: View) -> View:
+        setattr(view, _ATTRIBUTE, rule)
+        return view
+
+    return mark
+
+
+def enforce_access(app: Flask) -> None:
+    """Check the rule of each request before anything of it is read. Call it when every route is there."""
+    rules = {endpoint: _rule_of(endpoint, view) for endpoint, view in app.view_functions.items()}
+
+    @app.before_request
+    def check() -> None:
+        rule = rules.get(request.endpoint or "", Access.ANYONE)  # no endpoint: 404 or 405 follows
+        if rule is not Access.ANYONE and request.method != "OPTIONS":
+            _admit(rule)
+
+
+def _rule_of(endpoint: str, view: Callable[..., object]) -> Access:
+    if endpoint == "static":
+        return Access.ANYONE
+    rule = getattr(view, _ATTRIBUTE, None)
+    if not isinstance(rule, Access):
+        raise TypeError(f"The route {endpoint} says not who may call it: add @access(…) below its route decorator.")
+    return rule
+
+
+def _admit(rule: Access) -> None:
+    if rule is Access.METRICS:
+        if deps().settings.cloudx_metrics == "open":
+            return
+        rule = Access.VIEWER
+    authenticate = deps().authenticate
+    try:
+        principal = authenticate(request.headers.get("Authorization"))
+    except Unauthenticated:
+        count_failed_login()
+        raise
+    g.principal = principal
+    if rule is not Access.NODES:
+        principal.require(Role(rule.value))
+    elif principal.role is not Role.NODE and not authenticate.is_open:
+        raise Forbidden("Nodes register and beat with a node token: POST /api/tokens with role node and node_id.")

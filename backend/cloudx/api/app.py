@@ -1,0 +1,64 @@
+"""The Flask application: create_app puts the parts together."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_openapi import Info, OpenAPI
+
+from cloudx import __version__
+from cloudx.services.embed_results import EmbedResults
+
+from . import metrics
+from .access import enforce_access
+from .context import EXTENSION, ApiProcess
+from .dependencies import Dependencies
+from .errors import refuse_invalid, register_errors
+from .host_history import HostHistory
+from .json_codec import OrjsonProvider, StrictRequest, encode
+from .rate_limits import RateLimits, limit_rates
+from .request_cycle import wrap_requests
+from .routes import ALL
+from .schemas.common import Error
+
+MAX_BODY_BYTES = 8 << 20  # 100,000 targets fit in
+
+_DESCRIPTION = """Scans networks with nmap, masscan and zmap from a fleet of machines, and accounts for every probe.
+Errors are always `{"error", "code", "details"?}`."""
+_SECURITY = {"bearer": {"type": "http", "scheme": "bearer", "description": "An API token or a Clerk session"}}
+
+
+class CloudxApi(OpenAPI):
+    """Flask with an OpenAPI document, our JSON and our requests."""
+
+    json_provider_class = OrjsonProvider
+    request_class = StrictRequest
+
+
+def create_app(dependencies: Dependencies, limits: RateLimits | None = None) -> Flask:
+    """The application of one process. Its background work starts with ApiProcess.start_background."""
+    app = CloudxApi(
+        "cloudx",
+        info=Info(title="Cloud-X", version=__version__, description=_DESCRIPTION),
+        security_schemes=_SECURITY,
+        validation_error_status=400,
+        validation_error_model=Error,
+        validation_error_callback=refuse_invalid,
+        doc_ui=False,
+        static_folder=None,
+    )
+    app.openapi_version = "3.1.0"
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.extensions[EXTENSION] = ApiProcess(
+        dependencies,
+        embed_results=EmbedResults(dependencies.open_ledger, encode),
+        host_history=HostHistory(),
+        scan_counts=metrics.ScanCounts(dependencies.open_ledger),
+    )
+    dependencies.fleet.on_refresh(metrics.publish_fleet)
+    wrap_requests(app, dependencies.settings)
+    register_errors(app)
+    for blueprint in ALL:
+        app.register_api(blueprint)
+    enforce_access(app)
+    limit_rates(app, dependencies.settings, limits or RateLimits())
+    return app

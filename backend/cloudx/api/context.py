@@ -1,0 +1,47 @@
+"""What a view can reach: the services of its process and the principal of its request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app, g
+
+from cloudx.domain.access import Principal
+from cloudx.services.embed_results import EmbedResults
+
+from .dependencies import Dependencies
+from .host_history import HostHistory
+from .metrics import ScanCounts
+
+EXTENSION = "cloudx"
+
+
+@dataclass(frozen=True)
+class ApiProcess:
+    """The dependencies, and what the API itself keeps in memory."""
+
+    dependencies: Dependencies
+    embed_results: EmbedResults
+    host_history: HostHistory
+    scan_counts: ScanCounts
+
+    def start_background(self) -> None:
+        """Begin refreshing the fleet's view and sampling this machine; once in each process, after the fork."""
+        self.dependencies.fleet.start()
+        self.host_history.start()
+
+
+def process() -> ApiProcess:
+    """What this process keeps."""
+    return cast(ApiProcess, current_app.extensions[EXTENSION])
+
+
+def deps() -> Dependencies:
+    """The services and settings."""
+    return process().dependencies
+
+
+def principal() -> Principal:
+    """Who asks."""
+    return cast(Principal, g.principal)

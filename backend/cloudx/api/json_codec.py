@@ -1,0 +1,88 @@
+"""JSON by orjson, and strict reading of request bodies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from flask import Request, Response
+from flask.json.provider import JSONProvider
+
+from cloudx.domain.errors import InvalidInput
+
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+MAX_NESTING = 32
+
+
+def encode(value: Any) -> bytes:
+    """Dataclasses, enums, tuples and times included; times in UTC with a Z."""
+    return orjson.dumps(value, option=_OPTIONS)
+
+
+class OrjsonProvider(JSONProvider):
+    """What Flask uses for responses made from dicts and lists."""
+
+    def dumps(self, obj: Any, **_options: Any) -> str:
+        """As text."""
+        return encode(obj).decode()
+
+    def loads(self, s: str | bytes, **_options: Any) -> Any:
+        """Strict: no NaN, no lone surrogates."""
+        return orjson.loads(s)
+
+    def response(self, *args: Any, **kwargs: Any) -> Any:
+        """A JSON response; bytes all the way."""
+        return self._app.response_class(encode(self._prepare_response_obj(args, kwargs)), mimetype="application/json")
+
+
+class StrictRequest(Request):
+    """A request whose JSON body is an object, or an error that says what is wrong with it."""
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        """The body as a dict. Raises InvalidInput, whatever `silent` says."""
+        if not self.is_json:
+            raise InvalidInput("Content-Type", "The body has to be JSON: send Content-Type: application/json.")
+        return read_object(self.get_data(cache=cache))
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """Parse a JSON object, refusing what two parsers could read differently. Raises InvalidInput."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput("body", f"The body is not valid JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise InvalidInput("body", "The body has to be a JSON object: {…}.")
+    _require_shallow(value)
+    json.loads(data, object_pairs_hook=_unique_names)  # orjson keeps the last of two equal names in silence
+    return value
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        twice = next(name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1)
+        raise InvalidInput(twice[:64], f"The field {twice[:64]!r} is there twice. Give it once.")
+    return names
+
+
+def _require_shallow(value: Any) -> None:
+    layer: list[Any] = [value]
+    for _ in range(MAX_NESTING):
+        layer = [inner for outer in layer for inner in _children(outer)]
+        if not layer:
+            return
+    raise InvalidInput("body", f"The body is nested more than {MAX_NESTING} deep.")
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def json_response(body: bytes, status: int = 200) -> Response:
+    """A response of JSON that is encoded already."""
+    return Response(body, status, mimetype="application/json")

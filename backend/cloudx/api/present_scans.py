@@ -1,0 +1,112 @@
+"""Scans as the API shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from cloudx.services.embed_results import EmbeddedResults
+from cloudx.services.view_scans import ChunkProof, ScanView
+
+
+def show_scan(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
+    """A scan in a list."""
+    scan = view.scan
+    return {
+        "job_id": scan.id,
+        "tool": scan.tool,
+        "target": scan.target_text,
+        "scan_type": scan.type_name,
+        "status": scan.status,
+        "progress": view.progress,
+        "results": orjson.Fragment(results.document) if results.document is not None else None,
+        "results_truncated": results.truncated,
+        "results_url": f"/api/scans/{scan.id}/results",
+        "created_at": scan.created_at,
+        "name": scan.name,
+        "error": scan.error,
+    }
+
+
+def show_scan_alone(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
+    """A scan with all there is to say of it."""
+    scan, tally = view.scan, view.tally
+    return show_scan(view, results) | {
+        "ports": str(scan.ports) if scan.ports else None,
+        "priority": scan.priority,
+        "rate": scan.rate_pps,
+        "started_at": scan.started_at,
+        "finished_at": scan.finished_at,
+        "eta_seconds": view.eta_seconds,
+        "created_by": scan.created_by,
+        "coverage": show_coverage(view),
+        "chunks": {
+            "pending": tally.chunks_pending,
+            "leased": tally.chunks_leased,
+            "done": tally.chunks_done,
+            "failed": tally.chunks_failed,
+            "cancelled": tally.chunks_cancelled,
+        },
+        "workers": [
+            {"node_id": share.node_id, "chunks_done": share.chunks_done, "rate": share.rate_pps}
+            for share in view.workers
+        ],
+    }
+
+
+def show_coverage(view: ScanView) -> dict[str, Any]:
+    """The sums of the proof."""
+    coverage = view.coverage
+    return {
+        "unit": "hosts" if view.scan.type.counts_hosts else "probes",
+        "planned": coverage.planned,
+        "completed": coverage.completed,
+        "excluded": coverage.excluded,
+        "failed": coverage.failed,
+        "remaining": coverage.remaining,
+    }
+
+
+def show_proof_head(view: ScanView) -> dict[str, Any]:
+    """The proof before its chunks."""
+    return show_coverage(view) | {
+        "scan_id": view.scan.id,
+        "status": view.scan.status,
+        "balances": view.coverage.balances,
+        "excluded_at_submit": view.scan.excluded_addresses * view.scan.units_per_address,
+    }
+
+
+def show_chunk(view: ScanView, proof: ChunkProof) -> dict[str, Any]:
+    """One chunk of the proof."""
+    record = proof.record
+    ports = record.span.ports_of(view.scan)
+    return {
+        "number": record.span.number,
+        "state": record.state,
+        "units": record.span.units,
+        "excluded": record.excluded_units,
+        "addresses": record.span.addresses_of(view.scan).texts(),
+        "ports": str(ports) if ports else None,
+        "node_id": record.node_id,
+        "attempt": record.attempt,
+        "error": record.last_error,
+        "attempts": [
+            {
+                "attempt": one.attempt,
+                "node_id": one.node_id,
+                "worker_id": one.worker_id,
+                "started_at": one.started_at,
+                "ended_at": one.ended_at,
+                "outcome": one.outcome,
+            }
+            for one in proof.attempts
+        ],
+    }
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC, as orjson writes it."""
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,86 @@
+"""Rate limits: generous, by principal, against runaway programs; failed logins by address."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from flask import Flask, Response, current_app, g, jsonify, request
+from flask_limiter import Limiter, RequestLimit
+from limits import parse
+
+from cloudx.config import Settings
+from cloudx.domain.errors import RateLimited
+
+from .errors import error_body
+
+_EXTENSION = "cloudx_rate_limits"
+# What must answer whatever anybody does (probes, scrapes), and what a whole fleet calls with one token.
+EXEMPT = (
+    "health.health",
+    "health.ping",
+    "health.ready",
+    "metrics.metrics",
+    "nodes.list_nodes",
+    "nodes.register",
+    "nodes.heartbeat",
+)
+
+
+@dataclass(frozen=True)
+class RateLimits:
+    """Limits in Flask-Limiter's notation; with memory storage each process counts for itself."""
+
+    each_principal: str = "60000 per minute"
+    submits: str = "3000 per minute"
+    latency_probes: str = "120 per minute"
+    failed_logins: str = "600 per minute"
+
+
+@dataclass(frozen=True)
+class _Active:
+    limiter: Limiter
+    limits: RateLimits
+
+
+def limit_rates(app: Flask, settings: Settings, limits: RateLimits) -> None:
+    """Apply the limits; after enforce_access, so that the principal is known."""
+    limiter = Limiter(
+        key_func=_who,
+        app=app,
+        default_limits=[limits.each_principal],
+        storage_uri=settings.cloudx_redis_url or "memory://",
+        storage_options={"socket_connect_timeout": 1, "socket_timeout": 1} if settings.cloudx_redis_url else {},
+        in_memory_fallback_enabled=settings.cloudx_redis_url is not None,
+        headers_enabled=False,
+        swallow_errors=True,  # a broken counter must not stop the API
+        on_breach=_refuse,
+    )
+    for endpoint in EXEMPT:
+        limiter.exempt(app.view_functions[endpoint])
+    for endpoint, limit in {"scans.submit": limits.submits, "system.system_monitor": limits.latency_probes}.items():
+        app.view_functions[endpoint] = limiter.limit(limit, override_defaults=False)(app.view_functions[endpoint])
+    app.extensions[_EXTENSION] = _Active(limiter, limits)
+
+
+def count_failed_login() -> None:
+    """Raises RateLimited when an address has failed too often."""
+    active: _Active = current_app.extensions[_EXTENSION]
+    limit = parse(active.limits.failed_logins)
+    if not active.limiter.limiter.hit(limit, "failed_login", request.remote_addr or ""):
+        raise RateLimited("Too many failed logins from this address. Wait a minute.", retry_after_seconds=60)
+
+
+def _who() -> str:
+    principal = g.get("principal")
+    return principal.name if principal else request.remote_addr or "unknown"
+
+
+def _refuse(breached: RequestLimit) -> Response:
+    wait_seconds = max(1, math.ceil(breached.reset_at - time.time()))
+    message = f"Too many requests. Wait {wait_seconds} s."
+    response = jsonify(error_body(message, RateLimited.code, {"retry_after_seconds": wait_seconds}))
+    response.status_code = 429
+    response.headers["Retry-After"] = str(wait_seconds)
+    return response

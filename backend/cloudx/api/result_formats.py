@@ -1,0 +1,120 @@
+"""Findings as JSON, NDJSON, CSV and XML, in streams of bounded memory."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import io
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+from cloudx.domain.errors import InvalidInput
+from cloudx.services.ports import FindingKey, FindingRow
+
+from .json_codec import encode
+
+BATCH_ROWS = 500  # one write to the socket
+COLUMNS = ("scan_id", "ip", "hostname", "protocol", "port", "state", "service", "observed_at", "node_id")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What XML 1.0 cannot hold, even escaped; services send such bytes in their banners.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def show_finding(row: FindingRow) -> dict[str, Any]:
+    """A finding, everywhere; what the tool adds never hides a column."""
+    return row.extra | {name: getattr(row, name) for name in COLUMNS}
+
+
+def ndjson_of(rows: Iterable[FindingRow]) -> Iterator[bytes]:
+    """One object a line."""
+    for batch in _batches(rows):
+        yield b"".join(encode(show_finding(row)) + b"\n" for row in batch)
+
+
+def csv_of(rows: Iterable[FindingRow]) -> Iterator[bytes]:
+    """A header line and one line a finding; `extra` is what the tool adds, as JSON."""
+    yield (",".join((*COLUMNS, "extra")) + "\r\n").encode()
+    for batch in _batches(rows):
+        text = io.StringIO()
+        csv.writer(text).writerows(map(_csv_cells, batch))
+        yield text.getvalue().encode()
+
+
+def _csv_cells(row: FindingRow) -> list[Any]:
+    cells = [getattr(row, name) for name in COLUMNS]
+    cells[7] = _time_text(row)
+    extra = encode(row.extra).decode() if row.extra else ""
+    return [guarded(cell) for cell in (*cells, extra)]
+
+
+def guarded(cell: Any) -> Any:
+    """Text that a spreadsheet would take for a formula gets a quote before it (OWASP: CSV injection)."""
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\0", "")
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+
+
+def xml_of(scan_id: str, rows: Iterable[FindingRow]) -> Iterator[bytes]:
+    """<findings> of <finding> with the columns as attributes and what the tool adds as <extra> elements."""
+    yield f'<?xml version="1.0" encoding="UTF-8"?>\n<findings scan_id={quoteattr(scan_id)}>\n'.encode()
+    for batch in _batches(rows):
+        yield "".join(map(_xml_finding, batch)).encode()
+    yield b"</findings>\n"
+
+
+def _xml_finding(row: FindingRow) -> str:
+    values = {name: getattr(row, name) for name in COLUMNS} | {"observed_at": _time_text(row)}
+    attributes = "".join(f" {name}={quoteattr(_clean(value))}" for name, value in values.items() if value is not None)
+    extra = "".join(_xml_extra(name, value) for name, value in row.extra.items())
+    return f"  <finding{attributes}>{extra}</finding>\n" if extra else f"  <finding{attributes}/>\n"
+
+
+def _xml_extra(name: str, value: Any) -> str:
+    text = value if isinstance(value, str) else encode(value).decode()
+    return f"<extra name={quoteattr(_clean(name))}>{escape(_clean(text))}</extra>"
+
+
+def _clean(value: Any) -> str:
+    return _NOT_XML.sub("", str(value))
+
+
+def _time_text(row: FindingRow) -> str:
+    return row.observed_at.isoformat().replace("+00:00", "Z")
+
+
+def _batches(rows: Iterable[FindingRow]) -> Iterator[list[FindingRow]]:
+    ahead = iter(rows)
+    while batch := list(islice(ahead, BATCH_ROWS)):
+        yield batch
+
+
+def cursor_of(key: FindingKey | None) -> str | None:
+    """A key as an opaque cursor."""
+    if key is None:
+        return None
+    ip, protocol, port = key
+    return base64.urlsafe_b64encode(f"{ip} {protocol} {port}".encode()).decode().rstrip("=")
+
+
+def key_of_cursor(cursor: str | None) -> FindingKey | None:
+    """The inverse. Raises InvalidInput."""
+    if cursor is None:
+        return None
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        ip, protocol, port = text.split(" ")
+        key = (str(ipaddress.ip_address(ip)), protocol, int(port))
+    except (ValueError, binascii.Error):
+        raise InvalidInput("cursor", _NO_CURSOR) from None
+    if not re.fullmatch("[a-z]{1,8}", protocol) or not 0 <= key[2] <= 65535 or "%" in ip:
+        raise InvalidInput("cursor", _NO_CURSOR)
+    return key
+
+
+_NO_CURSOR = "This is no cursor. Follow next_cursor, or the Link header, of the page before."

@@ -1,0 +1,70 @@
+"""Nodes register, beat and are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+from cloudx.domain.errors import NotFound
+from cloudx.services.report_node import beat_node, register_node
+
+from ..access import Access, access
+from ..blueprint import resource
+from ..context import deps, principal
+from ..json_codec import json_response
+from ..schemas.common import error_responses
+from ..schemas.nodes import HeartbeatBody, NodeItem, NodeList, NodePath, NodesQuery, RegisterBody, Registered
+
+blueprint = resource("nodes", "/api/nodes")
+
+_NOT_MODIFIED: dict[int, Any] = {304: {"description": "As the If-None-Match header says"}}
+
+
+@blueprint.get("", summary="List nodes", responses={200: NodeList, **_NOT_MODIFIED})
+@access(Access.VIEWER)
+def list_nodes(query: NodesQuery) -> Any:
+    """From memory: a request never waits for a database."""
+    nodes = deps().fleet.current().encoded(query.status, query.role)
+    wants_gzip = "gzip" in request.environ.get("HTTP_ACCEPT_ENCODING", "")
+    body, etag = (nodes.gzipped, nodes.gzipped_etag) if wants_gzip else (nodes.body, nodes.etag)
+    if etag in request.environ.get("HTTP_IF_NONE_MATCH", ""):
+        response = Response(status=304)
+    else:
+        response = json_response(body)
+        if wants_gzip:
+            response.headers["Content-Encoding"] = "gzip"
+    response.headers["ETag"] = etag
+    response.headers["Vary"] = "Accept-Encoding"
+    response.headers["Cache-Control"] = "no-cache"  # keep it, but ask whether it still holds
+    return response
+
+
+@blueprint.get("/<node_id>", summary="Show a node", responses={200: NodeItem, **error_responses(404)})
+@access(Access.VIEWER)
+def show(path: NodePath) -> Any:
+    """From the same view as the list."""
+    node = deps().fleet.current().node(path.node_id)
+    if node is None:
+        raise NotFound(f"There is no node {path.node_id[:64]!r}. `cloudx nodes` and GET /api/nodes list them.")
+    return node
+
+
+@blueprint.post("/register", summary="Register a node", responses={200: Registered, 201: Registered})
+@access(Access.NODES)
+def register(body: RegisterBody) -> Any:
+    """201 the first time, 200 after."""
+    deps().authenticate.require_node(principal(), body.node_id)
+    is_new = register_node(deps().open_ledger, body.to_registration())
+    deps().fleet.nudge()
+    return {"node_id": body.node_id, "status": "registered"}, 201 if is_new else 200
+
+
+@blueprint.post("/heartbeat", summary="Beat", responses={200: Registered, **error_responses(404)})
+@access(Access.NODES)
+def heartbeat(body: HeartbeatBody) -> Any:
+    """404 node_not_registered tells a node to register (again)."""
+    deps().authenticate.require_node(principal(), body.node_id)
+    changed = beat_node(deps().open_ledger, body.to_heartbeat())
+    if changed:  # the rest is seen with the next regular refresh, within a second
+        deps().fleet.nudge()
+    return {"node_id": body.node_id, "status": "ok"}

@@ -1,0 +1,87 @@
+"""What a scan found, and the proof that it left nothing out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response
+
+from cloudx.services.read_results import get_record, page_findings, stream_findings
+from cloudx.services.view_scans import ChunkProof, ScanView, prove_coverage
+
+from ..access import Access, access
+from ..blueprint import resource
+from ..context import deps
+from ..json_codec import encode, json_response
+from ..present_scans import show_chunk, show_proof_head
+from ..result_formats import csv_of, cursor_of, key_of_cursor, ndjson_of, show_finding, xml_of
+from ..schemas.common import error_responses
+from ..schemas.results import ResultsPage, ResultsQuery
+from ..schemas.scans import CoverageProof, ScanPath
+
+blueprint = resource("results", "/api/scans")
+
+_TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8", "xml": "application/xml"}
+_TEXT = {"schema": {"type": "string"}}
+
+
+@blueprint.get(
+    "/<scan_id>/results",
+    summary="Findings: json in pages, ndjson, csv and xml as one stream",
+    responses={
+        200: {
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/ResultsPage"}},
+                "application/x-ndjson": _TEXT,
+                "text/csv": _TEXT,
+                "application/xml": _TEXT,
+            }
+        },
+        **error_responses(404),
+    },
+)
+@access(Access.VIEWER)
+def results(path: ScanPath, query: ResultsQuery) -> Any:
+    """In (ip, protocol, port) order."""
+    if query.format == "json":
+        return _page(path.scan_id, query)
+    scan_id = get_record(deps().open_ledger, path.scan_id).scan.id
+    rows = stream_findings(deps().open_ledger, scan_id)
+    stream = (
+        {"ndjson": ndjson_of, "csv": csv_of}[query.format](rows) if query.format != "xml" else xml_of(scan_id, rows)
+    )
+    headers = {"Content-Disposition": f'attachment; filename="scan-{scan_id}.{query.format}"'}
+    return Response(stream, content_type=_TYPES[query.format], headers=headers)
+
+
+def _page(scan_id: str, query: ResultsQuery) -> Response:
+    rows, following = page_findings(deps().open_ledger, scan_id, key_of_cursor(query.cursor), query.limit)
+    cursor = cursor_of(following)
+    response = json_response(encode({"items": [show_finding(row) for row in rows], "next_cursor": cursor}))
+    if cursor:
+        parameters = urlencode({"limit": query.limit, "cursor": cursor})
+        response.headers["Link"] = f'</api/scans/{rows[0].scan_id}/results?{parameters}>; rel="next"'
+    return response
+
+
+@blueprint.get(
+    "/<scan_id>/coverage",
+    summary="The proof, by chunk, node and attempt",
+    responses={200: CoverageProof, **error_responses(404)},
+)
+@access(Access.VIEWER)
+def coverage(path: ScanPath) -> Any:
+    """planned = completed + excluded + failed + remaining; streamed."""
+    view, proofs = prove_coverage(deps().open_ledger, path.scan_id)
+    return Response(_proof_stream(view, proofs), mimetype="application/json")
+
+
+def _proof_stream(view: ScanView, proofs: Iterator[ChunkProof]) -> Iterator[bytes]:
+    yield encode(show_proof_head(view))[:-1] + b',"chunks":['
+    comma = b""
+    for proof in proofs:
+        yield comma + encode(show_chunk(view, proof))
+        comma = b",\n"
+    yield b"]}"

@@ -1,0 +1,75 @@
+"""What all schemas share."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_TEXT = 500
+MAX_ENTRY = 1 << 20
+
+
+def _no_controls(text: str) -> str:
+    """Control characters have no place in names and notes, and PostgreSQL takes no NUL."""
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValueError("holds control characters; leave them out")
+    return text
+
+
+def _after_1970(moment: datetime) -> datetime:
+    if not 1970 <= moment.year <= 9000:
+        raise ValueError("lies outside the years 1970 to 9000")
+    return moment.astimezone(UTC)
+
+
+Strict = ConfigDict(extra="forbid", strict=True)
+PlainText = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_no_controls)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_no_controls)]
+NodeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+TargetText = Annotated[str, StringConstraints(max_length=MAX_ENTRY)]
+TargetList = Annotated[list[TargetText], Field(max_length=100_000)]
+Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_after_1970)]
+
+
+class Body(BaseModel):
+    """A request body: typed strictly, and a field nobody knows is an error, not a silent nothing."""
+
+    model_config = Strict
+
+
+class Parameters(BaseModel):
+    """Query, header or path parameters. Their schema is asked for at each request, so it is kept."""
+
+    @classmethod
+    def model_json_schema(cls, *_args: Any, **options: Any) -> dict[str, Any]:
+        """As pydantic's, made once."""
+        return _schema_of(cls, tuple(sorted(options.items(), key=str)))
+
+
+@cache
+def _schema_of(model: type[BaseModel], options: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    return super(Parameters, model).model_json_schema(**dict(options))
+
+
+class Error(BaseModel):
+    """Every error there is."""
+
+    error: str = Field(description="A sentence with the remedy")
+    code: str = Field(description="Stable, for programs", examples=["invalid_input"])
+    details: dict[str, Any] | None = None
+
+
+class Message(BaseModel):
+    """What was done."""
+
+    message: str
+
+
+def error_responses(*statuses: int) -> Mapping[int, type[BaseModel]]:
+    """The documented errors of a route, on top of those that all have."""
+    return dict.fromkeys(statuses, Error)

@@ -1,0 +1,67 @@
+"""The state of the service and of machines."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from .common import Parameters
+
+
+class Health(BaseModel):
+    """The process lives."""
+
+    status: Literal["ok"]
+
+
+class Pong(BaseModel):
+    """It answers."""
+
+    status: Literal["pong"]
+
+
+class DependencyState(BaseModel):
+    """One thing the API needs; only those with `required` decide whether it is ready."""
+
+    status: Literal["ok", "error", "inactive"]
+    required: bool
+    reason: str | None = None
+
+
+class Readiness(BaseModel):
+    """Whether it can serve."""
+
+    status: Literal["ready", "unready"]
+    dependencies: dict[str, DependencyState]
+
+
+class SyncStatus(BaseModel):
+    """Whether the view of the fleet is fresh."""
+
+    status: Literal["active", "inactive", "error"]
+    reason: str
+
+
+class MonitorQuery(Parameters):
+    """Which machine: localhost is this one; another is measured from here."""
+
+    target: str = Field("localhost", max_length=253)
+
+
+class Sample(BaseModel):
+    """One figure; timestamp in milliseconds since 1970."""
+
+    value: float
+    timestamp: int
+    isSpike: bool | None = None  # noqa: N815 - the frontend's name
+
+
+class Monitor(BaseModel):
+    """Oldest first; of another machine only `network`, in milliseconds."""
+
+    cpu: list[Sample] | None = None
+    memory: list[Sample] | None = None
+    disk: list[Sample] | None = None
+    network: list[Sample]
+    is_agentless: bool | None = None

@@ -1,0 +1,126 @@
+"""Nodes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
+
+from cloudx.domain.nodes import Check, CheckStatus, Heartbeat, NodeRole, NodeStatus, Registration
+
+from .common import Moment, Name, NodeId, Parameters, PlainText
+
+_Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+_Load = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+_Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+
+
+class _NodeBody(BaseModel):
+    # Nodes of a newer version may say more than this one understands, so what is unknown is let through.
+    model_config = ConfigDict(extra="ignore")
+
+
+class CheckBody(_NodeBody):
+    """What the node's preflight found."""
+
+    id: _Word
+    name: Name
+    status: CheckStatus
+    output: Annotated[str, StringConstraints(max_length=2000)] = ""
+
+    def to_check(self) -> Check:
+        """The domain's form; control characters are blanked, since tools' output may hold any."""
+        return Check(self.id, self.name, self.status, "".join(c if c.isprintable() else " " for c in self.output))
+
+
+class RegisterBody(_NodeBody):
+    """Who a node is."""
+
+    node_id: NodeId
+    hostname: Name
+    ip: Name
+    role: NodeRole = NodeRole.WORKER
+    capabilities: Annotated[list[_Word], Field(max_length=32)] = []
+    version: PlainText = ""
+    checks: Annotated[list[CheckBody], Field(max_length=64)] = []
+
+    def to_registration(self) -> Registration:
+        """What the service takes."""
+        return Registration(
+            node_id=self.node_id,
+            hostname=self.hostname,
+            ip=self.ip,
+            role=self.role,
+            capabilities=tuple(self.capabilities),
+            version=self.version,
+            checks=tuple(check.to_check() for check in self.checks),
+        )
+
+
+class HeartbeatBody(_NodeBody):
+    """How a node is."""
+
+    node_id: NodeId
+    status: NodeStatus = NodeStatus.HEALTHY
+    cpu: _Percent | None = None
+    mem: _Percent | None = None
+    loadavg: Annotated[list[_Load], Field(max_length=3)] = []
+    updated_at: Moment
+
+    def to_heartbeat(self) -> Heartbeat:
+        """What the service takes."""
+        return Heartbeat(self.node_id, self.status, self.cpu, self.mem, tuple(self.loadavg), self.updated_at)
+
+
+class NodePath(Parameters):
+    """Which node."""
+
+    node_id: str
+
+
+class NodesQuery(Parameters):
+    """Which nodes."""
+
+    status: NodeStatus | None = None
+    role: NodeRole | None = None
+
+
+class CheckItem(BaseModel):
+    """A check of a node."""
+
+    id: str
+    name: str
+    status: CheckStatus
+    output: str
+
+
+class NodeItem(BaseModel):
+    """A node; cpu and mem in percent."""
+
+    node_id: str
+    hostname: str
+    ip: str
+    role: NodeRole
+    capabilities: list[str]
+    version: str
+    status: NodeStatus
+    last_seen: str
+    cpu: float | None
+    mem: float | None
+    loadavg: list[float]
+    updated_at: str | None
+    checks: list[CheckItem]
+    sources: list[str]
+    stale: bool
+    scans_running: int
+
+
+class NodeList(RootModel[list[NodeItem]]):
+    """By id."""
+
+
+class Registered(BaseModel):
+    """The node is known."""
+
+    node_id: str
+    status: str

@@ -1,0 +1,191 @@
+"""Scans."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, RootModel, StrictInt, StrictStr, StringConstraints
+
+from cloudx.domain.errors import InvalidInput
+from cloudx.domain.scans import ScanStatus
+from cloudx.domain.tools import Tool
+from cloudx.services.submit_scan import ScanRequest
+
+from .common import Body, Name, Parameters, TargetList, TargetText
+
+MAX_PRIORITY = 1000
+_PortText = Annotated[StrictStr, StringConstraints(max_length=100_000)]
+Ports = StrictInt | _PortText
+
+
+class SubmitBody(Body):
+    """What to scan and how."""
+
+    target: TargetText | None = Field(None, description="Addresses, CIDRs, ranges, names; comma, space or newline")
+    targets: TargetList | None = Field(None, description="The same as a list")
+    tool: str = Field(max_length=64, examples=["nmap"], description="nmap, masscan or zmap")
+    scan_type: str | None = Field(None, max_length=64, examples=["tcp"])
+    port: Ports | None = Field(None, examples=[80, "80,443", "1-1000"])
+    ports: Ports | None = Field(None, description="The same as port")
+    rate: int | None = Field(None, description="Packets per second over the whole fleet")
+    exclude: TargetText | TargetList | None = None
+    priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Higher goes first")
+    name: Name | None = None
+
+    def to_request(self) -> ScanRequest:
+        """What the service takes. Raises InvalidInput."""
+        return ScanRequest(
+            targets=self._targets(),
+            tool=self.tool,
+            scan_type=self.scan_type,
+            ports=self._ports(),
+            rate_pps=self.rate,
+            exclude=(self.exclude,) if isinstance(self.exclude, str) else tuple(self.exclude or ()),
+            priority=self.priority,
+            name=self.name,
+        )
+
+    def _targets(self) -> tuple[str, ...]:
+        if self.target is None and self.targets is None:
+            raise InvalidInput("target", "No target given. Name at least one address, CIDR, range or host name.")
+        return ((self.target,) if self.target is not None else ()) + tuple(self.targets or ())
+
+    def _ports(self) -> str | None:
+        if self.port is not None and self.ports is not None:
+            raise InvalidInput("ports", "Give port or ports, not both.")
+        given = self.port if self.port is not None else self.ports
+        # Python refuses to write out integers of thousands of digits; no port has more than five.
+        if isinstance(given, int) and not 1 <= given <= 65535:
+            raise InvalidInput("port", "A port is from 1 to 65535. Write 80, 80,443 or 1-1000.")
+        return None if given is None else str(given)
+
+
+class SubmitHeaders(Parameters):
+    """Lets a client ask again without scanning twice."""
+
+    idempotency_key: str | None = Field(
+        None, alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$"
+    )
+
+
+class ScanPath(Parameters):
+    """Which scan."""
+
+    scan_id: str
+
+
+class ScansQuery(Parameters):
+    """Which scans."""
+
+    limit: int = Field(100, ge=1, le=500)
+    cursor: str | None = Field(None, description="From the Link header of the page before", max_length=64)
+    status: ScanStatus | None = None
+    tool: Tool | None = None
+
+
+class Submitted(BaseModel):
+    """The scan is in the database."""
+
+    job_id: str
+    status: Literal["submitted", "running", "completed", "failed", "stopped"]
+
+
+class ScanItem(BaseModel):
+    """A scan in a list."""
+
+    job_id: str
+    tool: str
+    target: str
+    scan_type: str
+    status: ScanStatus
+    progress: float = Field(ge=0, le=100)
+    results: dict[str, Any] | None
+    results_truncated: bool | None = None
+    results_url: str
+    created_at: str
+    name: str | None
+    error: str | None
+
+
+class ScanList(RootModel[list[ScanItem]]):
+    """Newest first."""
+
+
+class CoverageCounts(BaseModel):
+    """In probes, or hosts for nmap."""
+
+    unit: Literal["probes", "hosts"]
+    planned: int
+    completed: int
+    excluded: int
+    failed: int
+    remaining: int
+
+
+class ChunkCounts(BaseModel):
+    """How many chunks are where."""
+
+    pending: int
+    leased: int
+    done: int
+    failed: int
+    cancelled: int
+
+
+class WorkerItem(BaseModel):
+    """A node's part."""
+
+    node_id: str
+    chunks_done: int
+    rate: int
+
+
+class ScanDetail(ScanItem):
+    """A scan alone."""
+
+    ports: str | None
+    priority: int
+    rate: int
+    started_at: str | None
+    finished_at: str | None
+    eta_seconds: int | None
+    created_by: str
+    coverage: CoverageCounts
+    chunks: ChunkCounts
+    workers: list[WorkerItem]
+
+
+class AttemptItem(BaseModel):
+    """One try at a chunk."""
+
+    attempt: int
+    node_id: str
+    worker_id: str
+    started_at: str
+    ended_at: str | None
+    outcome: str | None
+
+
+class ChunkItem(BaseModel):
+    """One chunk of the proof."""
+
+    number: int
+    state: str
+    units: int
+    excluded: int
+    addresses: list[str]
+    ports: str | None
+    node_id: str | None
+    attempt: int
+    error: str | None
+    attempts: list[AttemptItem]
+
+
+class CoverageProof(CoverageCounts):
+    """planned = completed + excluded + failed once remaining is 0, and where each part was done."""
+
+    scan_id: str
+    status: ScanStatus
+    balances: bool
+    excluded_at_submit: int
+    chunks: list[ChunkItem]

@@ -1,0 +1,46 @@
+"""Measure how far away a machine without an agent is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cloudx.domain.addresses import Address, AddressSet
+from cloudx.domain.errors import InvalidInput
+from cloudx.domain.scopes import require_in_scope
+from cloudx.domain.targets import parse_targets
+
+from .ports import LatencyProbe, OpenLedger, Resolver
+from .scan_policy import PolicyCache
+
+PROBES = 3
+
+
+@dataclass(frozen=True)
+class MeasureLatency:
+    """The use case with what it needs."""
+
+    open_ledger: OpenLedger
+    resolver: Resolver
+    policies: PolicyCache
+    probe: LatencyProbe
+
+    def __call__(self, target: str) -> list[float]:
+        """Round trips in milliseconds, [] when it is silent. Raises InvalidInput or TargetOutOfScope."""
+        address, named = self._one_address(target)
+        with self.open_ledger(read_only=True) as ledger:
+            policy = self.policies.current(ledger.policies)
+            allowed = policy.allowed(ledger.now(), named) - policy.excluded()
+        require_in_scope(AddressSet.of_addresses([address]), allowed)
+        return self.probe.round_trips_ms(address, PROBES)
+
+    def _one_address(self, target: str) -> tuple[Address, dict[str, str]]:
+        targets = parse_targets(target, "target")
+        if targets.addresses.size + len(targets.host_names) != 1:
+            raise InvalidInput("target", "Name one machine to measure: localhost, an address or a host name.")
+        if targets.addresses:
+            return next(iter(targets.addresses)), {}
+        name = targets.host_names[0]
+        found = self.resolver.resolve(name)
+        if not found:
+            raise InvalidInput("target", f"The host name {name!r} has no address. Check it, or give the address.")
+        return found[0], {str(found[0]): name}
