@@ -1,0 +1,65 @@
+"""Where the API is and how to enter: the environment first, else what `cloudx up` left in the data folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudx.config import Settings
+from cloudx.domain.errors import BadConfiguration, CloudxError
+
+from .first_start import CLI_FILE
+
+_START_ONE = "Start one with `make run` or `cloudx up`, or set CLOUDX_URL and CLOUDX_TOKEN to one that runs."
+
+
+class NoApiKnown(CloudxError):
+    """Nothing says where the API is."""
+
+    code = "no_api_known"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An API and a credential for it; `token_source` says where the credential came from."""
+
+    url: str
+    token: str | None
+    token_source: str
+
+
+def find_connection(settings: Settings) -> Connection:
+    """CLOUDX_URL and CLOUDX_TOKEN, each else from the data folder. Raises NoApiKnown or BadConfiguration."""
+    file = settings.cloudx_data_dir / CLI_FILE
+    kept_url, kept_token = _read(file)
+    url = settings.cloudx_url or kept_url
+    if url is None:
+        raise NoApiKnown(f"No Cloud-X API is known: CLOUDX_URL is not set and there is no {file}. {_START_ONE}")
+    url = url.rstrip("/")
+    if settings.cloudx_token is not None:
+        return Connection(url, _usable(settings.cloudx_token.get_secret_value(), "CLOUDX_TOKEN"), "CLOUDX_TOKEN")
+    # The folder's token belongs to the folder's API: another address must not be shown it.
+    if kept_token is not None and kept_url is not None and url == kept_url.rstrip("/"):
+        return Connection(url, _usable(kept_token, str(file)), str(file))
+    return Connection(url, None, "nowhere")
+
+
+def _read(file: Path) -> tuple[str | None, str | None]:
+    """The address and token that `up` wrote; both None when it never ran there."""
+    try:
+        kept = json.loads(file.read_text())
+        return str(kept["url"]), kept["token"] and str(kept["token"])
+    except FileNotFoundError:
+        return None, None
+    except OSError as error:
+        raise NoApiKnown(f"{file} cannot be read ({error.strerror}). Use the account that ran `cloudx up`.") from None
+    except (ValueError, KeyError, TypeError):
+        raise NoApiKnown(f"{file} is damaged. Delete it and start `cloudx up` again, which writes it.") from None
+
+
+def _usable(token: str, source: str) -> str:
+    token = token.strip()
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise BadConfiguration(f"{source} holds something that is no token: one word of ASCII. Copy it again, whole.")
+    return token

@@ -1,0 +1,69 @@
+"""The command that shows the fleet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .session import JsonOption, api_session
+
+_CHECK_STYLES = {"warning": "yellow", "critical": "red"}
+
+
+def nodes(as_json: JsonOption = False) -> None:
+    """List the nodes: how they are, what they can do, and why where they cannot.
+
+    Example: cloudx nodes
+    """
+    with api_session() as api:
+        from .terminal import print_json, say
+
+        found = api.get("/api/nodes")
+        if as_json:
+            print_json(found)
+        elif not found:
+            say("No node has registered. Start a worker with `cloudx worker` (or use `cloudx up`).")
+        else:
+            _print_nodes(found)
+
+
+def _print_nodes(found: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    from .scan_tables import styled
+    from .scan_text import local_time
+    from .terminal import out, table, visible
+
+    columns = ("NODE", "STATUS", "ROLE", "ADDRESS", "CPU", "MEM", "LOAD", "SCANS", "CAN", "LAST SEEN")
+    shown = table(*columns, right=("CPU", "MEM", "LOAD", "SCANS"), whole=("STATUS",))
+    for node in found:
+        load = node.get("loadavg") or []
+        shown.add_row(
+            Text(visible(node["node_id"])),
+            styled(node["status"]),
+            visible(node["role"]),
+            visible(node["ip"]),
+            _percent(node.get("cpu")),
+            _percent(node.get("mem")),
+            f"{load[0]:.2f}" if load else "",
+            str(node.get("scans_running", "")),
+            Text(visible(", ".join(node["capabilities"]))),
+            local_time(node["last_seen"]),
+        )
+    out().print(shown)
+    for node in found:
+        _print_failing_checks(node)
+
+
+def _print_failing_checks(node: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from .terminal import out, visible
+
+    for check in node.get("checks") or []:
+        if check["status"] != "passing":
+            what = f"{node['node_id']}: {check['name']} {check['status']}: {check['output']}"
+            out().print(Text(visible(what, 600), style=_CHECK_STYLES.get(check["status"], "")), soft_wrap=True)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} %"

@@ -1,0 +1,132 @@
+"""Shows a scan while it runs: a moving bar on a terminal, a line now and then elsewhere. Always on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import RenderableType
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.text import Text
+
+from .follow_scan import Display
+from .scan_text import Scan, duration, is_over, progress_line
+from .smooth_percent import SmoothPercent
+from .terminal import err, say, visible
+
+TICK_SECONDS = 0.1
+LINE_EVERY_SECONDS = 5.0
+
+
+@contextmanager
+def display_for(title: str) -> Iterator[Display]:
+    """The display that suits where standard error goes."""
+    if sys.stderr.isatty() and not err().is_dumb_terminal:
+        with LiveBar(title) as bar:
+            yield bar
+    else:
+        yield ProgressLines()
+
+
+class ProgressLines:
+    """One plain line at most every LINE_EVERY_SECONDS."""
+
+    def __init__(self) -> None:
+        self._said_at = -LINE_EVERY_SECONDS
+
+    def update(self, scan: Scan) -> None:
+        """Say where it stands, when it is time to."""
+        if is_over(scan):
+            return
+        line = f"{scan['status']} {scan['progress']:.1f} %: {progress_line(scan, scan['progress'])}"
+        if scan.get("eta_seconds"):
+            line += f", about {duration(scan['eta_seconds'])} left"
+        self._say(line)
+
+    def trouble(self, message: str) -> None:
+        """Say why nothing is known."""
+        self._say(f"{message} Trying again; the scan goes on.")
+
+    def rest(self, seconds: float) -> None:
+        """Sleep."""
+        time.sleep(seconds)
+
+    def _say(self, line: str) -> None:
+        if time.monotonic() - self._said_at >= LINE_EVERY_SECONDS:
+            self._said_at = time.monotonic()
+            say(line)
+
+
+class _BarWithDetails(Progress):
+    """rich's progress table with a line below it."""
+
+    details = Text()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bar, then the details."""
+        yield self.make_tasks_table(self.tasks)
+        yield self.details
+
+
+class LiveBar:
+    """A bar that moves between the API's answers as the scan does."""
+
+    def __init__(self, title: str) -> None:
+        self._smooth = SmoothPercent()
+        self._scan: Scan | None = None
+        self._updated_at = 0.0
+        self._is_troubled = False
+        self._bar = _BarWithDetails(
+            SpinnerColumn(finished_text="•"),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[percent]}", justify="right", markup=False),
+            TextColumn("{task.fields[left]}", style="dim", justify="right", markup=False),
+            console=err(),
+            expand=True,
+            transient=True,
+        )
+        self._task: TaskID = self._bar.add_task(visible(title, 40), total=None, percent="", left="")
+
+    def __enter__(self) -> LiveBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def update(self, scan: Scan) -> None:
+        """Take the API's newest word."""
+        self._scan, self._updated_at, self._is_troubled = scan, time.monotonic(), False
+        self._smooth.observe(scan["progress"], scan.get("eta_seconds"), self._updated_at)
+        self._draw()
+
+    def trouble(self, message: str) -> None:
+        """Say below the bar why it stands still."""
+        self._is_troubled = True
+        self._bar.details = Text(f"  {visible(message)} Trying again; the scan goes on.", style="yellow")
+
+    def rest(self, seconds: float) -> None:
+        """Move the bar while time passes."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(TICK_SECONDS, left))
+            self._draw()
+
+    def _draw(self) -> None:
+        if self._scan is None or self._is_troubled:
+            return
+        percent = self._smooth.at(time.monotonic())
+        # Until the first probe there is nothing to measure: the bar pulses.
+        total = None if self._scan["status"] == "submitted" else 100.0
+        shown = f"{percent:5.1f} %" if total else ""
+        self._bar.update(self._task, total=total, completed=percent, percent=shown, left=self._left())
+        self._bar.details = Text("  " + visible(progress_line(self._scan, percent)), style="dim")
+
+    def _left(self) -> str:
+        eta_seconds = self._scan.get("eta_seconds") if self._scan else None
+        if eta_seconds is None:
+            return ""
+        return f"{duration(max(1.0, eta_seconds - (time.monotonic() - self._updated_at)))} left"

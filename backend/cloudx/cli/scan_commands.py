@@ -1,0 +1,185 @@
+"""The commands about scans: scan, scans, show, stop, delete."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cloudx.domain.scans import ScanStatus
+from cloudx.domain.tools import Tool
+
+from .session import FAILED, JsonOption, ScanIdArgument, api_session
+
+if TYPE_CHECKING:
+    from .api_client import ApiClient
+
+SUBMIT_TRIES = 3
+
+
+def scan(
+    target: Annotated[list[str], typer.Argument(help="Addresses, CIDRs, ranges (192.0.2.1-20) or host names.")],
+    tool: Annotated[Tool, typer.Option(help="The scanner.")] = Tool.NMAP,
+    scan_type: Annotated[
+        str | None,
+        typer.Option("--type", help="How the tool scans: nmap quick, masscan udp_scan, …; its usual way by default."),
+    ] = None,
+    ports: Annotated[str | None, typer.Option("--ports", "-p", help="80, 80,443 or 1-1000.")] = None,
+    rate: Annotated[int | None, typer.Option(min=1, help="Packets per second over the whole fleet.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Targets to leave out; may be repeated.")] = None,
+    priority: Annotated[int | None, typer.Option(help="Scans of a higher one go first.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name to know it by.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Stay until it is over, or print its id at once.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a scan, watch it, and print what it found.
+
+    Ctrl-C ends the watching; the scan goes on. Exits with 1 unless the scan completed.
+
+    Example: cloudx scan 127.0.0.1 --tool nmap --ports 1-10000
+    """
+    wanted = {
+        "targets": target,
+        "tool": tool.value,
+        "scan_type": scan_type,
+        "ports": ports,
+        "rate": rate,
+        "exclude": exclude,
+        "priority": priority,
+        "name": name,
+    }
+    with api_session() as api:
+        submitted = _submit(api, {field: value for field, value in wanted.items() if value is not None})
+        if wait:
+            _watch(api, submitted["job_id"], f"{tool.value} {' '.join(target)}", as_json)
+        else:
+            _print_submitted(submitted, as_json)
+
+
+def scans(
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
+    status: Annotated[ScanStatus | None, typer.Option(help="Only scans in this state.")] = None,
+    tool: Annotated[Tool | None, typer.Option(help="Only scans by this tool.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List scans, newest first.
+
+    Example: cloudx scans --status running
+    """
+    with api_session() as api:
+        query = {"limit": limit, "status": status and status.value, "tool": tool and tool.value}
+        found = api.get("/api/scans", **{key: value for key, value in query.items() if value is not None})
+        if as_json:
+            _print_json(found)
+        elif found:
+            from .scan_tables import print_scans
+
+            print_scans(found)
+        else:
+            _say("There is no such scan." if status or tool else "There is no scan yet. Start one: cloudx scan TARGET")
+
+
+def show(
+    scan_id: ScanIdArgument,
+    wait: Annotated[bool, typer.Option("--wait", help="Watch it until it is over, then print what it found.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one scan: progress, coverage, chunks, workers.
+
+    With --wait it exits with 1 unless the scan completed.
+
+    Example: cloudx show last
+    """
+    with api_session() as api:
+        found = api.get(_path(api, scan_id))
+        if wait:
+            _watch(api, found["job_id"], f"{found['tool']} {found['target']}", as_json)
+        elif as_json:
+            _print_json(found)
+        else:
+            from .scan_tables import print_scan
+
+            print_scan(found)
+
+
+def stop(scan_id: ScanIdArgument, as_json: JsonOption = False) -> None:
+    """Stop a scan; what it has found is kept.
+
+    Example: cloudx stop last
+    """
+    with api_session() as api:
+        answer = api.post(_path(api, scan_id) + "/stop")
+        _print_json(answer) if as_json else _say(answer["message"])
+
+
+def delete(scan_id: ScanIdArgument, as_json: JsonOption = False) -> None:
+    """Delete a scan and all it found; a running one is stopped by that.
+
+    Example: cloudx delete 019ab3c4-7f00-7d1e-8a2b-3c4d5e6f7a8b
+    """
+    with api_session() as api:
+        answer = api.delete(_path(api, scan_id))
+        _print_json(answer) if as_json else _say(answer["message"])
+
+
+def _submit(api: ApiClient, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Ask until it is answered; the key makes the second time the same scan."""
+    from .api_client import ApiRefused
+    from .follow_scan import is_temporary
+
+    key, tries = str(uuid.uuid4()), SUBMIT_TRIES
+    while True:
+        tries -= 1
+        try:
+            return dict(api.post("/api/scans", wanted, idempotency_key=key))
+        except ApiRefused as error:
+            if tries == 0 or not is_temporary(error):
+                raise
+            time.sleep(min(error.retry_after_seconds or 1.0, 5.0))
+
+
+def _watch(api: ApiClient, scan_id: str, title: str, as_json: bool) -> None:
+    """Follow a scan to its end and print it; exits with 1 unless it completed."""
+    from .follow_scan import follow, interrupts_alike
+    from .progress_display import display_for
+    from .scan_tables import print_outcome
+
+    try:
+        with interrupts_alike(), display_for(title) as display:
+            ended = follow(api, scan_id, display)
+    except KeyboardInterrupt:
+        _say(f"The scan goes on. `cloudx show {scan_id} --wait` watches it again, `cloudx stop {scan_id}` stops it.")
+        raise typer.Exit(FAILED) from None
+    _print_json(ended) if as_json else print_outcome(api, ended)
+    if ended["status"] != ScanStatus.COMPLETED:
+        raise typer.Exit(FAILED)
+
+
+def _print_submitted(submitted: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(submitted)
+        return
+    typer.echo(submitted["job_id"])
+    _say("Submitted. `cloudx show last --wait` watches it.")
+
+
+def _path(api: ApiClient, scan_id: str) -> str:
+    from .api_client import scan_id_of
+
+    return f"/api/scans/{scan_id_of(api, scan_id)}"
+
+
+def _print_json(document: Any) -> None:
+    from .terminal import print_json
+
+    print_json(document)
+
+
+def _say(message: str) -> None:
+    from .terminal import say
+
+    say(message)

@@ -1,0 +1,130 @@
+"""Scans and findings as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from .api_client import ApiClient
+from .scan_text import (
+    STYLES,
+    Scan,
+    chunks_line,
+    counted,
+    coverage_line,
+    duration,
+    is_over,
+    local_time,
+    outcome_line,
+    remaining_units,
+)
+from .terminal import out, say, table, visible
+
+SHOWN_FINDINGS = 50
+Finding = dict[str, Any]
+
+
+def styled(status: object) -> Text:
+    """A status in its colour."""
+    return Text(visible(status), style=STYLES.get(str(status), ""))
+
+
+def print_scans(scans: Sequence[Scan]) -> None:
+    """One row a scan, newest first."""
+    shown = table("ID", "STATUS", "DONE", "TOOL", "TYPE", "TARGET", "CREATED", right=("DONE",), whole=("ID", "STATUS"))
+    for scan in scans:
+        shown.add_row(
+            visible(scan["job_id"]),
+            styled(scan["status"]),
+            f"{scan['progress']:.0f} %",
+            visible(scan["tool"]),
+            visible(scan["scan_type"]),
+            Text(visible(scan["target"], 60)),
+            local_time(scan["created_at"]),
+        )
+    out().print(shown)
+
+
+def print_scan(scan: Scan) -> None:
+    """Everything about one scan but what it found."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, value in _facts(scan):
+        if value not in (None, ""):
+            grid.add_row(label, value if isinstance(value, Text) else Text(visible(value)))
+    out().print(grid)
+
+
+def _facts(scan: Scan) -> list[tuple[str, object]]:
+    eta_seconds = scan.get("eta_seconds")
+    workers = [f"{w['node_id']} ({counted(w['chunks_done'], 'chunk')} done)" for w in scan["workers"]]
+    return [
+        ("scan", scan["job_id"]),
+        ("name", scan.get("name")),
+        ("what", f"{scan['tool']} {scan['scan_type']} of {scan['target']}"),
+        ("status", styled(scan["status"])),
+        ("error", scan.get("error")),
+        ("progress", f"{scan['progress']:.1f} %" + (f", about {duration(eta_seconds)} left" if eta_seconds else "")),
+        ("coverage", _coverage(scan)),
+        ("chunks", chunks_line(scan)),
+        ("workers", ", ".join(workers)),
+        ("rate", f"at most {scan['rate']:,} packets/s, priority {scan['priority']}"),
+        ("asked", f"{local_time(scan['created_at'])} by {scan['created_by']}"),
+        ("started", local_time(scan.get("started_at"))),
+        ("finished", local_time(scan.get("finished_at"))),
+    ]
+
+
+def print_outcome(api: ApiClient, scan: Scan) -> None:
+    """What a scan found, bounded, and the proof of what it covered."""
+    print_findings(api, scan, SHOWN_FINDINGS)
+    out().print(Text.assemble((visible(outcome_line(scan), None), STYLES[scan["status"]])), soft_wrap=True)
+    out().print(Text.assemble("coverage: ", _coverage(scan)), soft_wrap=True)
+
+
+def print_findings(api: ApiClient, scan: Scan, limit: int) -> None:
+    """The first findings, and how to get the rest where there is one."""
+    page = api.get(f"/api/scans/{scan['job_id']}/results", format="json", limit=limit)
+    if page["items"]:
+        out().print(_findings_table(page["items"]))
+        out().print()
+    else:
+        say("It found nothing open." if is_over(scan) else "It has found nothing so far.")
+    if page["next_cursor"]:
+        say(f"These are the first {limit:,}. All of them: cloudx results {scan['job_id']} --format csv -o findings.csv")
+
+
+def _findings_table(findings: Sequence[Finding]) -> Table:
+    columns = ["ADDRESS", "PORT", "STATE", "SERVICE", "HOST NAME"]
+    shown = table(*columns, right=("PORT",), whole=("ADDRESS",))
+    for finding in findings:
+        port = f"{finding['port']}/{finding['protocol']}" if finding["port"] else finding["protocol"]
+        shown.add_row(
+            visible(finding["ip"]),
+            visible(port),
+            _state(finding["state"]),
+            Text(_service(finding)),
+            Text(visible(finding.get("hostname") or "")),
+        )
+    return shown
+
+
+def _state(state: str) -> Text:
+    return Text(visible(state), style="green" if state in ("open", "up") else "dim")
+
+
+def _service(finding: Finding) -> str:
+    """The service with its product and version where the tool adds them, beside the finding's fields or below extra."""
+    added = finding | (finding.get("extra") or {})
+    parts = (added.get("service"), added.get("product"), added.get("version"))
+    return visible(" ".join(str(part) for part in parts if part))
+
+
+def _coverage(scan: Scan) -> Text:
+    whole = remaining_units(scan) == 0 and scan["coverage"]["failed"] == 0
+    style = "green" if whole else "yellow" if is_over(scan) else ""
+    return Text(coverage_line(scan), style=style)

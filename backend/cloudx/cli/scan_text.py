@@ -1,0 +1,116 @@
+"""A scan in words: durations, progress, coverage. Pure functions of the API's documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+Scan = Mapping[str, Any]
+
+FINAL = ("completed", "failed", "stopped")
+STYLES = {
+    "submitted": "dim",
+    "running": "cyan",
+    "completed": "green",
+    "failed": "red",
+    "stopped": "yellow",
+    "healthy": "green",
+    "draining": "yellow",
+    "degraded": "yellow",
+    "critical": "red",
+    "offline": "dim",
+}
+
+
+def is_over(scan: Scan) -> bool:
+    """True when it will never change again."""
+    return scan["status"] in FINAL
+
+
+def unit_of(scan: Scan) -> str:
+    """What its coverage counts: hosts for nmap, probes for the others."""
+    return "hosts" if scan["tool"] == "nmap" else "probes"
+
+
+def duration(seconds: float) -> str:
+    """0:07, 12:34, 1:02:03 or 3d 4:05:06."""
+    minutes, second = divmod(max(0, round(seconds)), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if not hours:
+        return f"{minute}:{second:02}"
+    return (f"{days}d " if days else "") + f"{hour}:{minute:02}:{second:02}"
+
+
+def counted(number: int, noun: str) -> str:
+    """1 worker, 2 workers."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def local_time(text: str | None) -> str:
+    """An ISO time of the API in this machine's zone, to the second; empty when there is none."""
+    moment = moment_of(text)
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """An ISO time of the API."""
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def took_seconds(scan: Scan) -> float | None:
+    """From its first chunk to its end."""
+    started, finished = moment_of(scan.get("started_at")), moment_of(scan.get("finished_at"))
+    return (finished - started).total_seconds() if started and finished else None
+
+
+def remaining_units(scan: Scan) -> int:
+    """Planned, and neither completed nor excluded nor failed."""
+    coverage = scan["coverage"]
+    return int(coverage["planned"] - coverage["completed"] - coverage["excluded"] - coverage["failed"])
+
+
+def coverage_line(scan: Scan) -> str:
+    """The proof in one line: planned = completed + excluded + failed, and what is open where there is any."""
+    coverage, remaining = scan["coverage"], remaining_units(scan)
+    line = (
+        f"{coverage['planned']:,} {unit_of(scan)} planned = {coverage['completed']:,} completed"
+        f" + {coverage['excluded']:,} excluded + {coverage['failed']:,} failed"
+    )
+    if remaining:
+        line += f" + {remaining:,} {'never probed' if is_over(scan) else 'to do'}"
+    return line
+
+
+def chunks_line(scan: Scan) -> str:
+    """4 done, 1 leased, 2 pending, 0 failed."""
+    chunks = scan["chunks"]
+    return ", ".join(f"{chunks[state]:,} {state}" for state in ("done", "leased", "pending", "failed"))
+
+
+def progress_line(scan: Scan, percent: float) -> str:
+    """What a running scan is doing: units, its rate's bound, workers, chunks."""
+    if scan["status"] == "submitted":
+        return "waiting for a worker"
+    planned, workers = scan["coverage"]["planned"], scan["workers"]
+    active = [worker for worker in workers if worker["rate"]]
+    parts = [f"{int(planned * percent / 100):,} of {planned:,} {unit_of(scan)}"]
+    if active:
+        # What the workers are granted: an upper bound, which nmap seldom reaches.
+        parts += [f"up to {sum(w['rate'] for w in active):,} packets/s", counted(len(active), "worker")]
+    chunks = scan["chunks"]
+    parts.append(f"{chunks['done']:,} of {sum(chunks.values()):,} chunks done")
+    return " · ".join(parts)
+
+
+def outcome_line(scan: Scan) -> str:
+    """How it ended, in one line."""
+    took = took_seconds(scan)
+    line = f"{scan['tool']} {scan['scan_type']} of {scan['target']}: {scan['status']}"
+    if took is not None:
+        line += f" in {took:.1f} s" if took < 60 else f" in {duration(took)}"
+    return line + (f". {scan['error']}" if scan.get("error") else "")

@@ -1,0 +1,72 @@
+"""One command's talk with the API: how every failure ends, in words and as an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from cloudx.config import load_settings
+from cloudx.domain.errors import BadConfiguration, CloudxError, InvalidInput, TooLarge
+
+if TYPE_CHECKING:
+    from .api_client import ApiClient
+
+FAILED = 1
+WRONG_USAGE = 2
+_USAGE_CODES = (InvalidInput.code, BadConfiguration.code, TooLarge.code)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
+ScanIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The scan's id, or the word: last.")]
+
+
+@contextmanager
+def api_session() -> Iterator[ApiClient]:
+    """The API as the environment names it; whatever goes wrong inside ends the command with a sentence."""
+    try:
+        from .api_client import ApiClient
+        from .connection import find_connection
+
+        yield ApiClient(find_connection(load_settings()))
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except CloudxError as error:
+        _end(f"{error.message} ({error.code})", exit_code_of(error))
+    except KeyboardInterrupt:
+        _end("Interrupted.", FAILED)
+    except BrokenPipeError:
+        _leave_closed_pipe()
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        _end(f"{what}{error.strerror or error}. Choose another place, or make room or rights for it.", FAILED)
+    except Exception as error:
+        _end(_defect(error), FAILED)
+
+
+def exit_code_of(error: CloudxError) -> int:
+    """2 where the request itself was wrong, 1 where a right one failed."""
+    return WRONG_USAGE if error.code in _USAGE_CODES else FAILED
+
+
+def _end(message: str, code: int) -> NoReturn:
+    from .terminal import say
+
+    say(f"error: {message}")
+    raise typer.Exit(code)
+
+
+def _leave_closed_pipe() -> NoReturn:
+    """`cloudx scans | head -1` is no error worth a word; the descriptor is replaced so that the exit's flush works."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise typer.Exit(FAILED)
+
+
+def _defect(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119 - a name to show, no path to open
+    return f"A defect of cloudx: {type(error).__name__}: {error} at {where}. Please report it. (internal_error)"

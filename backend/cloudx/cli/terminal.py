@@ -1,0 +1,65 @@
+"""The two streams: what was asked for on standard output, what is said about it on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+CELL_LIMIT = 300  # a banner may be megabytes
+PIPED_WIDTH = 500  # a row of a table stays one line for grep
+
+
+def visible(value: object, limit: int | None = CELL_LIMIT) -> str:
+    """Text of foreign origin made harmless for a terminal: what is not printable is shown as its escape."""
+    text = str(value)
+    if limit is not None and len(text) > limit:
+        text = text[: limit - 1] + "…"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@cache
+def out() -> Console:
+    """The console of standard output."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+
+@cache
+def err() -> Console:
+    """The console of standard error."""
+    from rich.console import Console
+
+    width = None if sys.stderr.isatty() else PIPED_WIDTH
+    return Console(stderr=True, markup=False, highlight=False, emoji=False, width=width)
+
+
+def say(message: str) -> None:
+    """A remark to the person, on standard error."""
+    err().print(visible(message, limit=None), soft_wrap=True)
+
+
+def print_json(document: Any) -> None:
+    """A document for programs; ASCII alone, so that no byte of it can steer a terminal."""
+    print(json.dumps(document, indent=2).replace("\x7f", "\\u007f"))  # noqa: T201 - standard output is the product
+
+
+def table(*columns: str, right: tuple[str, ...] = (), whole: tuple[str, ...] = ()) -> Table:
+    """An empty table in the house style; columns of `whole` are never cut or wrapped."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    for name in columns:
+        made.add_column(
+            name, justify="right" if name in right else "left", no_wrap=name in whole or name in right, overflow="fold"
+        )
+    return made
