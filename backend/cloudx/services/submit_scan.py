@@ -72,7 +72,7 @@ class SubmitScan:
         scan_type = scan_type_named(request.tool, request.scan_type)
         ports = _ports(request, scan_type)
         asked = self._asked(request)
-        _require_reachable(asked.targets, scan_type)
+        _require_reachable(asked.targets - asked.excluded, scan_type)
         try:
             with self.open_ledger() as ledger:
                 earlier = _earlier(ledger, request, principal, idempotency_key)
@@ -119,7 +119,7 @@ class SubmitScan:
     ) -> Scan:
         now = ledger.now()
         policy = self.policies.current(ledger.policies)
-        kept = asked.targets - asked.excluded - policy.excluded()
+        kept = asked.targets - asked.excluded - policy.excluded
         require_in_scope(kept, policy.allowed(now, asked.names))
         capable(ledger.nodes.all(), scan_type, now)
         return Scan(
