@@ -1,0 +1,45 @@
+# One image for every part: the API (what it does by itself), a worker (`cloudx worker`), both (`cloudx up`).
+# `make image` builds it; docs/image.md says how to run it, and with which privileges.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS build
+# Where pip looks on the machine that builds. Nothing of this stage but /app reaches the image, its history neither.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_TRUSTED_HOST
+ARG PIP_DEFAULT_TIMEOUT
+# Debian's own Python comes without ensurepip; the official image's has it.
+RUN python3 -c 'import ensurepip' 2>/dev/null \
+ || { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv; }
+# pip stays outside of the environment that is shipped.
+RUN python3 -m venv /installer && python3 -m venv --without-pip /app/.venv
+# The bracket makes the certificates optional: scripts/make-image adds them where PIP_CERT names some.
+COPY requirements/build.txt requirements/run.txt pip-cert.pe[m] /build/
+RUN if [ -e /build/pip-cert.pem ]; then export PIP_CERT=/build/pip-cert.pem; fi \
+ && export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ONLY_BINARY=:all: PIP_REQUIRE_HASHES=1 \
+ && /installer/bin/pip install -q -r /build/build.txt \
+ && /installer/bin/pip --python /app/.venv/bin/python install -q -r /build/run.txt
+COPY pyproject.toml README.md /build/source/
+COPY backend /build/source/backend
+RUN /installer/bin/pip wheel -q --no-index --no-build-isolation --no-deps -w /build/wheels /build/source \
+ && /installer/bin/pip --python /app/.venv/bin/python install -q --no-index --no-deps /build/wheels/*.whl
+
+FROM ${BASE_IMAGE}
+# util-linux: the worker starts scanners through setpriv, so that the kernel ends them with it.
+# The data folder takes any user's files, as /tmp does, for `docker run --user`.
+RUN apt-get update -qq \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      iproute2 libpcap0.8 masscan nmap util-linux zmap >/dev/null \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
+ && install -d -m 1777 /var/lib/cloudx
+COPY --from=build /app /app
+COPY scripts/container-health /app/container-health
+WORKDIR /app
+ENV PATH=/app/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PYTHONUNBUFFERED=1 \
+    CLOUDX_BIND=0.0.0.0 \
+    CLOUDX_DATA_DIR=/var/lib/cloudx
+VOLUME /var/lib/cloudx
+EXPOSE 5001
+HEALTHCHECK --interval=10s --timeout=4s --start-period=20s --retries=3 CMD ["/app/container-health"]
+CMD ["cloudx", "serve"]
