@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from cloudx.config import AuthMode, Settings
 from .first_start import TOKEN_FILE, write_cli_file
 
 START_SECONDS = 30.0
+WORKER_SECONDS = 10.0  # its preflight asks each scanner for its version
 LEAVE_SECONDS = 12.0  # a worker gives its chunks back within 8 s
 RESTART_PAUSE_SECONDS = 0.5
 # The kernel asks the children to leave when this process dies, kill -9 included.
@@ -72,6 +74,7 @@ class Supervisor:
                 self._start(name)
             if not self._answers():
                 return 0 if self._stopping.is_set() else 1
+            self._wait_for_the_worker(token)
             self._announce(token)
             while not self._stopping.wait(RESTART_PAUSE_SECONDS):
                 self._restart_the_dead()
@@ -110,6 +113,19 @@ class Supervisor:
         if not self._stopping.is_set():
             typer.echo("error: the API did not start; its own words are above.", err=True)
         return False
+
+    def _wait_for_the_worker(self, token: str | None) -> None:
+        """Until a scan can be taken, so that nobody who read our words is refused; a slow one is no reason to fail."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        request = urllib.request.Request(f"{self._url}/api/sync-status", headers=headers)  # noqa: S310 - our own URL
+        deadline = time.monotonic() + WORKER_SECONDS
+        while time.monotonic() < deadline and not self._stopping.wait(0.1):
+            try:
+                with urllib.request.urlopen(request, timeout=1) as answer:  # noqa: S310 - as above
+                    if json.load(answer)["status"] == "active":
+                        return
+            except OSError:
+                continue
 
     def _announce(self, token: str | None) -> None:
         typer.echo(f"Cloud-X runs at {self._url}", err=True)
