@@ -1,0 +1,137 @@
+"""masscan over a /16 × 2 ports at 20,000 packets/s, asked through the API, beside masscan alone. Needs root.
+
+Both run in the same pair of network namespaces, in turn. Recall is against the listeners that
+are known to be there. Memory is the sum of the proportional set sizes of every process of the install.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from fixtures.network import GATEWAY_IP, SCANNER_IP, TARGETS, Network
+from fixtures.service import Service
+
+PORTS = "80,443"
+RATE_PPS = 20_000
+WAIT_SECONDS = 3  # as the product runs it
+ROUNDS = 3
+
+
+def masscan_alone(network: Network, folder: Path) -> tuple[float, set[tuple[str, int]]]:
+    """Seconds and what it found, with the options the product gives it."""
+    results = folder / "alone.ndjson"
+    network.run("ping", "-c", "1", GATEWAY_IP)
+    neighbours = json.loads(network.run("ip", "-j", "neigh", "show", GATEWAY_IP).stdout)
+    argv = ["masscan", TARGETS, "--ports", PORTS, "--rate", str(RATE_PPS), "--wait", str(WAIT_SECONDS)]
+    argv += ["--interface", "eth0", "--source-ip", SCANNER_IP, "--source-port", "61000", "-oD", str(results)]
+    argv += ["--router-mac", neighbours[0]["lladdr"].replace(":", "-")]
+    started = time.monotonic()
+    # Its receiver sleeps for ever on a quiet interface: a ping ten times a second lets it end on time.
+    awake = subprocess.Popen([*network.prefix, "ping", "-q", "-i", "0.1", GATEWAY_IP], stdout=subprocess.DEVNULL)
+    try:
+        subprocess.run([*network.prefix, *argv], check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+    finally:
+        awake.kill()
+        awake.wait()
+    seconds = time.monotonic() - started
+    rows = (json.loads(line) for line in results.read_text().splitlines() if '"rec_type":"status"' in line)
+    return seconds, {(row["ip"], row["port"]) for row in rows}
+
+
+class MemoryWatch(threading.Thread):
+    """The highest sum of proportional set sizes seen, in bytes; scanners included."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(daemon=True)
+        self._service = service
+        self._over = threading.Event()
+        self.peak_bytes = 0
+
+    def run(self) -> None:
+        """Look twice a second."""
+        while not self._over.wait(0.5):
+            total = 0
+            for process in self._service.processes():
+                try:
+                    total += process.memory_full_info().pss
+                except psutil.Error:
+                    continue
+            self.peak_bytes = max(self.peak_bytes, total)
+
+    def stop(self) -> int:
+        """End, and the peak."""
+        self._over.set()
+        self.join()
+        return self.peak_bytes
+
+
+def through_the_api(service: Service) -> tuple[float, set[tuple[str, int]]]:
+    """Seconds from the request to `completed`, and what the API says was found."""
+    started = time.monotonic()
+    scan_id = service.scan(target=TARGETS, tool="masscan", ports=PORTS, rate=RATE_PPS)
+    while (shown := service.show(scan_id))["status"] in ("submitted", "running"):
+        time.sleep(0.1)
+    seconds = time.monotonic() - started
+    assert shown["status"] == "completed", shown
+    answer = service.call("GET", f"/api/scans/{scan_id}/results?format=ndjson", stream=True)
+    found = [(row["ip"], row["port"]) for row in map(json.loads, answer.iter_lines())]
+    assert len(found) == len(set(found)), "a finding was counted twice"
+    return seconds, set(found)
+
+
+def main() -> None:
+    """Both in turn, ROUNDS times; medians."""
+    network = Network()
+    with tempfile.TemporaryDirectory() as folder:
+        service = Service(Path(folder) / "data", prefix=network.prefix)
+        try:
+            network.build()
+            with network.inside():
+                service.start()
+                measure(network, service, Path(folder))
+        finally:
+            service.stop()
+            network.remove()
+
+
+def measure(network: Network, service: Service, folder: Path) -> None:
+    """Print the figures."""
+    known = network.expected(TARGETS, [int(port) for port in PORTS.split(",")])
+    alone, ours, recall_alone, recall_ours = [], [], [], []
+    memory = MemoryWatch(service)
+    memory.start()
+    for _ in range(ROUNDS):
+        seconds, found = masscan_alone(network, folder)
+        alone.append(seconds)
+        recall_alone.append(len(found & known) / len(known))
+        seconds, found = through_the_api(service)
+        ours.append(seconds)
+        recall_ours.append(len(found & known) / len(known))
+    peak_megabytes = memory.stop() / 1e6
+    ratio = statistics.median(ours) / statistics.median(alone)
+    say("masscan_time", statistics.median(ours), "s", "≤ 1.1 × alone", statistics.median(alone), ratio)
+    recall, other = min(recall_ours), min(recall_alone)
+    say("masscan_recall", recall, "share of the listeners", "≥ 0.999 and ≥ alone", other, recall / other)
+    say("masscan_memory", peak_megabytes, "MB, all processes", "< 300", None, None)
+
+
+def say(name: str, value: float, unit: str, goal: str, alone: float | None, ratio: float | None) -> None:
+    """One JSON line."""
+    line = {"name": name, "value": round(value, 4), "unit": unit, "goal": goal}
+    if alone is not None and ratio is not None:
+        line |= {"compared_with": "masscan alone", "alone": round(alone, 4), "ratio": round(ratio, 3)}
+    print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
