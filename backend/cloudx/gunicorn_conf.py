@@ -29,46 +29,44 @@ _settings = load_settings()
 _metrics_folder = _fresh_metrics_folder(_settings)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_folder)  # prometheus_client reads it when it is imported
 
+import gunicorn.http  # noqa: F401 - with the rest below: imported once here, shared by every worker
 from prometheus_client import multiprocess
 
+import cloudx.api.app
+import cloudx.bootstrap  # noqa: F401
 from cloudx.adapters.database.gevent_wait import make_psycopg2_cooperate
 from cloudx.api.context import EXTENSION
+from cloudx.draining_worker import DrainingWorker, PropagatingLogger
 from cloudx.logs import configure_logs
 
 configure_logs(_settings)
 make_psycopg2_cooperate()
 
-bind = (
-    f"[{_settings.cloudx_bind}]:{_settings.port}"
-    if ":" in _settings.cloudx_bind
-    else f"{_settings.cloudx_bind}:{_settings.port}"
-)
+_host = f"[{_settings.cloudx_bind}]" if ":" in _settings.cloudx_bind else _settings.cloudx_bind
+bind = f"{_host}:{_settings.port}"
 workers = _settings.web_concurrency
-worker_class = "gevent"
+worker_class = DrainingWorker
+logger_class = PropagatingLogger
 worker_connections = 1000
-preload_app = True  # imported once: half the start and shared memory (measured: docs/operations.md)
+# The modules are shared already; the application itself is made in each worker, so that no thread, connection
+# or lock is ever carried through a fork.
+preload_app = False
 control_socket_disable = True
-graceful_timeout = 25  # below Nomad's kill_timeout of 30 s
+graceful_timeout = 25  # below Nomad's longest kill_timeout, 30 s
 timeout = 60
-keepalive = 75  # longer than Fabio keeps an idle connection, so that it never writes into a closed one
-limit_request_line = 8190
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112 - a slow disk must not look like a hung worker
-accesslog = None  # the application logs requests itself, with their ids
-logconfig_dict: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "loggers": {"gunicorn.error": {"level": "INFO", "propagate": True, "handlers": []}},
-}
+keepalive = 75  # longer than Fabio keeps idle connections (15 s): it must never write into a closed one
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a slow disk is no hung worker
+forwarded_allow_ips = ""  # no proxy's word is taken for who a client is
 
 
 def post_worker_init(worker: Any) -> None:
-    """Threads and database connections belong to the worker, not to the process it was forked from."""
+    """The background work of a worker, once its application is there."""
     worker.wsgi.extensions[EXTENSION].start_background()
 
 
 def child_exit(_server: Any, worker: Any) -> None:
     """Fold away the gauges of a worker that is gone."""
-    multiprocess.mark_process_dead(worker.pid)
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def on_exit(_server: Any) -> None:

@@ -48,7 +48,7 @@ class ClerkSessions:
         return Principal(f"clerk:{claims['sub']}", self._role(claims))
 
     def _role(self, claims: Mapping[str, Any]) -> Role:
-        """`metadata.role`, else `public_metadata.role`, else the default; a word that is no role here gives the least."""
+        """`metadata.role`, else `public_metadata.role`, else the default; an unknown word gives the least."""
         for place in ("metadata", "public_metadata"):
             metadata = claims.get(place)
             named = metadata.get("role") if isinstance(metadata, dict) else None

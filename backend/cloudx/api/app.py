@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Flask
-from flask_openapi import Info, OpenAPI
+from flask_openapi.models.info import Info
+from flask_openapi.openapi import OpenAPI
 
 from cloudx import __version__
 from cloudx.services.embed_results import EmbedResults
@@ -24,7 +27,9 @@ MAX_BODY_BYTES = 8 << 20  # 100,000 targets fit in
 
 _DESCRIPTION = """Scans networks with nmap, masscan and zmap from a fleet of machines, and accounts for every probe.
 Errors are always `{"error", "code", "details"?}`."""
-_SECURITY = {"bearer": {"type": "http", "scheme": "bearer", "description": "An API token or a Clerk session"}}
+_SECURITY: dict[str, Any] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API token or a Clerk session"}
+}
 
 
 class CloudxApi(OpenAPI):

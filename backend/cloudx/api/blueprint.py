@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask_openapi import APIBlueprint
+from flask_openapi.blueprint import APIBlueprint
 
 from .schemas.common import error_responses
 
@@ -16,5 +16,5 @@ def resource(name: str, path: str, *, is_public: bool = False) -> APIBlueprint:
         url_prefix=path,
         abp_tags=[{"name": name}],
         abp_security=[] if is_public else [{"bearer": []}],
-        abp_responses=errors,  # type: ignore[arg-type]
+        abp_responses=errors,
     )

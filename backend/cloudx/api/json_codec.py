@@ -34,7 +34,7 @@ class OrjsonProvider(JSONProvider):
 
     def response(self, *args: Any, **kwargs: Any) -> Any:
         """A JSON response; bytes all the way."""
-        return self._app.response_class(encode(self._prepare_response_obj(args, kwargs)), mimetype="application/json")
+        return json_response(encode(self._prepare_response_obj(args, kwargs)))
 
 
 class StrictRequest(Request):

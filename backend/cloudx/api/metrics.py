@@ -76,6 +76,6 @@ def scrape() -> bytes:
     """The text of all metrics."""
     if metric_values.ValueClass.__name__ == "MmapedValue":  # prometheus_client's sign of several processes
         registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
     return generate_latest()

@@ -60,7 +60,8 @@ def limit_rates(app: Flask, settings: Settings, limits: RateLimits) -> None:
     for endpoint in EXEMPT:
         limiter.exempt(app.view_functions[endpoint])
     for endpoint, limit in {"scans.submit": limits.submits, "system.system_monitor": limits.latency_probes}.items():
-        app.view_functions[endpoint] = limiter.limit(limit, override_defaults=False)(app.view_functions[endpoint])
+        view = app.view_functions[endpoint]
+        app.view_functions[endpoint] = limiter.limit(limit, override_defaults=False)(view)  # type: ignore[assignment]
     app.extensions[_EXTENSION] = _Active(limiter, limits)
 
 

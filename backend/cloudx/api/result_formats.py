@@ -30,13 +30,13 @@ def show_finding(row: FindingRow) -> dict[str, Any]:
     return row.extra | {name: getattr(row, name) for name in COLUMNS}
 
 
-def ndjson_of(rows: Iterable[FindingRow]) -> Iterator[bytes]:
+def ndjson_of(_scan_id: str, rows: Iterable[FindingRow]) -> Iterator[bytes]:
     """One object a line."""
     for batch in _batches(rows):
         yield b"".join(encode(show_finding(row)) + b"\n" for row in batch)
 
 
-def csv_of(rows: Iterable[FindingRow]) -> Iterator[bytes]:
+def csv_of(_scan_id: str, rows: Iterable[FindingRow]) -> Iterator[bytes]:
     """A header line and one line a finding; `extra` is what the tool adds, as JSON."""
     yield (",".join((*COLUMNS, "extra")) + "\r\n").encode()
     for batch in _batches(rows):

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, func, insert, select, update
 
-from cloudx.domain.addresses import AddressSet
 from cloudx.domain.chunks import ChunkSpan, claim_order
-from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.domain.tools import Tool
-from cloudx.services.ports import ScanRecord, Tally
+from cloudx.domain.tools import SCAN_TYPES, Tool
+from cloudx.services.ports import ScanRecord, Tally, WaitingScan
 
+from .chunks import claimable
 from .column_types import db_now
+from .scan_rows import COUNTERS, OPEN, AddressCache, chunk_values, scan_of, scan_values, tally_of
 from .tables import attempts, chunks, findings, hosts, idempotency_keys, inline_results, scans
 
-_OPEN = (ScanStatus.SUBMITTED.value, ScanStatus.RUNNING.value)
 _INSERT_BATCH = 10_000
+_ALL_BUT_ADDRESSES = [column for column in scans.c if column.name != "addresses"]
+_COUNTERS = [scans.c.id, scans.c.status, *(scans.c[name] for name in COUNTERS)]
+_addresses = AddressCache()  # of the process: a scan's id is unique over all ledgers
 
 
 class SqlScans:
@@ -32,11 +32,11 @@ class SqlScans:
     def add(self, scan: Scan, spans: Iterable[ChunkSpan]) -> None:
         """Write a scan and all its chunks."""
         cut = list(spans)
-        self._connection.execute(insert(scans).values(**_values(scan), chunks_total=len(cut)))
+        self._connection.execute(insert(scans).values(**scan_values(scan), chunks_total=len(cut)))
         order = claim_order(len(cut), seed=int(UUID(scan.id)))
         for start in range(0, len(cut), _INSERT_BATCH):
             batch = zip(cut[start : start + _INSERT_BATCH], order[start : start + _INSERT_BATCH], strict=True)
-            self._connection.execute(insert(chunks), [_chunk_values(scan.id, span, place) for span, place in batch])
+            self._connection.execute(insert(chunks), [chunk_values(scan.id, span, place) for span, place in batch])
 
     def get(self, scan_id: str) -> ScanRecord | None:
         """One scan with its tally."""
@@ -45,8 +45,9 @@ class SqlScans:
 
     def lock(self, scan_id: str) -> Scan | None:
         """One scan, locked until the transaction ends."""
-        row = self._connection.execute(select(scans).where(scans.c.id == scan_id).with_for_update()).mappings().first()
-        return _scan(row) if row else None
+        query = select(*_ALL_BUT_ADDRESSES).where(scans.c.id == scan_id).with_for_update()
+        row = self._connection.execute(query).mappings().first()
+        return self._scan(row) if row else None
 
     def save_state(self, scan: Scan) -> None:
         """Store status, times and error."""
@@ -71,10 +72,16 @@ class SqlScans:
             wanted.append(scans.c.tool == tool)
         return self._records(*wanted, limit=limit)
 
-    def unfinished(self) -> list[Scan]:
-        """Highest priority first, then oldest."""
-        query = select(scans).where(scans.c.status.in_(_OPEN)).order_by(scans.c.priority.desc(), scans.c.id)
-        return [_scan(row) for row in self._connection.execute(query).mappings()]
+    def waiting(self) -> list[WaitingScan]:
+        """Those with a chunk to claim; highest priority first, then oldest."""
+        query = (
+            select(scans.c.id, scans.c.tool, scans.c.type_name)
+            .where(scans.c.status.in_(OPEN), exists().where(chunks.c.scan_id == scans.c.id, claimable()))
+            .order_by(scans.c.priority.desc(), scans.c.id)
+        )
+        return [
+            WaitingScan(row.id, SCAN_TYPES[Tool(row.tool), row.type_name]) for row in self._connection.execute(query)
+        ]
 
     def delete(self, scan_id: str) -> bool:
         """Remove a scan and all that hangs on it, chunks first: the order in which commits lock."""
@@ -95,12 +102,12 @@ class SqlScans:
                     chunks_done=scans.c.chunks_done + done,
                     chunks_failed=scans.c.chunks_failed + dead,
                 )
-                .returning(scans)
+                .returning(*_COUNTERS)
             )
             .mappings()
             .one()
         )
-        return _tally(row, {})
+        return tally_of(row, {})
 
     def remember_key(self, principal: str, key: str, body_sha256: str, scan_id: str) -> None:
         """Store an idempotency key; the primary key lets only one request win."""
@@ -120,7 +127,7 @@ class SqlScans:
     def count_by_status(self) -> dict[str, int]:
         """How many scans are in each status."""
         query = select(scans.c.status, func.count()).group_by(scans.c.status)
-        return {status: count for status, count in self._connection.execute(query)}
+        return dict(self._connection.execute(query))
 
     def cached_results(self, scan_id: str) -> bytes | None:
         """The inline results if they were built before."""
@@ -133,10 +140,17 @@ class SqlScans:
         self._connection.execute(insert(inline_results).values(scan_id=scan_id, document=document))
 
     def _records(self, *wanted: ColumnElement[bool], limit: int) -> list[ScanRecord]:
-        query = select(scans).where(*wanted).order_by(scans.c.id.desc()).limit(limit)
+        query = select(*_ALL_BUT_ADDRESSES).where(*wanted).order_by(scans.c.id.desc()).limit(limit)
         rows = self._connection.execute(query).mappings().all()
-        leased = self._leased([row["id"] for row in rows if row["status"] in _OPEN])
-        return [ScanRecord(_scan(row), _tally(row, leased)) for row in rows]
+        leased = self._leased([row["id"] for row in rows if row["status"] in OPEN])
+        return [ScanRecord(self._scan(row), tally_of(row, leased)) for row in rows]
+
+    def _scan(self, row: RowMapping) -> Scan:
+        def load() -> str:
+            query = select(scans.c.addresses).where(scans.c.id == row["id"])
+            return str(self._connection.execute(query).scalar_one())
+
+        return scan_of(row, _addresses.get(row["id"], load))
 
     def _leased(self, scan_ids: list[str]) -> dict[str, tuple[int, float]]:
         """How many chunks each scan has out, and about how much of them was sent."""
@@ -149,59 +163,3 @@ class SqlScans:
             .group_by(chunks.c.scan_id)
         )
         return {scan_id: (count, float(sent)) for scan_id, count, sent in self._connection.execute(query)}
-
-
-def _values(scan: Scan) -> dict[str, Any]:
-    return {
-        **vars(scan),
-        "tool": scan.tool.value,
-        "addresses": "\n".join(scan.addresses.texts()),
-        "ports": str(scan.ports) if scan.ports else None,
-        "host_names": json.dumps(scan.host_names),
-        "status": scan.status.value,
-    }
-
-
-def _chunk_values(scan_id: str, span: ChunkSpan, place: int) -> dict[str, Any]:
-    return {
-        "scan_id": scan_id,
-        "number": span.number,
-        "address_start": span.address_start,
-        "address_count": span.address_count,
-        "port_start": span.port_start,
-        "port_count": span.port_count,
-        "claim_order": place,
-    }
-
-
-_COUNTERS = (
-    "chunks_total",
-    "chunks_done",
-    "chunks_failed",
-    "completed_units",
-    "failed_units",
-    "excluded_units",
-)
-
-
-def _scan(row: RowMapping) -> Scan:
-    return Scan(
-        **{
-            **{key: value for key, value in row.items() if key not in _COUNTERS},
-            "tool": Tool(row["tool"]),
-            "addresses": AddressSet.of_texts(row["addresses"].splitlines()),
-            "ports": PortSet.parse(row["ports"]) if row["ports"] else None,
-            "host_names": json.loads(row["host_names"]),
-            "status": ScanStatus(row["status"]),
-        }
-    )
-
-
-def _tally(row: RowMapping, leased: dict[str, tuple[int, float]]) -> Tally:
-    count, in_flight = leased.get(row["id"], (0, 0.0))
-    counters = {name: row[name] for name in _COUNTERS}
-    ended = row["status"] not in _OPEN
-    open_chunks = row["chunks_total"] - row["chunks_done"] - row["chunks_failed"] - count
-    return Tally(
-        **counters, chunks_leased=count, chunks_cancelled=open_chunks if ended else 0, in_flight_units=in_flight
-    )

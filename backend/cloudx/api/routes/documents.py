@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from flask import Response, current_app, send_from_directory
-from flask_openapi import OpenAPI
-from flask_openapi_swagger import plugins
+from flask_openapi.openapi import OpenAPI
+from flask_openapi_swagger import plugins  # type: ignore[import-untyped]
 
 from cloudx.domain.errors import NotFound
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response, request
+
 from cloudx.domain.errors import NotFound
 from cloudx.services.report_node import beat_node, register_node
 
@@ -17,7 +18,7 @@ from ..schemas.nodes import HeartbeatBody, NodeItem, NodeList, NodePath, NodesQu
 
 blueprint = resource("nodes", "/api/nodes")
 
-_NOT_MODIFIED: dict[int, Any] = {304: {"description": "As the If-None-Match header says"}}
+_NOT_MODIFIED: dict[str | int, Any] = {304: {"description": "As the If-None-Match header says"}}
 
 
 @blueprint.get("", summary="List nodes", responses={200: NodeList, **_NOT_MODIFIED})

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response
+from flask_openapi.utils import parse_body
 
 from cloudx.services.read_results import get_record, page_findings, stream_findings
 from cloudx.services.view_scans import ChunkProof, ScanView, prove_coverage
@@ -25,20 +26,15 @@ blueprint = resource("results", "/api/scans")
 
 _TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8", "xml": "application/xml"}
 _TEXT = {"schema": {"type": "string"}}
+_PAGE, _page_schemas = parse_body(ResultsPage)
+blueprint.components_schemas.update(_page_schemas)
 
 
 @blueprint.get(
     "/<scan_id>/results",
     summary="Findings: json in pages, ndjson, csv and xml as one stream",
     responses={
-        200: {
-            "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/ResultsPage"}},
-                "application/x-ndjson": _TEXT,
-                "text/csv": _TEXT,
-                "application/xml": _TEXT,
-            }
-        },
+        200: {"content": {**_PAGE, "application/x-ndjson": _TEXT, "text/csv": _TEXT, "application/xml": _TEXT}},
         **error_responses(404),
     },
 )
@@ -49,9 +45,7 @@ def results(path: ScanPath, query: ResultsQuery) -> Any:
         return _page(path.scan_id, query)
     scan_id = get_record(deps().open_ledger, path.scan_id).scan.id
     rows = stream_findings(deps().open_ledger, scan_id)
-    stream = (
-        {"ndjson": ndjson_of, "csv": csv_of}[query.format](rows) if query.format != "xml" else xml_of(scan_id, rows)
-    )
+    stream = {"ndjson": ndjson_of, "csv": csv_of, "xml": xml_of}[query.format](scan_id, rows)
     headers = {"Content-Disposition": f'attachment; filename="scan-{scan_id}.{query.format}"'}
     return Response(stream, content_type=_TYPES[query.format], headers=headers)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any
@@ -46,14 +45,10 @@ class Parameters(BaseModel):
     """Query, header or path parameters. Their schema is asked for at each request, so it is kept."""
 
     @classmethod
-    def model_json_schema(cls, *_args: Any, **options: Any) -> dict[str, Any]:
+    @cache  # type: ignore[override]
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
         """As pydantic's, made once."""
-        return _schema_of(cls, tuple(sorted(options.items(), key=str)))
-
-
-@cache
-def _schema_of(model: type[BaseModel], options: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
-    return super(Parameters, model).model_json_schema(**dict(options))
+        return super().model_json_schema(*args, **options)
 
 
 class Error(BaseModel):
@@ -70,6 +65,6 @@ class Message(BaseModel):
     message: str
 
 
-def error_responses(*statuses: int) -> Mapping[int, type[BaseModel]]:
+def error_responses(*statuses: int) -> dict[str | int, Any]:
     """The documented errors of a route, on top of those that all have."""
     return dict.fromkeys(statuses, Error)

@@ -1,0 +1,58 @@
+"""A gevent worker that lets idle connections go when it is told to stop, instead of waiting out their keep-alive."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gevent
+from gunicorn.glogging import Logger
+from gunicorn.workers.ggevent import GeventWorker
+
+# A request that is on its way on an idle connection when SIGTERM comes is still served.
+IDLE_GRACE_SECONDS = 2.0
+
+
+class DrainingWorker(GeventWorker):  # type: ignore[misc]
+    """gunicorn's own, plus the knowledge which connections wait for a next request."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._idle: dict[gevent.Greenlet, gevent.Timeout] = {}
+
+    @contextmanager
+    def timeout_ctx(self) -> Iterator[None]:
+        """gunicorn enters it while a connection has no request."""
+        waiting = gevent.getcurrent()
+        with gevent.Timeout(self.cfg.keepalive, False) as timeout:
+            self._idle[waiting] = timeout
+            try:
+                yield
+            finally:
+                del self._idle[waiting]
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        """SIGTERM: requests are finished, idle connections closed soon."""
+        super().handle_exit(sig, frame)
+        gevent.spawn(self._close_idle)
+
+    def _close_idle(self) -> None:
+        while True:
+            gevent.sleep(IDLE_GRACE_SECONDS)
+            for waiting, timeout in list(self._idle.items()):
+                # As if its keep-alive had run out: gunicorn closes such connections in its own way.
+                gevent.kill(waiting, timeout)
+
+
+class PropagatingLogger(Logger):  # type: ignore[misc]
+    """gunicorn's words go where the application's go, in the same form."""
+
+    def setup(self, cfg: Any) -> None:
+        """No handlers of its own."""
+        super().setup(cfg)
+        for log in (self.error_log, self.access_log):
+            log.handlers = [handler for handler in log.handlers if not getattr(handler, "_gunicorn", False)]
+            log.propagate = True
+        logging.getLogger("gunicorn.access").disabled = True  # the application logs requests, with their ids
