@@ -2,8 +2,8 @@
 # `make image` builds it; docs/image.md says how to run it, and with which privileges.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
-FROM ${BASE_IMAGE} AS build
-# Where pip looks on the machine that builds. Nothing of this stage but /app reaches the image, its history neither.
+FROM ${BASE_IMAGE} AS packages
+# Where pip looks on the machine that builds. Of this stage the image gets /app alone, and nothing of its history.
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
@@ -19,10 +19,13 @@ RUN if [ -e /build/pip-cert.pem ]; then export PIP_CERT=/build/pip-cert.pem; fi 
  && export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ONLY_BINARY=:all: PIP_REQUIRE_HASHES=1 \
  && /installer/bin/pip install -q -r /build/build.txt \
  && /installer/bin/pip --python /app/.venv/bin/python install -q -r /build/run.txt
+
+FROM packages AS build
 COPY pyproject.toml README.md /build/source/
 COPY backend /build/source/backend
+# Under a root of its own: what we wrote is then a layer of its own, and a rollout transfers a megabyte.
 RUN /installer/bin/pip wheel -q --no-index --no-build-isolation --no-deps -w /build/wheels /build/source \
- && /installer/bin/pip --python /app/.venv/bin/python install -q --no-index --no-deps /build/wheels/*.whl
+ && /installer/bin/pip --python /app/.venv/bin/python install -q --no-index --no-deps --root /cloudx /build/wheels/*.whl
 
 FROM ${BASE_IMAGE}
 # util-linux: the worker starts scanners through setpriv, so that the kernel ends them with it.
@@ -32,8 +35,9 @@ RUN apt-get update -qq \
       iproute2 libpcap0.8 masscan nmap util-linux zmap >/dev/null \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
  && install -d -m 1777 /var/lib/cloudx
-COPY --from=build /app /app
-COPY scripts/container-health /app/container-health
+COPY --from=packages /app /app
+COPY --from=build /cloudx/app /app
+COPY scripts/container-health /app/
 WORKDIR /app
 ENV PATH=/app/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONUNBUFFERED=1 \
