@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from cloudx.domain.nodes import Check, CheckStatus, Node, NodeRole, NodeStatus
 
@@ -30,9 +31,10 @@ class SqlNodes:
     def save(self, node: Node) -> None:
         """Insert or replace."""
         values = _values(node)
-        changed = self._connection.execute(update(nodes).where(nodes.c.node_id == node.node_id).values(**values))
-        if not changed.rowcount:
-            self._connection.execute(insert(nodes).values(**values))
+        insert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
+        self._connection.execute(
+            insert(nodes).values(**values).on_conflict_do_update(index_elements=["node_id"], set_=values)
+        )
 
     def running_chunks(self) -> dict[str, int]:
         """How many different scans each node works on now."""
@@ -41,7 +43,7 @@ class SqlNodes:
             .where(chunks.c.state == "leased")
             .group_by(chunks.c.node_id)
         )
-        return {node_id: count for node_id, count in self._connection.execute(query)}
+        return {row[0]: row[1] for row in self._connection.execute(query)}
 
 
 def _values(node: Node) -> dict[str, Any]:

@@ -127,7 +127,7 @@ class SqlScans:
     def count_by_status(self) -> dict[str, int]:
         """How many scans are in each status."""
         query = select(scans.c.status, func.count()).group_by(scans.c.status)
-        return dict(self._connection.execute(query))
+        return {row[0]: row[1] for row in self._connection.execute(query)}
 
     def cached_results(self, scan_id: str) -> bytes | None:
         """The inline results if they were built before."""
