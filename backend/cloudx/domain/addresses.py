@@ -91,7 +91,9 @@ class AddressSet:
 
     def __sub__(self, other: AddressSet) -> AddressSet:
         kept: list[tuple[int, int]] = []
-        holes, at = other.ranges, 0
+        holes = other.ranges
+        # A chunk is small and a policy may be long: start at the first hole that can matter.
+        at = max(bisect_right(other._starts, self.ranges[0][0]) - 1, 0) if self.ranges else 0
         for first, last in self.ranges:
             while at < len(holes) and holes[at][1] < first:
                 at += 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from .addresses import AddressSet
@@ -18,6 +18,7 @@ NMAP_CHUNK_SECONDS = 30.0
 MAX_NMAP_HOSTS = 256  # one nmap process's memory and one commit's size
 MAX_CHUNKS = 100_000  # past this, chunks grow instead
 MAX_PROBES = 1 << 40  # at a million packets a second: twelve days
+MAX_PLANNED = 1 << 53  # the excluded included: what every reader of JSON still counts exactly
 MIN_HOSTS_ABREAST = 256  # so that a chunk does not pour its whole rate on one address
 LEASE_SECONDS = 12.0
 RENEW_SECONDS = 2.0
@@ -36,7 +37,7 @@ class ChunkState(StrEnum):
 
 _C = ChunkState
 CHUNK_TRANSITIONS: dict[ChunkState, frozenset[ChunkState]] = {
-    _C.PENDING: frozenset({_C.LEASED, _C.FAILED, _C.CANCELLED}),
+    _C.PENDING: frozenset({_C.LEASED, _C.CANCELLED}),
     _C.LEASED: frozenset({_C.DONE, _C.PENDING, _C.FAILED, _C.CANCELLED}),
     _C.DONE: frozenset(),
     _C.FAILED: frozenset(),
@@ -86,12 +87,14 @@ class Lease:
 def plan(scan: Scan, expected_workers: int = 1) -> Iterator[ChunkSpan]:
     """Cut a scan into disjoint spans that together cover it exactly, in address order.
 
-    Raises TooLarge for more probes than MAX_PROBES.
+    Raises TooLarge for more probes than MAX_PROBES, or more than MAX_PLANNED with the excluded.
     """
     total = scan.addresses.size
     ports = scan.units_per_address
     if total * ports > MAX_PROBES:
         raise TooLarge(f"The scan has {total * ports:,} probes; at most {MAX_PROBES:,}. Ask for fewer addresses.")
+    if scan.planned_units > MAX_PLANNED:
+        raise TooLarge(f"Too much is excluded: {MAX_PLANNED:,} probes at most. Name what to scan instead of the rest.")
     height, width = _chunk_shape(scan, total, ports, expected_workers)
     number = 0
     # A scanner run takes one IP version, so a chunk never crosses from IPv4 into IPv6.
@@ -110,16 +113,17 @@ def _chunk_shape(scan: Scan, addresses: int, ports: int, workers: int) -> tuple[
         return max(min(hosts, MAX_NMAP_HOSTS), -(-addresses // MAX_CHUNKS)), 1
     units = max(1, int(CHUNK_SECONDS * scan.rate_pps / max(1, workers)), -(-addresses * ports // MAX_CHUNKS))
     if scan.type.tool == "zmap":
-        return max(units, -(-addresses * ports // MAX_CHUNKS)), 1  # zmap takes one port a run
+        return units, 1  # zmap takes one port a run
     abreast = min(addresses, MIN_HOSTS_ABREAST)
-    width = max(1, min(ports, units // max(1, abreast)))
+    widest = max(1, min(ports, units // max(1, abreast)))
+    width = -(-ports // -(-ports // widest))  # columns of equal width: a thin last one would double the chunks
     return max(1, units // width), width
 
 
 def claim_order(count: int, seed: int) -> list[int]:
     """A shuffled order of claiming, so that the fleet does not fall on one /24 at once."""
     order = list(range(count))
-    random.Random(seed).shuffle(order)
+    random.Random(seed).shuffle(order)  # noqa: S311 - spreads load, keeps no secret
     return order
 
 
@@ -137,13 +141,3 @@ def after_failure(failures: int, failed_nodes: tuple[str, ...], node_id: str) ->
     nodes = failed_nodes if node_id in failed_nodes else (*failed_nodes, node_id)
     state = ChunkState.FAILED if failures + 1 >= MAX_FAILURES else ChunkState.PENDING
     return Verdict(state, failures + 1, nodes)
-
-
-def lease_until(now: datetime) -> datetime:
-    """When a lease taken or renewed now runs out."""
-    return now + timedelta(seconds=LEASE_SECONDS)
-
-
-def re_leased(lease: Lease, worker_id: str, node_id: str, now: datetime) -> Lease:
-    """The next attempt at the same chunk; the attempt number only ever grows."""
-    return replace(lease, attempt=lease.attempt + 1, worker_id=worker_id, node_id=node_id, expires_at=lease_until(now))

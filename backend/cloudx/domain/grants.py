@@ -29,7 +29,8 @@ def grant_pps(demand: Demand) -> int:
     node_granted + grant ≤ node_limit.
     """
     lanes = demand.workers * (NMAP_RUNS_PER_NODE if demand.tool is Tool.NMAP else 1)
-    share = max(1, demand.scan_rate_pps // max(1, min(lanes, demand.chunks_open)))
+    # What one node may send bounds the share too: a scan asked faster than any node is still to run.
+    share = max(1, min(demand.scan_rate_pps // max(1, min(lanes, demand.chunks_open)), demand.node_limit_pps))
     free = min(demand.scan_rate_pps - demand.scan_granted_pps, demand.node_limit_pps - demand.node_granted_pps)
     if free >= share:
         return share

@@ -27,6 +27,14 @@ class NodeStatus(StrEnum):
     OFFLINE = "offline"
 
 
+# The states in which a node gets no work, and what brings it back.
+_REMEDIES = {
+    NodeStatus.OFFLINE: "start `cloudx worker` there again",
+    NodeStatus.DRAINING: "wait until it is back, or start another worker",
+    NodeStatus.CRITICAL: "`cloudx nodes` shows the check that fails",
+}
+
+
 class NodeRole(StrEnum):
     """What a node is in its fleet."""
 
@@ -115,8 +123,8 @@ def capable(nodes: list[Node], scan_type: ScanType, now: datetime) -> list[Node]
     for node in nodes:
         status = node.status(now)
         why = node.why_not(scan_type)
-        if status in (NodeStatus.OFFLINE, NodeStatus.DRAINING, NodeStatus.CRITICAL):
-            why = f"it is {status}"
+        if status in _REMEDIES:
+            why = f"it is {status}; {_REMEDIES[status]}"
         if why is None:
             fit.append(node)
         else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from .addresses import AddressSet
 from .errors import TargetOutOfScope
@@ -46,26 +48,24 @@ class Exclusion:
     created_by: str
     addresses: AddressSet  # its host names resolved when it was made
 
-    def covers(self, addresses: AddressSet) -> AddressSet:
-        """Which of the addresses it takes out."""
-        return addresses & self.addresses
+
+def union_of(several: Iterable[Targets]) -> Targets:
+    """All that any of them has."""
+    known = list(several)
+    addresses = AddressSet.of(chain.from_iterable(targets.addresses.ranges for targets in known))
+    return Targets(addresses, tuple(name for targets in known for name in targets.host_names))
 
 
-def authorised(scopes: list[Scope], now: datetime, named: dict[str, str]) -> AddressSet:
-    """All addresses that live scopes allow.
+def with_names(allowed: Targets, named: dict[str, str]) -> AddressSet:
+    """What is allowed by address, and of the `named` addresses those whose name is allowed.
 
     `named` maps an address to the host name it was asked by: a name in a scope
     allows the addresses it was resolved to for this scan, and no others.
     """
-    allowed = AddressSet()
-    names: set[str] = set()
-    for scope in scopes:
-        if scope.is_live(now):
-            targets = scope.parsed()
-            allowed = allowed | targets.addresses
-            names.update(targets.host_names)
-    by_name = [address for address, name in named.items() if name in names]
-    return allowed | AddressSet.of_texts(by_name)
+    if not named or not allowed.host_names:
+        return allowed.addresses
+    names = frozenset(allowed.host_names)
+    return allowed.addresses | AddressSet.of_texts(address for address, name in named.items() if name in names)
 
 
 def require_in_scope(asked: AddressSet, allowed: AddressSet) -> None:

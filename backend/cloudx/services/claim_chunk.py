@@ -11,7 +11,7 @@ from cloudx.domain.nodes import missing_capability
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
 
-from .ports import Ledger, OpenLedger
+from .ports import Ledger, OpenLedger, WaitingScan
 from .scan_policy import PolicyCache
 
 
@@ -35,7 +35,6 @@ class Claim:
     addresses: AddressSet  # of the chunk, minus what has been excluded since
     ports: PortSet | None
     excluded_units: int
-    policy_version: int
 
     @property
     def units(self) -> int:
@@ -53,11 +52,7 @@ class ClaimChunk:
     def __call__(self, claimant: Claimant) -> Claim | None:
         """Lease one chunk of the first scan that has work and rate to spare; None when there is nothing to do."""
         with self.open_ledger(read_only=True) as ledger:
-            waiting = [
-                scan.id
-                for scan in ledger.scans.unfinished()
-                if _may_take(scan, claimant) and ledger.chunks.has_claimable(scan.id)
-            ]
+            waiting = [scan.id for scan in ledger.scans.waiting() if _may_take(scan, claimant)]
         for scan_id in waiting:
             with self.open_ledger() as ledger:
                 claim = self._claim_from(ledger, scan_id, claimant)
@@ -87,10 +82,11 @@ class ClaimChunk:
         outside = addresses - policy.allowed(ledger.now(), scan.host_names)
         if outside:
             fail_out_of_scope(ledger, scan, outside)
+            ledger.chunks.release(lease, "cancelled")
             return None
         excluded_units = (asked.size - addresses.size) * lease.span.port_count
         ports = lease.span.ports_of(scan)
-        return Claim(lease, scan, addresses, ports, excluded_units, ledger.policies.version())
+        return Claim(lease, scan, addresses, ports, excluded_units)
 
 
 def fail_out_of_scope(ledger: Ledger, scan: Scan, outside: AddressSet) -> None:
@@ -101,7 +97,7 @@ def fail_out_of_scope(ledger: Ledger, scan: Scan, outside: AddressSet) -> None:
     ledger.chunks.cancel_pending(scan.id)
 
 
-def _may_take(scan: Scan, claimant: Claimant) -> bool:
+def _may_take(scan: WaitingScan, claimant: Claimant) -> bool:
     if claimant.only_scan not in (None, scan.id):
         return False
     return missing_capability(claimant.capabilities, scan.type) is None

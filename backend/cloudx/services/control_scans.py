@@ -28,13 +28,17 @@ def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Sc
 
 
 def delete_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> None:
-    """Remove a scan and all it found; a running one is stopped by that. Raises NotFound."""
+    """Stop a scan and remove it with all it found. Raises NotFound.
+
+    Two transactions: claims and stops lock the scan before its chunks, commits and
+    deletes the chunks before the scan. Nobody does the former with a stopped scan,
+    so the delete meets no deadlock.
+    """
+    scan = stop_scan(open_ledger, scan_id, principal)
     with open_ledger() as ledger:
-        record = ledger.scans.get(scan_id)
-        # Not locked first: `delete` takes chunks before the scan, the order in which commits lock them.
-        if record is None or not ledger.scans.delete(scan_id):
+        if not ledger.scans.delete(scan_id):
             raise scan_not_found(scan_id)
-        ledger.audit.record(principal, "scan.delete", scan_id, target=record.scan.target_text, tool=record.scan.tool)
+        ledger.audit.record(principal, "scan.delete", scan_id, target=scan.target_text, tool=scan.tool)
         ledger.commit()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from cloudx.domain.findings import Observation
 from cloudx.domain.nodes import Heartbeat, Node, Preflight, Registration
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import Exclusion, Scope
+from cloudx.domain.tools import ScanType
 
 from .scanner_port import Egress
 
@@ -46,6 +47,14 @@ class ScanRecord:
 
     scan: Scan
     tally: Tally
+
+
+@dataclass(frozen=True)
+class WaitingScan:
+    """A scan with a chunk that can be claimed now: as much of it as it takes to decide who may."""
+
+    id: str
+    type: ScanType
 
 
 @dataclass(frozen=True)
@@ -147,8 +156,8 @@ class Scans(Protocol):
         """Newest first; `before_id` is the last id of the page before."""
         ...
 
-    def unfinished(self) -> list[Scan]:
-        """Scans that are not in a final state, highest priority and then oldest first."""
+    def waiting(self) -> list[WaitingScan]:
+        """Scans with a chunk to claim now (not in its back-off), highest priority and then oldest first."""
         ...
 
     def delete(self, scan_id: str) -> bool:
@@ -189,10 +198,6 @@ class Chunks(Protocol):
 
     def lease_next(self, scan: Scan, worker_id: str, node_id: str, rate_pps: int) -> Lease | None:
         """Lease the next chunk in claim order, those that failed on this node last; None when there is none."""
-        ...
-
-    def has_claimable(self, scan_id: str) -> bool:
-        """True when a chunk waits to be claimed now (not in its back-off)."""
         ...
 
     def renew(self, lease: Lease, sent_share: float, sending: bool) -> bool:
@@ -283,48 +288,104 @@ class Nodes(Protocol):
 class Tokens(Protocol):
     """API tokens, by the hash of their secret."""
 
-    def add(self, token: ApiToken) -> None: ...
-    def by_sha256(self, sha256: str) -> ApiToken | None: ...
-    def all(self) -> list[ApiToken]: ...
-    def delete(self, token_id: str) -> bool: ...
+    def add(self, token: ApiToken) -> None:
+        """Keep a token's hash and rights."""
+        ...
+
+    def by_sha256(self, sha256: str) -> ApiToken | None:
+        """The token with this hash."""
+        ...
+
+    def all(self) -> list[ApiToken]:
+        """Every token, oldest first."""
+        ...
+
+    def delete(self, token_id: str) -> bool:
+        """Remove one; False when there was none."""
+        ...
 
 
 class Policies(Protocol):
     """Scopes and exclusions. `version` grows with every change."""
 
-    def version(self) -> int: ...
-    def scopes(self) -> list[Scope]: ...
-    def exclusions(self) -> list[Exclusion]: ...
-    def add_scope(self, scope: Scope) -> None: ...
-    def add_exclusion(self, exclusion: Exclusion) -> None: ...
-    def delete_scope(self, scope_id: str) -> bool: ...
-    def delete_exclusion(self, exclusion_id: str) -> bool: ...
+    def version(self) -> int:
+        """0 on a fresh database."""
+        ...
+
+    def scopes(self) -> list[Scope]:
+        """Every scope, oldest first, expired ones included."""
+        ...
+
+    def exclusions(self) -> list[Exclusion]:
+        """Every exclusion, oldest first."""
+        ...
+
+    def add_scope(self, scope: Scope) -> None:
+        """Keep a scope."""
+        ...
+
+    def add_exclusion(self, exclusion: Exclusion) -> None:
+        """Keep an exclusion."""
+        ...
+
+    def delete_scope(self, scope_id: str) -> bool:
+        """Remove one; False when there was none."""
+        ...
+
+    def delete_exclusion(self, exclusion_id: str) -> bool:
+        """Remove one; False when there was none."""
+        ...
 
 
 class Audit(Protocol):
     """Who asked what, kept for ever."""
 
-    def record(self, principal: Principal, action: str, subject: str, **detail: Any) -> None: ...
-    def entries(self, limit: int) -> list[dict[str, Any]]: ...
+    def record(self, principal: Principal, action: str, subject: str, **detail: Any) -> None:
+        """Add an entry."""
+        ...
+
+    def entries(self, limit: int) -> list[dict[str, Any]]:
+        """The newest entries, newest first."""
+        ...
 
 
 class Ledger(Protocol):
     """One transaction on the database: nothing is kept unless `commit` is called."""
 
     @property
-    def scans(self) -> Scans: ...
+    def scans(self) -> Scans:
+        """The repository of that name."""
+        ...
+
     @property
-    def chunks(self) -> Chunks: ...
+    def chunks(self) -> Chunks:
+        """The repository of that name."""
+        ...
+
     @property
-    def findings(self) -> Findings: ...
+    def findings(self) -> Findings:
+        """The repository of that name."""
+        ...
+
     @property
-    def nodes(self) -> Nodes: ...
+    def nodes(self) -> Nodes:
+        """The repository of that name."""
+        ...
+
     @property
-    def tokens(self) -> Tokens: ...
+    def tokens(self) -> Tokens:
+        """The repository of that name."""
+        ...
+
     @property
-    def policies(self) -> Policies: ...
+    def policies(self) -> Policies:
+        """The repository of that name."""
+        ...
+
     @property
-    def audit(self) -> Audit: ...
+    def audit(self) -> Audit:
+        """The repository of that name."""
+        ...
 
     def now(self) -> datetime:
         """The database's clock, UTC: nodes' own clocks may be off."""
@@ -338,7 +399,9 @@ class Ledger(Protocol):
 class OpenLedger(Protocol):
     """Opens a transaction. Read-only ones never wait for a writer (SQLite has one writer at a time)."""
 
-    def __call__(self, *, read_only: bool = False) -> AbstractContextManager[Ledger]: ...
+    def __call__(self, *, read_only: bool = False) -> AbstractContextManager[Ledger]:
+        """A transaction for the length of a `with` block."""
+        ...
 
 
 class Resolver(Protocol):

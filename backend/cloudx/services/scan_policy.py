@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, lru_cache
+from itertools import chain
 
 from cloudx.domain.addresses import AddressSet
-from cloudx.domain.scopes import Exclusion, Scope, authorised
+from cloudx.domain.scopes import Exclusion, Scope, union_of, with_names
+from cloudx.domain.targets import Targets
 
 from .ports import Policies
 
@@ -19,28 +22,33 @@ class ScanPolicy:
     exclusions: tuple[Exclusion, ...]
 
     def allowed(self, now: datetime, named: dict[str, str]) -> AddressSet:
-        """The addresses live scopes authorise."""
-        return authorised(list(self.scopes), now, named)
+        """The addresses live scopes authorise; `named` maps an address to the host name it was asked by."""
+        return with_names(_union(tuple(scope for scope in self.scopes if scope.is_live(now))), named)
 
     def excluded(self) -> AddressSet:
         """The addresses nothing may probe."""
-        taken_out = AddressSet()
-        for exclusion in self.exclusions:
-            taken_out = taken_out | exclusion.addresses
-        return taken_out
+        return self._excluded
+
+    @cached_property
+    def _excluded(self) -> AddressSet:
+        return AddressSet.of(chain.from_iterable(exclusion.addresses.ranges for exclusion in self.exclusions))
 
 
-@dataclass
+@lru_cache(maxsize=4)  # every claim and renewal asks for the same one until a scope changes or expires
+def _union(live: tuple[Scope, ...]) -> Targets:
+    return union_of(scope.parsed() for scope in live)
+
+
 class PolicyCache:
-    """Re-reads the policy only when its version in the ledger has moved."""
+    """Re-reads the policy only when its version in the ledger has moved. Shared by threads."""
 
-    _version: int = -1
-    _policy: ScanPolicy = field(default_factory=lambda: ScanPolicy((), ()))
+    def __init__(self) -> None:
+        self._held = (-1, ScanPolicy((), ()))  # one attribute: a version is never seen beside another's policy
 
     def current(self, policies: Policies) -> ScanPolicy:
         """The policy as of this transaction."""
         version = policies.version()
-        if version != self._version:
-            self._policy = ScanPolicy(tuple(policies.scopes()), tuple(policies.exclusions()))
-            self._version = version
-        return self._policy
+        held = self._held
+        if held[0] != version:
+            held = self._held = (version, ScanPolicy(tuple(policies.scopes()), tuple(policies.exclusions())))
+        return held[1]

@@ -119,7 +119,7 @@ class SubmitScan:
     ) -> Scan:
         now = ledger.now()
         policy = self.policies.current(ledger.policies)
-        kept = asked.targets - asked.excluded - policy.excluded
+        kept = asked.targets - asked.excluded - policy.excluded()
         require_in_scope(kept, policy.allowed(now, asked.names))
         capable(ledger.nodes.all(), scan_type, now)
         return Scan(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, insert, or_, select, update
 
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease, Verdict
 from cloudx.domain.scans import Scan
@@ -18,6 +18,8 @@ _EXPIRED_BATCH = 500
 _OPEN_SCANS = select(scans.c.id).where(scans.c.status.in_(("submitted", "running")))
 _PENDING = chunks.c.state == ChunkState.PENDING.value
 _LEASED = chunks.c.state == ChunkState.LEASED.value
+# Where a chunk goes that is given back: to the next worker, or nowhere once its scan is over.
+_BACK = case((chunks.c.scan_id.in_(_OPEN_SCANS), ChunkState.PENDING.value), else_=ChunkState.CANCELLED.value)
 
 
 class SqlChunks:
@@ -43,15 +45,11 @@ class SqlChunks:
             chunks_open=self._connection.execute(left).scalar_one() - waiting_for_replies,
         )
 
-    def has_claimable(self, scan_id: str) -> bool:
-        """True when a chunk waits to be claimed now."""
-        return self._connection.execute(_claimable(scan_id).limit(1)).scalar() is not None
-
     def lease_next(self, scan: Scan, worker_id: str, node_id: str, rate_pps: int) -> Lease | None:
         """Lease the next chunk, those that failed on this node last."""
         failed_here = chunks.c.failed_nodes.contains(f"{node_id}\n", autoescape=True)
         for wanted in (~failed_here, failed_here):
-            number = self._connection.execute(_claimable(scan.id, wanted).limit(1)).scalar()
+            number = self._connection.execute(_next_claimable(scan.id, wanted)).scalar()
             if number is not None:
                 return self._lease(scan.id, number, worker_id, node_id, rate_pps)
         return None
@@ -112,7 +110,7 @@ class SqlChunks:
         """Store the verdict on a failed run."""
         self._settle(
             lease,
-            verdict.state,
+            verdict.state if verdict.state is not ChunkState.PENDING else _BACK,
             "failed",
             failures=verdict.failures,
             failed_nodes="".join(f"{node}\n" for node in verdict.failed_nodes),
@@ -122,8 +120,7 @@ class SqlChunks:
 
     def release(self, lease: Lease, outcome: str) -> bool:
         """Give a chunk back untouched."""
-        back = case((chunks.c.scan_id.in_(_OPEN_SCANS), ChunkState.PENDING.value), else_=ChunkState.CANCELLED.value)
-        return self._settle(lease, back, outcome, sent_share=0.0)
+        return self._settle(lease, _BACK, outcome, sent_share=0.0)
 
     def _settle(self, lease: Lease, state: str | ColumnElement[str], outcome: str, **values: Any) -> bool:
         changed = self._connection.execute(
@@ -144,6 +141,7 @@ class SqlChunks:
         query = (
             select(chunks)
             .where(_LEASED, chunks.c.lease_until < db_now())
+            .order_by(chunks.c.scan_id)  # reconcilers that meet lock the scans in one order
             .limit(_EXPIRED_BATCH)
             .with_for_update(skip_locked=True)
         )
@@ -204,13 +202,18 @@ class SqlChunks:
         return self._connection.execute(query).scalar()
 
 
-def _claimable(scan_id: str, *wanted: ColumnElement[bool]) -> Any:
-    ripe = or_(chunks.c.available_at.is_(None), chunks.c.available_at <= db_now())
+def claimable() -> ColumnElement[bool]:
+    """Nobody has it, and it is not in its back-off."""
+    return and_(_PENDING, or_(chunks.c.available_at.is_(None), chunks.c.available_at <= db_now()))
+
+
+def _next_claimable(scan_id: str, wanted: ColumnElement[bool]) -> Select[int]:
     return (
         select(chunks.c.number)
-        .where(chunks.c.scan_id == scan_id, _PENDING, ripe, *wanted)
+        .where(chunks.c.scan_id == scan_id, claimable(), wanted)
         .order_by(chunks.c.claim_order)
-        .with_for_update(skip_locked=True)
+        .limit(1)
+        .with_for_update(skip_locked=True)  # a delete may be taking the chunks away
     )
 
 

@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BLOB, DateTime, Dialect, Uuid
+from sqlalchemy import BLOB, DateTime, Dialect, Float, Text, Uuid, literal
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -50,6 +50,22 @@ class RecordId(TypeDecorator[str]):
             return str(uuid.UUID(int=0))
 
 
+class PlainText(TypeDecorator[str]):
+    """Text that every database takes: PostgreSQL stores no NUL, and no encoding has lone surrogates."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """The text without them."""
+        return None if value is None else plain(value)
+
+
+def plain(text: str) -> str:
+    """Drop NULs and put a question mark for each lone surrogate: a tool's output may hold anything."""
+    return text.replace("\0", "").encode(errors="replace").decode()
+
+
 class IpAddress(TypeDecorator[str]):
     """inet on PostgreSQL; on SQLite the version and the packed bytes, which sort the same way."""
 
@@ -83,19 +99,20 @@ class db_now(FunctionElement[datetime]):  # noqa: N801 - a SQL function
     """The database's clock now, not at the start of the transaction, plus some seconds."""
 
     type = UtcDateTime()
-    inherit_cache = False
+    inherit_cache = True
 
     def __init__(self, plus_seconds: float = 0.0) -> None:
-        super().__init__()
-        self.plus_seconds = float(plus_seconds)
+        # As a bound value: the statements that use it stay cached by SQLAlchemy.
+        super().__init__(literal(float(plus_seconds), Float))
 
 
 @compiles(db_now, "postgresql")
 def _postgresql_now(element: db_now, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"(clock_timestamp() + interval '{element.plus_seconds} seconds')"
+    return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clause_expr, **kw)}))"
 
 
 @compiles(db_now, "sqlite")
 def _sqlite_now(element: db_now, compiler: SQLCompiler, **kw: Any) -> str:
     # SQLite's clock has milliseconds; the zeros give the six digits SQLAlchemy writes and compares.
-    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', '{element.plus_seconds:+f} seconds') || '000')"
+    seconds = f"printf('%+f seconds', {compiler.process(element.clause_expr, **kw)})"
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds}) || '000')"

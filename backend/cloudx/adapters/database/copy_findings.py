@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 
+import psycopg2
 from sqlalchemy import Connection
 
 from cloudx.domain.chunks import Lease
+from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.findings import Finding
+
+from .column_types import plain
 
 _COPY = "COPY findings (scan_id, ip, protocol, port, state, service, hostname, observed_at, node_id, extra) FROM STDIN"
 _NULL = "\\N"
-# The text format's specials (PostgreSQL manual, COPY, "Text Format"); NUL has no form and is dropped.
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": None})
+# The text format's specials (PostgreSQL manual, COPY, "Text Format").
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _LINES_PER_READ = 512
+_READ_BYTES = 1 << 16
 
 
 class _Rows:
@@ -23,11 +29,20 @@ class _Rows:
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
         self._rest = b""
+        self.failure: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes, as psycopg2 asks for them; b"" at the end."""
+        try:
+            return self._read(size)
+        except Exception as error:
+            # psycopg2 would report it as a cancelled query, which looks like an outage of the database.
+            self.failure = error
+            raise
+
+    def _read(self, size: int) -> bytes:
         while len(self._rest) < size:
-            more = "".join(line for line, _ in zip(self._lines, range(_LINES_PER_READ), strict=False)).encode()
+            more = "".join(islice(self._lines, _LINES_PER_READ)).encode()
             if not more:
                 break
             self._rest += more
@@ -39,14 +54,30 @@ def copy_rows(connection: Connection, lease: Lease, found: Iterator[Finding], ho
     """Stream findings into the table within the connection's transaction; returns how many.
 
     No conflict can arise: chunks are disjoint, the fence lets one attempt commit,
-    and scanners drop duplicates and strays.
+    and scanners drop duplicates and strays. Whatever `found` raises is passed on;
+    a loss of the server is DependencyUnavailable.
     """
+    rows = _Rows(_lines(lease, found, host_names))
     cursor = connection.connection.cursor()
     try:
-        cursor.copy_expert(_COPY, _Rows(_lines(lease, found, host_names)))
+        cursor.copy_expert(_COPY, rows, _READ_BYTES)
         return int(cursor.rowcount)
+    except psycopg2.Error as error:
+        if rows.failure is not None:
+            raise rows.failure from None
+        raise _translated(error) from error
     finally:
         cursor.close()
+
+
+def _translated(error: psycopg2.Error) -> Exception:
+    """SQLAlchemy, which does this elsewhere, does not see a COPY."""
+    reason = str(error).strip().splitlines()[0][:200]
+    if isinstance(error, psycopg2.IntegrityError):
+        return Conflict(f"The scanner reported one finding twice ({reason}). This is a defect: please report it.")
+    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+        return DependencyUnavailable(f"The database does not answer ({reason}). Try again shortly.")
+    return error
 
 
 def _lines(lease: Lease, found: Iterator[Finding], host_names: dict[str, str]) -> Iterator[str]:
@@ -65,4 +96,6 @@ def _lines(lease: Lease, found: Iterator[Finding], host_names: dict[str, str]) -
 
 
 def _text(value: str | None) -> str:
-    return _NULL if value is None else value.translate(_ESCAPES)
+    if value is None:
+        return _NULL
+    return value if value.isalnum() and value.isascii() else plain(value).translate(_ESCAPES)

@@ -1,6 +1,7 @@
 """Alembic's entry: always on the connection that upgrade.py hands over, inside its transaction."""
 
 from alembic import context
+
 from cloudx.adapters.database.tables import metadata
 
 connection = context.config.attributes["connection"]
