@@ -7,6 +7,7 @@ are known to be there. Memory is the sum of the proportional set sizes of every 
 from __future__ import annotations
 
 import json
+import socket
 import statistics
 import subprocess
 import sys
@@ -30,22 +31,37 @@ ROUNDS = 3
 def masscan_alone(network: Network, folder: Path) -> tuple[float, set[tuple[str, int]]]:
     """Seconds and what it found, with the options the product gives it."""
     results = folder / "alone.ndjson"
-    network.run("ping", "-c", "1", GATEWAY_IP)
-    neighbours = json.loads(network.run("ip", "-j", "neigh", "show", GATEWAY_IP).stdout)
+    gateway_mac = mac_of_the_gateway(network)
     argv = ["masscan", TARGETS, "--ports", PORTS, "--rate", str(RATE_PPS), "--wait", str(WAIT_SECONDS)]
     argv += ["--interface", "eth0", "--source-ip", SCANNER_IP, "--source-port", "61000", "-oD", str(results)]
-    argv += ["--router-mac", neighbours[0]["lladdr"].replace(":", "-")]
+    argv += ["--router-mac", gateway_mac.replace(":", "-")]
     started = time.monotonic()
-    # Its receiver sleeps for ever on a quiet interface: a ping ten times a second lets it end on time.
-    awake = subprocess.Popen([*network.prefix, "ping", "-q", "-i", "0.1", GATEWAY_IP], stdout=subprocess.DEVNULL)
-    try:
-        subprocess.run([*network.prefix, *argv], check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
-    finally:
-        awake.kill()
-        awake.wait()
+    # Its receiver sleeps for ever on a quiet interface: a datagram ten times a second lets it end on time.
+    run = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while run.poll() is None:
+        datagram_to_the_gateway()
+        time.sleep(0.1)
+    assert run.returncode == 0, f"masscan alone ended with {run.returncode}"
     seconds = time.monotonic() - started
     rows = (json.loads(line) for line in results.read_text().splitlines() if '"rec_type":"status"' in line)
     return seconds, {(row["ip"], row["port"]) for row in rows}
+
+
+def datagram_to_the_gateway() -> None:
+    """An empty one, to the discard port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"", (GATEWAY_IP, 9))
+
+
+def mac_of_the_gateway(network: Network) -> str:
+    """From the neighbour table, once the kernel has asked for it."""
+    for _ in range(50):
+        datagram_to_the_gateway()
+        neighbours = json.loads(network.run("ip", "-j", "neigh", "show", GATEWAY_IP).stdout)
+        if neighbours and "lladdr" in neighbours[0]:
+            return str(neighbours[0]["lladdr"])
+        time.sleep(0.1)
+    raise SystemExit("error: the gateway of the target network does not answer")
 
 
 class MemoryWatch(threading.Thread):
