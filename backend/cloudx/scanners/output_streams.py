@@ -26,8 +26,11 @@ class Source(Enum):
 
 
 def pieces(stdout: IO[bytes], stderr: IO[bytes], tick_seconds: float | None = None) -> Iterator[tuple[Source, bytes]]:
-    """What either stream brings until both have ended, at most 64 KiB at a time; a tick in every silence."""
-    with selectors.DefaultSelector() as selector:
+    """What either stream brings until both have ended, at most 64 KiB at a time; a tick in every silence.
+
+    Closes both at the end.
+    """
+    with selectors.DefaultSelector() as selector, stdout, stderr:
         selector.register(stdout, selectors.EVENT_READ, Source.STDOUT)
         selector.register(stderr, selectors.EVENT_READ, Source.STDERR)
         while selector.get_map():

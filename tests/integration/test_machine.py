@@ -1,0 +1,112 @@
+"""The machine as the worker sees it: its tools, and the kernel's way to a target. Needs root and the scanners."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from cloudx.adapters.machine import LocalMachine
+from cloudx.domain.errors import CloudxError
+from cloudx.domain.nodes import CheckStatus, Preflight
+from cloudx.domain.targets import parse_targets
+from cloudx.services.scanner_port import Egress
+from fixtures.network import GATEWAY_IP, SCANNER_IP, Network
+
+
+def preflight_on(network: Network) -> Preflight:
+    with network.inside():
+        return LocalMachine().preflight()
+
+
+def egress_on(network: Network, target: str) -> Egress:
+    with network.inside():
+        return LocalMachine().egress_for(parse_targets(target).addresses)
+
+
+def test_preflight_finds_the_tools_and_opens_a_raw_socket(network: Network) -> None:
+    found = preflight_on(network)
+    assert found.capabilities == ("nmap", "masscan", "zmap", "raw_socket")
+    assert set(found.tool_versions) == {"nmap", "masscan", "zmap"}
+    assert {check.status for check in found.checks} == {CheckStatus.PASSING}
+
+
+def test_preflight_names_the_remedy_for_offloads(network: Network) -> None:
+    network.set_offloads(on=True)
+    try:
+        found = preflight_on(network)
+    finally:
+        network.set_offloads(on=False)
+    offloads = next(check for check in found.checks if check.id == "offloads")
+    assert found.offloads_on
+    assert offloads.status is CheckStatus.WARNING
+    assert "ethtool -K eth0 tso off gso off gro off lro off" in offloads.output
+
+
+def test_the_remedy_for_offloads_cures_them(network: Network) -> None:
+    network.set_offloads(on=True)
+    try:
+        remedy = next(check for check in preflight_on(network).checks if check.id == "offloads").output.split("`")[1]
+        network.run("sh", "-c", remedy)
+        assert not preflight_on(network).offloads_on
+    finally:
+        network.set_offloads(on=False)
+
+
+def test_a_target_behind_the_gateway_leaves_by_its_mac(network: Network) -> None:
+    found = egress_on(network, "10.77.0.0/16")
+    assert (found.interface, found.source_ip, found.gateway_ip) == ("eth0", SCANNER_IP, GATEWAY_IP)
+    assert found.gateway_mac is not None
+    assert len(found.gateway_mac.split(":")) == 6
+
+
+def test_the_gateways_mac_is_found_with_an_empty_neighbour_table(network: Network) -> None:
+    network.run("ip", "neigh", "flush", "dev", "eth0")
+    assert egress_on(network, "10.77.1.2").gateway_mac is not None
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("127.0.0.1", "is this machine itself"),
+        (SCANNER_IP, "is this machine itself"),
+        ("10.78.0.40", "does not answer ARP on eth0"),
+        ("10.78.0.16/28", "is on the network of eth0 itself"),
+        ("10.77.0.1 10.78.0.1", "use one gateway a run"),
+        ("224.0.0.1", "is no host that can be scanned"),
+    ],
+)
+def test_addresses_that_masscan_and_zmap_cannot_reach_are_refused_with_a_remedy(
+    network: Network, target: str, reason: str
+) -> None:
+    with pytest.raises(CloudxError, match=reason) as refused:
+        egress_on(network, target)
+    assert "nmap" in refused.value.message or "exclude" in refused.value.message
+
+
+def test_an_address_without_a_route_is_refused_with_a_remedy(network: Network) -> None:
+    network.run("ip", "route", "add", "unreachable", "203.0.113.0/24")
+    try:
+        with pytest.raises(CloudxError, match=r"has no route to 203\.0\.113\.0"):
+            egress_on(network, "203.0.113.0/24")
+    finally:
+        network.run("ip", "route", "del", "unreachable", "203.0.113.0/24")
+
+
+def test_without_net_raw_the_machine_has_no_raw_sockets() -> None:
+    source = (
+        "from cloudx.adapters.machine import LocalMachine\n"
+        "found = LocalMachine().preflight()\n"
+        "assert 'raw_socket' not in found.capabilities, found\n"
+        "assert any(c.id == 'raw-socket' and 'CAP_NET_RAW' in c.output for c in found.checks), found\n"
+    )
+    argv = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", "--", sys.executable, "-c", source]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_host_really_has_raw_sockets_when_it_says_so() -> None:
+    if "raw_socket" in LocalMachine().preflight().capabilities:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()

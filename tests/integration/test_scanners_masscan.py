@@ -1,0 +1,120 @@
+"""Real masscan on the target network. Needs root and masscan; about 15 s, most of it waiting for late replies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudx.scanners.masscan import RESULTS_FILE, Masscan
+from fixtures.network import Network
+from fixtures.scanner_run import SCANNERS, Outcome, run_scanner
+
+RUNS: dict[str, dict[str, Any]] = {
+    "tcp": {"type_name": "tcp_scan", "target": "10.77.3.0/24", "ports": "22,80,8080,9000-9003"},
+    "udp": {"type_name": "udp_scan", "target": "10.77.3.0/24", "ports": "53-55"},
+    "ping": {"type_name": "ping_scan", "target": "10.77.3.0/24"},
+    "nothing": {"type_name": "tcp_scan", "target": "10.77.3.0/28", "ports": "9"},
+    "one on the link": {"type_name": "tcp_scan", "target": "10.78.0.1", "ports": "80,81"},
+    # Two halves of one scan that overlap in time, as on a node whose last chunk still waits.
+    "half A": {"type_name": "tcp_scan", "target": "10.77.64.0-10.77.79.255", "ports": "80,443", "rate_pps": 8000},
+    "half B": {"type_name": "tcp_scan", "target": "10.77.80.0-10.77.95.255", "ports": "80,443", "rate_pps": 8000},
+}
+Runs = dict[str, Future[Outcome]]
+
+
+@pytest.fixture(scope="module")
+def runs(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """Every run at once: they share one interface and must not mind."""
+    base = tmp_path_factory.mktemp("masscan")
+    with ThreadPoolExecutor(len(RUNS)) as pool:
+        yield {
+            name: pool.submit(run_scanner, network, base / name.replace(" ", "-"), "masscan", **settings)
+            for name, settings in RUNS.items()
+        }
+
+
+def test_tcp_finds_exactly_the_known_listeners(runs: Runs, network: Network) -> None:
+    outcome = runs["tcp"].result()
+    assert outcome.succeeded, outcome.last_words
+    assert outcome.open == network.expected("10.77.3.0/24", [22, 80, 8080])
+
+
+def test_udp_finds_exactly_the_known_listeners(runs: Runs, network: Network) -> None:
+    assert runs["udp"].result().open == network.expected("10.77.3.0/24", [53], "udp")
+
+
+def test_ping_finds_every_live_host(runs: Runs) -> None:
+    outcome = runs["ping"].result()
+    assert outcome.open == {(f"10.77.3.{last}", 0) for last in range(256)}
+    assert {(one.protocol, one.state) for one in outcome.observed} == {("icmp", "up")}  # type: ignore[union-attr]
+
+
+def test_a_run_that_finds_nothing_has_succeeded(runs: Runs) -> None:
+    outcome = runs["nothing"].result()
+    assert outcome.succeeded, outcome.last_words
+    assert outcome.observed == []
+
+
+def test_a_single_address_on_the_link_is_reached_by_its_own_mac(runs: Runs) -> None:
+    assert runs["one on the link"].result().open == {("10.78.0.1", 80)}
+
+
+def test_two_runs_at_once_on_one_interface_lose_nothing(runs: Runs, network: Network) -> None:
+    first, second = runs["half A"].result(), runs["half B"].result()
+    assert first.open == network.expected("10.77.64.0/20", [80, 443])
+    assert second.open == network.expected("10.77.80.0/20", [80, 443])
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_progress_only_grows_and_says_when_only_late_replies_are_awaited(runs: Runs, name: str) -> None:
+    steps = runs[name].result().progress
+    shares = [step.sent_share for step in steps]
+    assert shares == sorted(shares)
+    assert [step.sending_done for step in steps] == sorted(step.sending_done for step in steps)
+    assert steps[-1].sending_done
+    assert steps[-1].sent_share == 1.0
+
+
+def test_sending_is_known_to_be_done_seconds_before_the_run_ends(runs: Runs) -> None:
+    waiting = [step for step in runs["half A"].result().progress if step.sending_done]
+    assert len(waiting) > 5  # status lines of the wait itself
+
+
+def test_replies_to_other_runs_are_dropped(runs: Runs) -> None:
+    mine, other = runs["half A"].result(), runs["half B"].result()
+    both = b"".join((one.folder / RESULTS_FILE).read_bytes() for one in (mine, other, mine))
+    (mine.folder / RESULTS_FILE).write_bytes(both)
+    found = list(SCANNERS[Masscan.tool].observations(mine.assignment, mine.folder))
+    assert len(found) == len(mine.observed)
+    assert {(one.ip, one.port) for one in found} == mine.open  # type: ignore[union-attr]
+
+
+def test_a_killed_masscan_has_not_succeeded(network: Network, tmp_path: Path) -> None:
+    outcome = run_scanner(
+        network,
+        tmp_path / "killed",
+        "masscan",
+        "tcp_scan",
+        "10.77.0.0/16",
+        ports="80",
+        rate_pps=1000,
+        on_progress=lambda progress, process: process.end(),
+    )
+    assert not outcome.succeeded
+
+
+def test_on_an_interface_with_offloads_every_probe_is_sent_twice(network: Network, tmp_path: Path) -> None:
+    network.set_offloads(on=True)
+    try:
+        before = network.target_counter()
+        outcome = run_scanner(network, tmp_path / "offloads", "masscan", "tcp_scan", "10.77.3.0/24", "80", 1000)
+    finally:
+        network.set_offloads(on=False)
+    assert outcome.assignment.egress is not None
+    assert outcome.assignment.egress.offloads_on
+    assert network.target_counter() - before >= 2 * 256
+    assert outcome.open == network.expected("10.77.3.0/24", [80])

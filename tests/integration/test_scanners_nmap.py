@@ -1,0 +1,155 @@
+"""Real nmap on the target network. Needs root and nmap; about 20 s, since the runs share their waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.network import Network
+from fixtures.scanner_run import Outcome, prefixed, run_scanner
+
+# What a container without NET_RAW has: root, but no raw socket.
+WITHOUT_RAW_SOCKETS = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", "--")
+RUNS: dict[str, dict[str, Any]] = {
+    "default": {"type_name": "default", "target": "10.77.3.0/28"},
+    "quick": {"type_name": "quick", "target": "10.77.3.0/28"},
+    "intense": {"type_name": "intense", "target": "10.77.3.4", "ports": "80,81,8080"},
+    "tcp": {"type_name": "tcp", "target": "10.77.3.0/28", "ports": "22,80"},
+    "udp": {"type_name": "udp", "target": "10.77.3.0/29", "ports": "53,54"},
+    "full": {"type_name": "full", "target": "10.77.3.5", "rate_pps": 50_000},
+    "vuln": {"type_name": "vuln", "target": "10.77.3.6", "ports": "7,8"},
+    "ipv6": {"type_name": "default", "target": "fd77::/124", "ports": "80,81"},
+    "unprivileged": {"type_name": "default", "target": "10.77.3.0/28", "ports": "22,80,443", "raw_sockets": False},
+    "unprivileged intense": {"type_name": "intense", "target": "10.77.3.6", "ports": "7", "raw_sockets": False},
+    "down": {"type_name": "default", "target": "10.78.0.1-10.78.0.9", "ports": "80"},
+    "one address, down": {"type_name": "default", "target": "10.78.0.99", "ports": "80"},
+}
+
+
+@pytest.fixture(scope="module")
+def runs(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Outcome]]]:
+    """Every run at once: nmap mostly waits."""
+    base = tmp_path_factory.mktemp("nmap")
+    with ThreadPoolExecutor(6) as pool:
+        yield {
+            name: pool.submit(
+                run_scanner,
+                network,
+                base / name.replace(" ", "-"),
+                "nmap",
+                change=prefixed(*WITHOUT_RAW_SOCKETS) if "unprivileged" in name else prefixed(),
+                **settings,
+            )
+            for name, settings in RUNS.items()
+        }
+
+
+Runs = dict[str, Future[Outcome]]
+
+
+def test_default_finds_exactly_the_known_listeners(runs: Runs, network: Network) -> None:
+    outcome = runs["default"].result()
+    assert outcome.succeeded, outcome.last_words
+    assert outcome.open == network.expected("10.77.3.0/28", [22, 80, 443, 8080])
+
+
+def test_quick_finds_exactly_the_known_listeners(runs: Runs, network: Network) -> None:
+    assert runs["quick"].result().open == network.expected("10.77.3.0/28", [22, 80, 443, 8080])
+
+
+def test_tcp_completes_its_handshakes_and_finds_exactly_the_known_listeners(runs: Runs, network: Network) -> None:
+    assert runs["tcp"].result().open == network.expected("10.77.3.0/28", [22, 80])
+
+
+def test_udp_finds_exactly_the_known_listeners(runs: Runs, network: Network) -> None:
+    assert runs["udp"].result().open == network.expected("10.77.3.0/29", [53], "udp")
+
+
+def test_full_finds_a_listener_on_a_port_no_list_names(runs: Runs) -> None:
+    assert runs["full"].result().open == {("10.77.3.5", 80), ("10.77.3.5", 443), ("10.77.3.5", 50123)}
+
+
+def test_intense_brings_service_and_operating_system_and_keeps_a_hostile_banner_as_text(runs: Runs) -> None:
+    outcome = runs["intense"].result()
+    assert outcome.open == {("10.77.3.4", 80), ("10.77.3.4", 8080)}
+    assert "Linux" in (outcome.hosts["10.77.3.4"].os_name or "")
+    service = next(one for one in outcome.observed if getattr(one, "port", None) == 80)
+    assert service.extra["scripts"]["http-server-header"] == "<script>alert(1)</script>&evil; ]]><host>"
+
+
+def test_vuln_runs_its_scripts_and_finds_exactly_the_known_listener(runs: Runs) -> None:
+    outcome = runs["vuln"].result()
+    assert outcome.succeeded, outcome.last_words
+    assert outcome.open == {("10.77.3.6", 7)}
+
+
+def test_ipv6_addresses_are_scanned_like_ipv4_ones(runs: Runs, network: Network) -> None:
+    outcome = runs["ipv6"].result()
+    assert outcome.open == network.expected("fd77::/124", [80])
+    assert len(outcome.hosts) == 16
+
+
+def test_without_raw_sockets_it_falls_back_to_connect_and_finds_the_same(runs: Runs, network: Network) -> None:
+    outcome = runs["unprivileged"].result()
+    assert outcome.succeeded, outcome.last_words
+    assert outcome.open == network.expected("10.77.3.0/28", [22, 80, 443])
+
+
+def test_intense_works_without_raw_sockets_too(runs: Runs) -> None:
+    outcome = runs["unprivileged intense"].result()
+    assert outcome.succeeded, outcome.last_words
+    assert outcome.open == {("10.77.3.6", 7)}
+
+
+def test_hosts_that_are_down_count_as_probed_and_leave_no_row(runs: Runs) -> None:
+    outcome = runs["down"].result()
+    assert outcome.succeeded, outcome.last_words
+    assert set(outcome.hosts) == {"10.78.0.1", "10.78.0.2"}  # the gateway and the scanner's own address
+
+
+def test_one_address_of_which_nothing_is_heard_is_never_called_up(runs: Runs) -> None:
+    outcome = runs["one address, down"].result()
+    assert outcome.succeeded, outcome.last_words
+    assert [host.state for host in outcome.hosts.values()] in ([], ["unknown"])
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_progress_only_grows_and_ends_at_one(runs: Runs, name: str) -> None:
+    shares = [step.sent_share for step in runs[name].result().progress]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+
+
+def test_progress_moves_while_the_scan_runs(runs: Runs) -> None:
+    assert any(0.1 < step.sent_share < 0.9 for step in runs["intense"].result().progress)
+
+
+def test_a_killed_nmap_has_not_succeeded(network: Network, tmp_path: Path) -> None:
+    outcome = run_scanner(
+        network,
+        tmp_path / "killed",
+        "nmap",
+        "full",
+        "10.77.9.0/28",
+        rate_pps=2000,
+        on_progress=lambda progress, process: process.end(),
+    )
+    assert not outcome.succeeded
+
+
+def test_a_scan_that_nmap_refuses_says_why(network: Network, tmp_path: Path) -> None:
+    outcome = run_scanner(
+        network,
+        tmp_path / "refused",
+        "nmap",
+        "udp",
+        "10.77.3.3",
+        ports="53",
+        raw_sockets=False,
+    )
+    assert not outcome.succeeded
+    assert "requires root privileges" in outcome.last_words
