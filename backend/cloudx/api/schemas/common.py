@@ -45,8 +45,8 @@ class Parameters(BaseModel):
     """Query, header or path parameters. Their schema is asked for at each request, so it is kept."""
 
     @classmethod
-    @cache  # type: ignore[override]
-    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+    @cache
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]
         """As pydantic's, made once."""
         return super().model_json_schema(*args, **options)
 
