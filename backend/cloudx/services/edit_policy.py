@@ -77,7 +77,7 @@ def delete_exclusion(open_ledger: OpenLedger, principal: Principal, exclusion_id
 def ensure_first_scope(open_ledger: OpenLedger) -> None:
     """Give a fresh install its one scope, loopback and private ranges; once, so that deleting it lasts."""
     with open_ledger() as ledger:
-        if ledger.policies.version() == 0:
+        if ledger.policies.lock() == 0:
             principal = Principal("setup", Role.ADMIN)
             scope = Scope(
                 new_id(),

@@ -312,6 +312,10 @@ class Policies(Protocol):
         """0 on a fresh database."""
         ...
 
+    def lock(self) -> int:
+        """The version, with every other change of the policy waiting until the transaction ends."""
+        ...
+
     def scopes(self) -> list[Scope]:
         """Every scope, oldest first, expired ones included."""
         ...

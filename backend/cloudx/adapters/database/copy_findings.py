@@ -58,6 +58,8 @@ def copy_rows(connection: Connection, lease: Lease, found: Iterator[Finding], ho
     a loss of the server is DependencyUnavailable.
     """
     rows = _Rows(_lines(lease, found, host_names))
+    if not connection.in_transaction():
+        connection.begin()  # SQLAlchemy sees no statement below, and would have nothing to commit
     cursor = connection.connection.cursor()
     try:
         cursor.copy_expert(_COPY, rows, _READ_BYTES)

@@ -22,6 +22,10 @@ class SqlPolicies:
         """0 on a fresh database; grows with every change."""
         return int(self._connection.execute(select(policy_version.c.version)).scalar_one())
 
+    def lock(self) -> int:
+        """The version, locked until the transaction ends."""
+        return int(self._connection.execute(select(policy_version.c.version).with_for_update()).scalar_one())
+
     def scopes(self) -> list[Scope]:
         """Every scope, oldest first, expired ones included."""
         rows = self._connection.execute(select(scopes).order_by(scopes.c.id)).mappings()

@@ -1,0 +1,117 @@
+"""The migrations make exactly the tables of tables.py, up and down, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+
+from cloudx.adapters.database import engine_for, open_ledger_on, schema_problem, upgrade
+from cloudx.adapters.database import upgrade as upgrade_function
+from cloudx.adapters.database.tables import metadata
+from cloudx.adapters.database.upgrade import HEAD, current_revision, downgrade
+from cloudx.domain.errors import DependencyUnavailable
+from cloudx.services.edit_policy import ensure_first_scope
+
+VERSIONS = Path(engine_for.__code__.co_filename).parent / "migrations" / "versions"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path, new_engine: Callable[[str], Engine]) -> Engine:
+    """An engine on a database without any table."""
+    if request.param == "sqlite":
+        return new_engine(f"sqlite:///{tmp_path / 'empty.db'}")
+    return new_engine(request.getfixturevalue("postgres_database"))
+
+
+def tables_of(engine: Engine) -> set[str]:
+    return set(inspect(engine).get_table_names()) - {"alembic_version"}
+
+
+def test_an_empty_database_is_told_apart_from_one_that_is_up_to_date(empty: Engine) -> None:
+    assert "run `cloudx db upgrade`" in (schema_problem(empty) or "")
+    upgrade(empty)
+    assert schema_problem(empty) is None
+
+
+def test_the_migrations_make_what_tables_py_says(empty: Engine) -> None:
+    upgrade(empty)
+    with empty.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    assert tables_of(empty) == set(metadata.tables)
+
+
+def test_an_upgrade_that_has_nothing_to_do_keeps_the_data(empty: Engine) -> None:
+    upgrade(empty)
+    ensure_first_scope(open_ledger_on(empty))
+    upgrade(empty)
+    ensure_first_scope(open_ledger_on(empty))
+    with open_ledger_on(empty)(read_only=True) as ledger:
+        assert len(ledger.policies.scopes()) == 1
+
+
+def test_what_went_up_comes_down_and_goes_up_again(empty: Engine) -> None:
+    upgrade(empty)
+    downgrade(empty, "base")
+    assert tables_of(empty) == set()
+    upgrade(empty)
+    assert tables_of(empty) == set(metadata.tables)
+
+
+def test_many_processes_that_start_at_once_upgrade_once(empty: Engine) -> None:
+    url = empty.url.render_as_string(hide_password=False)
+    failures: list[BaseException] = []
+
+    def start_up() -> None:
+        engine = engine_for(url)
+        try:
+            upgrade_function(engine)
+            ensure_first_scope(open_ledger_on(engine))
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            engine.dispose()
+
+    threads = [threading.Thread(target=start_up) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    with open_ledger_on(empty)(read_only=True) as ledger:
+        assert len(ledger.policies.scopes()) == 1
+    with empty.connect() as connection:
+        assert current_revision(connection) == HEAD
+
+
+def test_head_is_the_newest_migration_file() -> None:
+    revisions = sorted(re.match(r"(\d+)_", path.name)[1] for path in VERSIONS.glob("[0-9]*.py"))  # type: ignore[index]
+    assert revisions[-1] == HEAD
+    assert revisions == [f"{number:04}" for number in range(1, len(revisions) + 1)]
+
+
+def test_a_database_that_cannot_be_opened_is_an_outage_with_a_remedy(tmp_path: Path) -> None:
+    for url in (f"sqlite:///{tmp_path / 'missing' / 'ledger.db'}", "postgresql+psycopg2://cloudx@127.0.0.1:1/none"):
+        engine = engine_for(url)
+        with pytest.raises(DependencyUnavailable, match="Check DATABASE_URL"):
+            upgrade(engine)
+        assert "does not answer" in (schema_problem(engine) or "")
+        engine.dispose()
+
+
+def test_a_deleted_first_scope_stays_deleted_after_the_next_start(empty: Engine) -> None:
+    upgrade(empty)
+    ensure_first_scope(open_ledger_on(empty))
+    with open_ledger_on(empty)() as ledger:
+        assert ledger.policies.delete_scope(ledger.policies.scopes()[0].id)
+        ledger.commit()
+    ensure_first_scope(open_ledger_on(empty))
+    with empty.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM scopes")).scalar() == 0
