@@ -65,9 +65,9 @@ class ApiClient:
         # An HTTP_PROXY of the shell would never reach this machine's own loopback.
         self._session.trust_env = urlsplit(connection.url).hostname not in _LOOPBACK
 
-    def get(self, path: str, **query: Any) -> Any:
-        """A document."""
-        return self._document(self._send("GET", path, params=query))
+    def get(self, path: str, answer_seconds: float = ANSWER_SECONDS, **query: Any) -> Any:
+        """A document; after `answer_seconds` of silence it counts as unreachable."""
+        return self._document(self._send("GET", path, answer_seconds, params=query))
 
     def post(self, path: str, body: Any = None, idempotency_key: str | None = None) -> Any:
         """Create or do something; with a key, doing it again is safe."""
@@ -90,12 +90,12 @@ class ApiClient:
         except requests.RequestException:
             raise ApiUnreachable("The answer was cut off before its end. Ask again.") from None
 
-    def _send(self, method: str, path: str, **options: Any) -> requests.Response:
+    def _send(self, method: str, path: str, seconds: float = ANSWER_SECONDS, **options: Any) -> requests.Response:
         try:
             response = self._session.request(
                 method,
                 self.connection.url + path,
-                timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+                timeout=(CONNECT_SECONDS, seconds),
                 allow_redirects=False,  # a redirected POST would become a GET
                 **options,
             )

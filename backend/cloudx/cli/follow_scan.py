@@ -16,6 +16,7 @@ from .scan_text import Scan, is_over
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 2.0
 PAUSE_GROWTH = 1.05
+POLL_SECONDS = 10.0  # a question that hangs longer is asked anew
 GIVE_UP_SECONDS = 120.0
 LONGEST_RETRY_AFTER_SECONDS = 30.0
 
@@ -67,7 +68,7 @@ def follow(api: ApiClient, scan_id: str, display: Display) -> dict[str, Any]:
     while True:
         asked_at = time.monotonic()
         try:
-            scan = api.get(f"/api/scans/{scan_id}")
+            scan = api.get(f"/api/scans/{scan_id}", answer_seconds=POLL_SECONDS)
         except (ApiUnreachable, ApiRefused) as error:
             if not is_temporary(error):
                 raise

@@ -156,8 +156,8 @@ def _add(kind: str, body: dict[str, Any], expires: str | None, as_json: bool) ->
         from .expiry import parse_expiry
         from .terminal import print_json, say, visible
 
-        if not body.get("name", "-"):
-            raise InvalidInput("name", "A token needs a name.")
+        if kind == "tokens" and not body.get("name"):
+            raise InvalidInput("name", "A token needs a name: cloudx tokens add NAME --role ROLE.")
         expires_at = parse_expiry(expires, datetime.now(UTC))
         made = api.post(f"/api/{kind}", body | ({"expires_at": expires_at} if expires_at else {}))
         if as_json:

@@ -81,7 +81,7 @@ class LiveBar:
         self._bar = _BarWithDetails(
             SpinnerColumn(finished_text="•"),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=None, complete_style="cyan", finished_style="green", pulse_style="cyan"),
             TextColumn("{task.fields[percent]}", justify="right", markup=False),
             TextColumn("{task.fields[left]}", style="dim", justify="right", markup=False),
             console=err(),
@@ -106,7 +106,8 @@ class LiveBar:
     def trouble(self, message: str) -> None:
         """Say below the bar why it stands still."""
         self._is_troubled = True
-        self._bar.details = Text(f"  {visible(message)} Trying again; the scan goes on.", style="yellow")
+        what = visible(message.partition(". ")[0])
+        self._bar.details = Text(f"  {what}. Trying again; the scan goes on.", style="yellow")
 
     def rest(self, seconds: float) -> None:
         """Move the bar while time passes."""

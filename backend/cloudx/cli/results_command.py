@@ -60,6 +60,8 @@ def results(
         with api.stream(f"/api/scans/{scan['job_id']}/results", format=asked.value) as pieces, _sink(file) as write:
             for piece in as_array(pieces) if chosen is ResultFormat.JSON else pieces:
                 write(piece)
+        if file is not None and str(file) != "-":
+            say(f"Written to {file}.")
 
 
 def choose_format(asked: ResultFormat | None, file: Path | None, as_json: bool) -> ResultFormat | None:

@@ -29,8 +29,8 @@ def is_over(scan: Scan) -> bool:
 
 
 def unit_of(scan: Scan) -> str:
-    """What its coverage counts: hosts for nmap, probes for the others."""
-    return "hosts" if scan["tool"] == "nmap" else "probes"
+    """What its coverage counts: a host for nmap, a probe for the others."""
+    return "host" if scan["tool"] == "nmap" else "probe"
 
 
 def duration(seconds: float) -> str:
@@ -78,7 +78,7 @@ def coverage_line(scan: Scan) -> str:
     """The proof in one line: planned = completed + excluded + failed, and what is open where there is any."""
     coverage, remaining = scan["coverage"], remaining_units(scan)
     line = (
-        f"{coverage['planned']:,} {unit_of(scan)} planned = {coverage['completed']:,} completed"
+        f"{counted(coverage['planned'], unit_of(scan))} planned = {coverage['completed']:,} completed"
         f" + {coverage['excluded']:,} excluded + {coverage['failed']:,} failed"
     )
     if remaining:
@@ -87,9 +87,10 @@ def coverage_line(scan: Scan) -> str:
 
 
 def chunks_line(scan: Scan) -> str:
-    """4 done, 1 leased, 2 pending, 0 failed."""
+    """4 done, 1 leased, 2 pending, 0 failed; after a stop, 3 cancelled."""
     chunks = scan["chunks"]
-    return ", ".join(f"{chunks[state]:,} {state}" for state in ("done", "leased", "pending", "failed"))
+    states = ["done", "leased", "pending", "failed"] + (["cancelled"] if chunks.get("cancelled") else [])
+    return ", ".join(f"{chunks[state]:,} {state}" for state in states)
 
 
 def progress_line(scan: Scan, percent: float) -> str:
@@ -98,7 +99,7 @@ def progress_line(scan: Scan, percent: float) -> str:
         return "waiting for a worker"
     planned, workers = scan["coverage"]["planned"], scan["workers"]
     active = [worker for worker in workers if worker["rate"]]
-    parts = [f"{int(planned * percent / 100):,} of {planned:,} {unit_of(scan)}"]
+    parts = [f"{int(planned * percent / 100):,} of {counted(planned, unit_of(scan))}"]
     if active:
         # What the workers are granted: an upper bound, which nmap seldom reaches.
         parts += [f"up to {sum(w['rate'] for w in active):,} packets/s", counted(len(active), "worker")]

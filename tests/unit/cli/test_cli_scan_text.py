@@ -1,0 +1,87 @@
+"""A scan in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cloudx.cli.scan_text import (
+    chunks_line,
+    coverage_line,
+    duration,
+    moment_of,
+    outcome_line,
+    progress_line,
+    remaining_units,
+)
+
+
+def _scan(**changes: Any) -> dict[str, Any]:
+    scan = {
+        "tool": "masscan",
+        "scan_type": "tcp_scan",
+        "target": "10.0.0.0/24",
+        "status": "running",
+        "coverage": {"planned": 10_000, "completed": 4_000, "excluded": 100, "failed": 0},
+        "chunks": {"pending": 3, "leased": 1, "done": 2, "failed": 0, "cancelled": 0},
+        "workers": [
+            {"node_id": "a", "chunks_done": 2, "rate": 2_000},
+            {"node_id": "b", "chunks_done": 0, "rate": 1_000},
+            {"node_id": "gone", "chunks_done": 1, "rate": 0},
+        ],
+    }
+    return scan | changes
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (7.4, "0:07"), (754, "12:34"), (3723, "1:02:03"), (273906, "3d 4:05:06"), (-5, "0:00")],
+)
+def test_durations_read_as_on_a_clock(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_the_coverage_of_a_finished_scan_reads_as_an_equation() -> None:
+    done = _scan(status="completed", coverage={"planned": 256, "completed": 250, "excluded": 4, "failed": 2})
+    assert coverage_line(done) == "256 probes planned = 250 completed + 4 excluded + 2 failed"
+    assert remaining_units(done) == 0
+
+
+def test_what_is_open_is_named_to_do_while_running_and_never_probed_after_a_stop() -> None:
+    assert coverage_line(_scan()).endswith("+ 0 failed + 5,900 to do")
+    assert coverage_line(_scan(status="stopped")).endswith("+ 0 failed + 5,900 never probed")
+
+
+def test_nmap_counts_hosts_and_one_is_singular() -> None:
+    one = _scan(tool="nmap", coverage={"planned": 1, "completed": 1, "excluded": 0, "failed": 0})
+    assert coverage_line(one).startswith("1 host planned")
+
+
+def test_progress_counts_only_workers_that_send() -> None:
+    assert progress_line(_scan(), 42.5) == (
+        "4,250 of 10,000 probes · up to 3,000 packets/s · 2 workers · 2 of 6 chunks done"
+    )
+
+
+def test_a_submitted_scan_waits_for_a_worker() -> None:
+    assert progress_line(_scan(status="submitted"), 0.0) == "waiting for a worker"
+
+
+def test_cancelled_chunks_are_named_where_there_are_any() -> None:
+    assert chunks_line(_scan()) == "2 done, 1 leased, 3 pending, 0 failed"
+    assert chunks_line(_scan(chunks={"pending": 0, "leased": 0, "done": 2, "failed": 0, "cancelled": 4})) == (
+        "2 done, 0 leased, 0 pending, 0 failed, 4 cancelled"
+    )
+
+
+def test_the_outcome_says_how_long_and_why() -> None:
+    ended = {"started_at": "2026-11-24T10:00:00Z", "finished_at": "2026-11-24T10:00:12.500000Z"}
+    assert outcome_line(_scan(status="completed", **ended)) == "masscan tcp_scan of 10.0.0.0/24: completed in 12.5 s"
+    failed = _scan(status="failed", error="The disk of the node is full", **ended)
+    assert outcome_line(failed).endswith("failed in 12.5 s. The disk of the node is full")
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    assert moment_of("2026-11-24T10:00:00") == moment_of("2026-11-24T10:00:00Z")
+    assert moment_of(None) is None
