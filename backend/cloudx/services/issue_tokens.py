@@ -17,7 +17,7 @@ PREFIX = "cx_"  # lets secret scanners find a leaked one
 
 def hash_token(secret: str) -> str:
     """SHA-256 in hex: enough for 256 random bits, which no dictionary holds."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
 def issue_token(
