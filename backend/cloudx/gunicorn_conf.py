@@ -48,6 +48,7 @@ workers = _settings.web_concurrency
 worker_class = DrainingWorker
 logger_class = PropagatingLogger
 worker_connections = 1000
+limit_request_line = 8190
 # The modules are shared already; the application itself is made in each worker, so that no thread, connection
 # or lock is ever carried through a fork.
 preload_app = False

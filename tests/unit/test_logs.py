@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import structlog
+
 from cloudx.config import load_settings
 from cloudx.logs import REDACTED, configure_logs, redact
 

@@ -17,9 +17,9 @@ _REMEDY = (
     "Write an address (192.0.2.7), a CIDR (192.0.2.0/24), a range "
     "(192.0.2.1-20 or 192.0.2.1-192.0.3.9) or a host name (host.example.org)."
 )
-# RFC 1123 labels; a last label that is all digits would be a misspelt address, never a name.
+# RFC 1123 labels; a last label that is a number would be a misspelt address, never a name (resolvers read 0x7f.1).
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*(?!\d+\.?\Z){_LABEL}\.?\Z", re.ASCII)
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*(?!(?:\d+|0[xX][0-9A-Fa-f]*)\.?\Z){_LABEL}\.?\Z", re.ASCII)
 _LOOKS_NUMERIC = re.compile(r"[0-9.:/-]+\Z")
 _SEPARATORS = re.compile(r"[,\s]+")
 

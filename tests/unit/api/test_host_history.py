@@ -1,6 +1,7 @@
 """Spikes, and the series of this machine."""
 
 import pytest
+
 from cloudx.api.host_history import FIGURES, HostHistory, is_spike
 
 

@@ -1,6 +1,7 @@
 """Strict reading of bodies."""
 
 import pytest
+
 from cloudx.api.json_codec import MAX_NESTING, read_object
 from cloudx.domain.errors import InvalidInput
 

@@ -6,12 +6,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from cloudx.api.result_formats import COLUMNS, csv_of, cursor_of, guarded, key_of_cursor, ndjson_of, xml_of
-from cloudx.domain.errors import InvalidInput
-from cloudx.services.ports import FindingRow
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
+
+from cloudx.api.result_formats import COLUMNS, csv_of, cursor_of, guarded, key_of_cursor, ndjson_of, xml_of
+from cloudx.domain.errors import InvalidInput
+from cloudx.services.ports import FindingRow
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SCAN = "01a20e75-a13e-7f12-b8d5-b4ecd6cf25ff"
@@ -36,7 +37,7 @@ def test_no_cell_is_a_formula_to_a_spreadsheet(text):
 
 
 def test_a_banner_that_is_a_formula_is_quoted():
-    assert read_csv([finding(service='=cmd|"/C calc"!A0')])[0]["service"] == "'=cmd|\"/C calc\"!A0"
+    assert read_csv([finding(service='=cmd|"/C calc"!A0')])[0]["service"] == '\'=cmd|"/C calc"!A0'
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

@@ -16,6 +16,7 @@ from ..access import Access, access
 from ..blueprint import resource
 from ..context import deps
 from ..json_codec import encode, json_response
+from ..schemas.machine import FilePath
 
 blueprint = resource("documents", "", is_public=True)
 
@@ -64,19 +65,19 @@ def docs_start() -> Any:
 
 @blueprint.get("/api/docs/assets/<path:name>", doc_ui=False)
 @access(Access.ANYONE)
-def docs_asset(name: str) -> Any:
+def docs_asset(path: FilePath) -> Any:
     """Swagger UI's own files."""
-    return _file_below(_SWAGGER_FOLDER, name)
+    return _file_below(_SWAGGER_FOLDER, path.name)
 
 
 @blueprint.get("/scripts/<path:name>", doc_ui=False)
 @access(Access.ANYONE)
-def script(name: str) -> Any:
+def script(path: FilePath) -> Any:
     """A file of CLOUDX_SCRIPTS_DIR."""
     folder = deps().settings.cloudx_scripts_dir
     if folder is None:
         raise NotFound("No scripts are served here: CLOUDX_SCRIPTS_DIR is not set.")
-    return _file_below(folder, name)
+    return _file_below(folder, path.name)
 
 
 def _file_below(folder: Path, name: str) -> Response:

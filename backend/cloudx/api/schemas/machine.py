@@ -49,6 +49,12 @@ class MonitorQuery(Parameters):
     target: str = Field("localhost", max_length=253)
 
 
+class FilePath(Parameters):
+    """Which file of a folder."""
+
+    name: str
+
+
 class Sample(BaseModel):
     """One figure; timestamp in milliseconds since 1970."""
 
