@@ -31,13 +31,15 @@ def display_for(title: str) -> Iterator[Display]:
 
 
 class ProgressLines:
-    """One plain line at most every LINE_EVERY_SECONDS."""
+    """One plain line at most every LINE_EVERY_SECONDS, and one when the API goes away."""
 
     def __init__(self) -> None:
         self._said_at = -LINE_EVERY_SECONDS
+        self._is_troubled = False
 
     def update(self, scan: Scan) -> None:
         """Say where it stands, when it is time to."""
+        self._is_troubled = False
         if is_over(scan):
             return
         line = f"{scan['status']} {scan['progress']:.1f} %: {progress_line(scan, scan['progress'])}"
@@ -47,6 +49,9 @@ class ProgressLines:
 
     def trouble(self, message: str) -> None:
         """Say why nothing is known."""
+        if not self._is_troubled:
+            self._said_at = -LINE_EVERY_SECONDS
+        self._is_troubled = True
         self._say(f"{message} Trying again; the scan goes on.")
 
     def rest(self, seconds: float) -> None:

@@ -71,7 +71,7 @@ def scans(
     Example: cloudx scans --status running
     """
     with api_session() as api:
-        query = {"limit": limit, "status": status and status.value, "tool": tool and tool.value}
+        query: dict[str, Any] = {"limit": limit, "status": status and status.value, "tool": tool and tool.value}
         found = api.get("/api/scans", **{key: value for key, value in query.items() if value is not None})
         if as_json:
             _print_json(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 HORIZON_SECONDS = 3.0  # how far past the last answer we dare to go: a little over the longest pause
-RETREAT_PERCENT = 2.0  # a lost chunk gives probes back; less than this is only our own guess being ahead
 
 
 class SmoothPercent:
@@ -17,10 +16,10 @@ class SmoothPercent:
 
     def observe(self, percent: float, eta_seconds: float | None, now: float) -> None:
         """Take the API's word; times are monotonic seconds."""
+        if percent >= 100.0 or percent < self._percent:  # a lost chunk gives its probes back
+            self._shown = percent
         self._percent, self._observed_at = percent, now
         self._per_second = (100.0 - percent) / eta_seconds if eta_seconds else 0.0
-        if percent >= 100.0 or percent < self._shown - RETREAT_PERCENT:
-            self._shown = percent
 
     def at(self, now: float) -> float:
         """What to show now."""

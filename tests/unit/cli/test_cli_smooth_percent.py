@@ -28,10 +28,13 @@ def test_it_does_not_move_before_anything_was_sent() -> None:
 
 def test_a_guess_that_ran_ahead_waits_and_never_runs_back() -> None:
     smooth = SmoothPercent()
-    smooth.observe(50.0, 50.0, now=0.0)
+    smooth.observe(3.0, 10.0, now=0.0)
     ahead = smooth.at(1.5)
-    smooth.observe(50.2, 500.0, now=1.5)
+    assert ahead > 17.0
+    smooth.observe(3.0, 500.0, now=1.5)
     assert smooth.at(1.5) == ahead
+    smooth.observe(20.0, 500.0, now=2.0)
+    assert smooth.at(2.0) == 20.0
 
 
 def test_it_goes_back_when_a_lost_chunk_gave_its_probes_back() -> None:
