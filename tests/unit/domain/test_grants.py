@@ -1,0 +1,86 @@
+"""Rate grants: never more than the limits, never nothing when nothing is granted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudx.domain.grants import Demand, grant_pps
+from cloudx.domain.tools import Tool
+
+RATES = st.integers(1, 10_000_000)
+DEMANDS = st.builds(
+    Demand,
+    tool=st.sampled_from(Tool),
+    scan_rate_pps=RATES,
+    scan_granted_pps=st.just(0),
+    node_limit_pps=RATES,
+    node_granted_pps=st.just(0),
+    workers=st.integers(1, 200),
+    chunks_open=st.integers(0, 100_000),
+)
+
+
+@given(DEMANDS)
+def test_where_nothing_is_granted_something_is(demand: Demand) -> None:
+    assert 0 < grant_pps(demand) <= min(demand.scan_rate_pps, demand.node_limit_pps)
+
+
+@given(DEMANDS, st.integers(0, 10_000_000), st.integers(0, 10_000_000))
+def test_one_grant_never_passes_what_is_left_of_either_limit(demand: Demand, scan_pps: int, node_pps: int) -> None:
+    demand = replace(demand, scan_granted_pps=scan_pps, node_granted_pps=node_pps)
+    grant = grant_pps(demand)
+    assert grant >= 0
+    if grant:
+        assert scan_pps + grant <= demand.scan_rate_pps
+        assert node_pps + grant <= demand.node_limit_pps
+
+
+@given(
+    st.sampled_from(Tool), RATES, st.lists(RATES, min_size=1, max_size=5),
+    st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(0, 99)), max_size=60),
+)  # fmt: skip
+def test_no_sequence_of_claims_and_ends_passes_a_limit(
+    tool: Tool, scan_rate_pps: int, node_limits_pps: list[int], steps: list[tuple[int, bool, int]]
+) -> None:
+    held: list[tuple[int, int]] = []  # (node, rate)
+    for number, ends, which in steps:
+        if ends and held:
+            held.pop(which % len(held))
+            continue
+        node = number % len(node_limits_pps)
+        granted = grant_pps(
+            Demand(
+                tool=tool,
+                scan_rate_pps=scan_rate_pps,
+                scan_granted_pps=sum(rate for _, rate in held),
+                node_limit_pps=node_limits_pps[node],
+                node_granted_pps=sum(rate for one, rate in held if one == node),
+                workers=len({one for one, _ in held} | {node}),
+                chunks_open=100,
+            )
+        )
+        if granted:
+            held.append((node, granted))
+        else:
+            assert held, "nothing was granted while nobody sent"
+        assert sum(rate for _, rate in held) <= scan_rate_pps
+        for one, limit in enumerate(node_limits_pps):
+            assert sum(rate for other, rate in held if other == one) <= limit
+
+
+def test_a_sliver_is_not_granted_since_its_chunk_would_last_for_minutes() -> None:
+    demand = Demand(Tool.MASSCAN, 1000, 900, 10_000, 0, workers=2, chunks_open=50)
+    assert grant_pps(demand) == 0
+    assert grant_pps(replace(demand, scan_granted_pps=600)) == 400
+    assert grant_pps(replace(demand, scan_granted_pps=500)) == 500
+
+
+def test_the_last_chunk_gets_the_whole_rate() -> None:
+    assert grant_pps(Demand(Tool.MASSCAN, 1000, 0, 10_000, 0, workers=8, chunks_open=1)) == 1000
+
+
+def test_a_scan_asked_faster_than_its_only_node_may_send_still_runs() -> None:
+    assert grant_pps(Demand(Tool.MASSCAN, 1_000_000, 0, 100_000, 0, workers=1, chunks_open=9)) == 100_000
