@@ -22,7 +22,7 @@ from .run_chunk import ChunkRun, Workshop
 SENDING_SLOTS = 4
 MAX_RUNS = 12  # those that only wait for late replies included
 IDLE_SECONDS = 0.2
-MAX_IDLE_SECONDS = 1.0
+MAX_IDLE_SECONDS = 0.5
 RECONCILE_SECONDS = 2.0
 LEAVE_SECONDS = 8.0  # within Nomad's and Docker's usual grace
 

@@ -86,14 +86,16 @@ def _lines(lease: Lease, found: Iterator[Finding], host_names: dict[str, str]) -
     head = f"{lease.scan_id}\t"
     tail = f"\t{_text(lease.node_id)}\t"
     stamp, stamp_text = None, ""
+    said, said_text = None, _NULL  # scanners share these dictionaries between findings
     for one in found:
         if one.observed_at is not stamp:
             stamp, stamp_text = one.observed_at, one.observed_at.isoformat()
-        extra = _text(json.dumps(one.extra)) if one.extra else _NULL
+        if one.extra is not said:
+            said, said_text = one.extra, _text(json.dumps(one.extra)) if one.extra else _NULL
         hostname = one.hostname or (host_names.get(one.ip) if host_names else None)
         yield (
             f"{head}{one.ip}\t{one.protocol}\t{one.port}\t{_text(one.state)}\t{_text(one.service)}\t"
-            f"{_text(hostname)}\t{stamp_text}{tail}{extra}\n"
+            f"{_text(hostname)}\t{stamp_text}{tail}{said_text}\n"
         )
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select, tuple_
-from sqlalchemy.dialects import sqlite
 
 from cloudx.domain.chunks import Lease
 from cloudx.domain.findings import Finding, Host, Observation
 from cloudx.services.ports import FindingKey, FindingRow, HostRow
 
 from .copy_findings import copy_rows
+from .insert_findings import insert_rows
 from .tables import findings, hosts
 
 _BATCH = 5_000
@@ -30,19 +29,9 @@ class SqlFindings:
         """Write a chunk's observations: by COPY on PostgreSQL, in batches on SQLite."""
         seen_hosts: list[Host] = []
         found = _only_findings(observations, seen_hosts)
-        if self._connection.dialect.name == "postgresql":
-            stored = copy_rows(self._connection, lease, found, host_names)
-        else:
-            stored = self._insert_findings(lease, found, host_names)
+        write = copy_rows if self._connection.dialect.name == "postgresql" else insert_rows
+        stored = write(self._connection, lease, found, host_names)
         self._insert_hosts(lease, seen_hosts, host_names)
-        return stored
-
-    def _insert_findings(self, lease: Lease, found: Iterator[Finding], host_names: dict[str, str]) -> int:
-        stored = 0
-        statement = sqlite.insert(findings)
-        while batch := list(islice(found, _BATCH)):
-            self._connection.execute(statement, [_finding_values(lease, one, host_names) for one in batch])
-            stored += len(batch)
         return stored
 
     def _insert_hosts(self, lease: Lease, seen: list[Host], host_names: dict[str, str]) -> None:
@@ -80,21 +69,6 @@ def _only_findings(observations: Iterable[Observation], seen_hosts: list[Host]) 
             yield one
         else:
             seen_hosts.append(one)
-
-
-def _finding_values(lease: Lease, one: Finding, host_names: dict[str, str]) -> dict[str, Any]:
-    return {
-        "scan_id": lease.scan_id,
-        "ip": one.ip,
-        "protocol": one.protocol,
-        "port": one.port,
-        "state": one.state,
-        "service": one.service,
-        "hostname": one.hostname or host_names.get(one.ip),
-        "observed_at": one.observed_at,
-        "node_id": lease.node_id,
-        "extra": json.dumps(one.extra) if one.extra else None,
-    }
 
 
 def _host_values(lease: Lease, host: Host, host_names: dict[str, str]) -> dict[str, Any]:
