@@ -54,11 +54,11 @@ Runs = dict[str, Future[Outcome]]
 def test_default_finds_exactly_the_known_listeners(runs: Runs, network: Network) -> None:
     outcome = runs["default"].result()
     assert outcome.succeeded, outcome.last_words
-    assert outcome.open == network.expected("10.77.3.0/28", [22, 80, 443, 8080])
+    assert outcome.open == network.expected("10.77.3.0/28", [7, 22, 80, 443, 8080])
 
 
 def test_quick_finds_exactly_the_known_listeners(runs: Runs, network: Network) -> None:
-    assert runs["quick"].result().open == network.expected("10.77.3.0/28", [22, 80, 443, 8080])
+    assert runs["quick"].result().open == network.expected("10.77.3.0/28", [7, 22, 80, 443, 8080])
 
 
 def test_tcp_completes_its_handshakes_and_finds_exactly_the_known_listeners(runs: Runs, network: Network) -> None:

@@ -48,7 +48,7 @@ class Nmap:
 
     def observations(self, assignment: Assignment, folder: Path) -> Iterator[Observation]:
         """Hosts that are up, and their ports in state open or open|filtered."""
-        return read_observations(folder / RESULTS_FILE, assignment.addresses)
+        return read_observations(folder / RESULTS_FILE)
 
     def last_words(self, folder: Path) -> str:
         """What it said on stderr."""

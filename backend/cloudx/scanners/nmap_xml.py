@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from lxml import etree
 
-from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.findings import Finding, Host, Observation
 
@@ -22,14 +21,14 @@ _MAX_SCRIPTS = 30
 _VERSION_FIELDS = ("product", "version", "extrainfo", "tunnel", "ostype")
 
 
-def read_observations(file: Path, addresses: AddressSet) -> Iterator[Observation]:
+def read_observations(file: Path) -> Iterator[Observation]:
     """Each host that is up, followed by its open ports. Raises CloudxError when the XML is broken."""
     hosts = etree.iterparse(
         str(file), events=("end",), tag="host", resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False
     )
     try:
         for _, element in hosts:
-            yield from _observations(element, addresses)
+            yield from _observations(element)
             _forget(element)
     except etree.XMLSyntaxError as error:
         raise CloudxError(
@@ -45,99 +44,101 @@ def _forget(element: etree._Element) -> None:
         del parent[0]
 
 
-def _observations(host: etree._Element, addresses: AddressSet) -> Iterator[Observation]:
-    parts = {child.tag: child for child in host}
-    status, ip, extra = parts.get("status"), None, {}
-    for address in host.iterchildren("address"):
-        if address.get("addrtype") == "mac":
-            extra = {"mac": address.get("addr"), "vendor": address.get("vendor")}
+def _observations(host: etree._Element) -> Iterator[Observation]:
+    parts: dict[Any, etree._Element] = {}
+    ip = ""
+    extra: dict[str, Any] = {}
+    for part in host:
+        if part.tag != "address":
+            parts[part.tag] = part
+        elif part.get("addrtype") == "mac":
+            extra = {"mac": part.get("addr"), "vendor": part.get("vendor")}
         else:
-            ip = address.get("addr")
-    if ip is None or status is None or status.get("state") != "up" or ipaddress.ip_address(ip) not in addresses:
+            ip = part.get("addr", "")
+    reason = _reason_it_is_up(parts.get("status"))
+    if reason is None:
         return
-    observed_at = datetime.fromtimestamp(int(host.get("endtime") or host.get("starttime") or 0), UTC)
+    observed_at = _time(host.get("endtime") or host.get("starttime") or "0")
     hostname = _hostname(parts.get("hostnames"))
-    ports = list(_findings(parts.get("ports"), ip, hostname, observed_at))
-    yield _host(parts, ip, hostname, observed_at, extra, answered=bool(ports) or status.get("reason") != "user-set")
-    yield from ports
-
-
-def _host(
-    parts: dict[Any, etree._Element],
-    ip: str,
-    hostname: str | None,
-    observed_at: datetime,
-    extra: dict[str, Any],
-    answered: bool,
-) -> Host:
-    os_match = parts["os"].find("osmatch") if "os" in parts else None
-    if os_match is not None:
-        extra |= {"os_accuracy": os_match.get("accuracy")}
-    if "hostscript" in parts:
-        extra |= {"scripts": _scripts(parts["hostscript"])}
+    ports = parts.get("ports")
+    found = _findings(ports, ip, hostname, observed_at) if ports is not None else []
     # With -Pn nmap calls every address up; one of which nothing was heard may as well be nothing.
-    heard = answered or _has_closed_ports(parts.get("ports"))
-    return Host(
-        ip=ip,
-        state="up" if heard else "unknown",
-        observed_at=observed_at,
-        hostname=hostname,
-        os_name=_short(os_match.get("name")) if os_match is not None else None,
-        extra={name: value for name, value in extra.items() if value},
-    )
+    heard = bool(found) or reason != "user-set" or _has_closed_ports(ports)
+    os_name = _operating_system(parts.get("os"), extra)
+    if "hostscript" in parts:
+        extra["scripts"] = dict(map(_script, parts["hostscript"]))
+    said = {name: value for name, value in extra.items() if value}
+    yield Host(ip, "up" if heard else "unknown", observed_at, hostname, os_name, said)
+    yield from found
+
+
+@lru_cache(maxsize=64)
+def _time(seconds: str) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _reason_it_is_up(status: etree._Element | None) -> str | None:
+    return status.get("reason", "") if status is not None and status.get("state") == "up" else None
+
+
+def _operating_system(os: etree._Element | None, extra: dict[str, Any]) -> str | None:
+    """The best guess; how sure nmap is of it goes into `extra`."""
+    match = os.find("osmatch") if os is not None else None
+    if match is None:
+        return None
+    extra["os_accuracy"] = match.get("accuracy")
+    return match.get("name", "")[:_MAX_TEXT]
 
 
 def _has_closed_ports(ports: etree._Element | None) -> bool:
     if ports is None:
         return False
-    closed_group = any(group.get("state") == "closed" for group in ports.iterchildren("extraports"))
-    return closed_group or any(_state(port) == "closed" for port in ports.iterchildren("port"))
+    groups = (group.get("state") for group in ports.iterchildren("extraports"))
+    return "closed" in groups or any(state.get("state") == "closed" for state in ports.iterfind("port/state"))
 
 
-def _findings(ports: etree._Element | None, ip: str, hostname: str | None, observed_at: datetime) -> Iterator[Finding]:
-    if ports is None:
-        return
+def _findings(ports: etree._Element, ip: str, hostname: str | None, observed_at: datetime) -> list[Finding]:
+    """One pass over the children in nmap's order (state, service, scripts): this is where the time goes."""
+    found = []
     for port in ports.iterchildren("port"):
-        state = _state(port)
+        state, service = "", None
+        extra: dict[str, Any] = {}
+        scripts: list[tuple[str, str]] = []
+        for child in port:
+            tag = child.tag
+            if tag == "state":
+                state = child.get("state", "")
+                if state not in _KEPT_STATES:
+                    break
+            elif tag == "service":
+                service, extra = _service(child)
+            elif tag == "script" and len(scripts) < _MAX_SCRIPTS:
+                scripts.append(_script(child))
         if state in _KEPT_STATES:
-            service = port.find("service")
-            yield Finding(
-                ip=ip,
-                protocol=port.get("protocol", "tcp"),
-                port=int(port.get("portid", 0)),
-                state=state,
-                observed_at=observed_at,
-                service=_short(service.get("name")) if service is not None else None,
-                hostname=hostname,
-                extra=_port_extra(port, service),
-            )
+            if scripts:
+                extra["scripts"] = dict(scripts)
+            number, protocol = int(port.get("portid", 0)), port.get("protocol", "tcp")
+            found.append(Finding(ip, protocol, number, state, observed_at, service, hostname, extra))
+    return found
 
 
-def _state(port: etree._Element) -> str:
-    state = port.find("state")
-    return state.get("state", "") if state is not None else ""
-
-
-def _port_extra(port: etree._Element, service: etree._Element | None) -> dict[str, Any]:
+def _service(element: etree._Element) -> tuple[str | None, dict[str, Any]]:
+    """Its name, and what nmap found out of its version."""
+    get = element.get
     extra: dict[str, Any] = {}
-    if service is not None:
-        extra |= {name: _short(service.get(name)) for name in _VERSION_FIELDS if service.get(name)}
-        cpes = [_short(cpe.text) for cpe in service.iterchildren("cpe") if cpe.text]
-        extra |= {"cpe": cpes} if cpes else {}
-    scripts = _scripts(port)
-    return extra | ({"scripts": scripts} if scripts else {})
+    for name in _VERSION_FIELDS:
+        if said := get(name):
+            extra[name] = said[:_MAX_TEXT]
+    if len(element):
+        extra["cpe"] = [cpe.text[:_MAX_TEXT] for cpe in element if cpe.text]
+    return get("name", "")[:_MAX_TEXT] or None, extra
 
 
-def _scripts(parent: etree._Element) -> dict[str, str]:
-    """What scripts said, cut: a hostile target may make them say megabytes."""
-    said = list(parent.iterchildren("script"))[:_MAX_SCRIPTS]
-    return {script.get("id", "")[:_MAX_TEXT]: script.get("output", "")[:_MAX_SCRIPT_TEXT] for script in said}
+def _script(element: etree._Element) -> tuple[str, str]:
+    """Its name and what it said, cut: a hostile target may make it say megabytes."""
+    return element.get("id", "")[:_MAX_TEXT], element.get("output", "")[:_MAX_SCRIPT_TEXT]
 
 
 def _hostname(names: etree._Element | None) -> str | None:
     first = names.find("hostname") if names is not None else None
-    return _short(first.get("name")) if first is not None else None
-
-
-def _short(text: str | None) -> str | None:
-    return text[:_MAX_TEXT] if text else None
+    return first.get("name", "")[:_MAX_TEXT] or None if first is not None else None

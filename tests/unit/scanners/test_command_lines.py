@@ -1,0 +1,216 @@
+"""Whole argument lists, word for word, and that nothing in them can become another option."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudx.domain.addresses import AddressSet
+from cloudx.domain.errors import CloudxError
+from cloudx.domain.port_set import PortSet
+from cloudx.domain.tools import SCAN_TYPES, PortRule, ScanType, Tool
+from cloudx.scanners.masscan import Masscan
+from cloudx.scanners.nmap import Nmap
+from cloudx.scanners.zmap import Zmap
+from cloudx.services.scanner_port import Assignment, Egress, Scanner
+from fixtures.assignments import EGRESS, assign
+
+FOLDER = Path("/run/cloudx/s1-0-1")
+SEED, SOURCE_PORT = "146068580584189173", "61309"
+SCANNERS: dict[Tool, Scanner] = {Tool.NMAP: Nmap(), Tool.MASSCAN: Masscan(), Tool.ZMAP: Zmap()}
+NMAP_START = [
+    "nmap",
+    "-n",
+    "-v",
+    "--stats-every",
+    "2s",
+    "-T4",
+    "--privileged",
+    "--max-rate",
+    "1000",
+    "--min-hostgroup",
+    "256",
+]
+RAW_DISCOVERY = ["-PE", "-PS21-22,25,53,80,135,139,443,445,3389,8080,8443", "-PA80,443"]
+ANY_DISCOVERY = ["-PE", "-PS21,22,25,53,80,135,139,443,445,3389,8080,8443", "-PA80,443"]
+NMAP_END = ["-oX", "-", "-iL", "/run/cloudx/s1-0-1/targets"]
+VULN = ["-sS", "-sV", "--script", "vuln and not (dos or broadcast or external)", "--script-timeout", "5m"]
+INTENSE = ["-sV", "-sC", "--script-timeout", "5m"]
+
+
+@pytest.mark.parametrize(
+    ("type_name", "technique"),
+    [
+        ("default", ["-sS", "--top-ports", "1000"]),
+        ("quick", ["-sS", "--top-ports", "100"]),
+        ("intense", ["-sS", *INTENSE, "-O", "--traceroute", "--top-ports", "1000"]),
+        ("tcp", ["-sT", "--top-ports", "1000"]),
+        ("udp", ["-sU", "--top-ports", "100"]),
+        ("full", ["-sS", "-p", "1-65535"]),
+        ("vuln", [*VULN, "--top-ports", "1000"]),
+    ],
+)
+def test_nmap_is_asked_exactly_this_for_each_scan_type(type_name: str, technique: list[str]) -> None:
+    command = Nmap().command(assign("nmap", type_name), FOLDER)
+    assert command.argv == [*NMAP_START, *ANY_DISCOVERY, *technique, *NMAP_END]
+    assert command.files == {"targets": ["198.51.100.0/24"]}
+
+
+def test_nmap_probes_the_asked_ports_and_looks_for_hosts_on_them_too() -> None:
+    argv = Nmap().command(assign("nmap", "default", ports="22,5000-5001"), FOLDER).argv
+    discovery = ["-PE", "-PS21-22,25,53,80,135,139,443,445,3389,5000-5001,8080,8443", "-PA80,443"]
+    assert argv == [*NMAP_START, *discovery, "-sS", "-p", "22,5000-5001", *NMAP_END]
+
+
+@pytest.mark.parametrize(
+    ("type_name", "technique"),
+    [
+        ("default", ["-sT", "--top-ports", "1000"]),
+        ("intense", ["-sT", *INTENSE, "--top-ports", "1000"]),
+        ("full", ["-sT", "-p", "1-65535"]),
+    ],
+)
+def test_nmap_without_raw_sockets_connects_and_drops_what_needs_root(type_name: str, technique: list[str]) -> None:
+    argv = Nmap().command(assign("nmap", type_name, raw_sockets=False), FOLDER).argv
+    start = [word.replace("--privileged", "--unprivileged") for word in NMAP_START]
+    assert argv == [*start, ANY_DISCOVERY[1], *technique, *NMAP_END]
+
+
+def test_nmap_scans_a_single_address_whether_or_not_it_answers_first() -> None:
+    argv = Nmap().command(assign("nmap", "quick", "198.51.100.7"), FOLDER).argv
+    assert argv == [*NMAP_START, "-Pn", "-sS", "--top-ports", "100", *NMAP_END]
+
+
+def test_nmap_takes_ipv6_addresses() -> None:
+    command = Nmap().command(assign("nmap", "default", "2001:db8::/126", ports="22"), FOLDER)
+    privileged = NMAP_START.index("--privileged") + 1
+    start = [*NMAP_START[:privileged], "-6", *NMAP_START[privileged:]]
+    assert command.argv == [*start, *RAW_DISCOVERY, "-sS", "-p", "22", *NMAP_END]
+    assert command.files == {"targets": ["2001:db8::/126"]}
+
+
+@pytest.mark.parametrize(
+    ("type_name", "ports", "probes"),
+    [
+        ("tcp_scan", "80,443,8000-8010", ["--ports", "80,443,8000-8010"]),
+        ("udp_scan", "53,160-162", ["--ports", "U:53,U:160-162"]),
+        ("ping_scan", None, ["--ping"]),
+    ],
+)
+def test_masscan_is_asked_exactly_this_for_each_scan_type(type_name: str, ports: str | None, probes: list[str]) -> None:
+    command = Masscan().command(assign("masscan", type_name, "198.51.100.3-198.51.100.9", ports), FOLDER)
+    assert command.argv == [
+        *("masscan", "-iL", "/run/cloudx/s1-0-1/targets", *probes, "--rate", "1000", "--wait", "3"),
+        *("--seed", SEED, "--source-port", SOURCE_PORT),
+        *("--interface", "eth0", "--source-ip", "192.0.2.2", "--router-mac", "02-fc-00-00-00-05"),
+        *("-oD", "/run/cloudx/s1-0-1/results.ndjson"),
+    ]
+    assert command.files == {"targets": ["198.51.100.3-198.51.100.9"]}
+
+
+def test_masscan_tries_twice_where_offloads_make_it_lose_replies() -> None:
+    prepared = assign("masscan", "tcp_scan", ports="80")
+    unprepared = dataclasses.replace(prepared, egress=dataclasses.replace(EGRESS, offloads_on=True))
+    argv = Masscan().command(unprepared, FOLDER).argv
+    at = argv.index("--retries")
+    assert argv[at + 1] == "1"
+    assert argv[:at] + argv[at + 2 :] == Masscan().command(prepared, FOLDER).argv
+
+
+@pytest.mark.parametrize(
+    ("type_name", "ports", "probes"),
+    [
+        ("tcp_syn", "443", ["--probe-module", "tcp_synscan", "--target-port", "443"]),
+        ("icmp_echo", None, ["--probe-module", "icmp_echoscan"]),
+    ],
+)
+def test_zmap_is_asked_exactly_this_for_each_scan_type(type_name: str, ports: str | None, probes: list[str]) -> None:
+    command = Zmap().command(assign("zmap", type_name, "198.51.100.3-198.51.100.9", ports), FOLDER)
+    assert command.argv == [
+        *("zmap", "--config", "/run/cloudx/s1-0-1/zmap.conf", *probes),
+        *("--whitelist-file", "/run/cloudx/s1-0-1/targets", "--blacklist-file", "/run/cloudx/s1-0-1/blocked"),
+        *("--rate", "1000", "--cooldown-time", "3", "--seed", SEED, "--source-port", "61000-65535"),
+        *("--sender-threads", "1", "--interface", "eth0", "--source-ip", "192.0.2.2"),
+        *("--gateway-mac", "02:fc:00:00:00:05"),
+        *("--output-module", "csv", "--output-fields", "saddr,ttl,timestamp-ts"),
+        *("--output-filter", "success = 1 && repeat = 0", "--output-file", "/run/cloudx/s1-0-1/results.csv"),
+        "--disable-syslog",
+    ]
+    lines = ["198.51.100.3/32", "198.51.100.4/30", "198.51.100.8/31"]
+    assert command.files == {"targets": lines, "blocked": [], "zmap.conf": []}
+
+
+def test_zmap_refuses_more_than_one_port_and_names_the_remedy() -> None:
+    with pytest.raises(CloudxError, match="use masscan for several"):
+        Zmap().command(assign("zmap", "tcp_syn", ports="80,81"), FOLDER)
+
+
+@pytest.mark.parametrize("tool", [Masscan(), Zmap()], ids=["masscan", "zmap"])
+def test_each_run_has_a_seed_of_its_own(tool: Scanner) -> None:
+    one = assign(tool.tool, "tcp_scan" if tool.tool is Tool.MASSCAN else "tcp_syn", ports="80")
+    argvs = [tool.command(one, Path(f"/run/s1-{chunk}-{attempt}")).argv for chunk in (1, 2) for attempt in (1, 2)]
+    seeds = {argv[argv.index("--seed") + 1] for argv in argvs}
+    assert len(seeds) == 4
+    assert "0" not in seeds
+
+
+KEYS = st.integers(0, 2**32 - 1)
+SPANS = st.tuples(KEYS, st.integers(0, 5000)).map(lambda span: (span[0], min(span[0] + span[1], 2**32 - 1)))
+PORTS = st.tuples(st.integers(1, 65535), st.integers(0, 50)).map(lambda p: (p[0], min(p[0] + p[1], 65535)))
+
+
+@st.composite
+def assignments(draw: st.DrawFn) -> Assignment:
+    scan_type: ScanType = draw(st.sampled_from(list(SCAN_TYPES.values())))
+    addresses = AddressSet.of(draw(st.lists(SPANS, min_size=1, max_size=5)))
+    port_sets = st.lists(PORTS, min_size=1, max_size=5).map(PortSet.of)
+    ports = {
+        PortRule.NONE: st.none(),
+        PortRule.ONE: st.integers(1, 65535).map(lambda port: PortSet(((port, port),))),
+        PortRule.REQUIRED: port_sets,
+        PortRule.OPTIONAL: st.none() | port_sets,
+    }[scan_type.ports]
+    egress = None if scan_type.tool is Tool.NMAP else Egress("eth0", "192.0.2.2", "192.0.2.1", "02:fc:00:00:00:05")
+    return Assignment(scan_type, addresses, draw(ports), draw(st.integers(1, 10**7)), draw(st.booleans()), egress)
+
+
+@given(assignments())
+def test_whatever_is_scanned_only_numbers_change_in_the_argument_list(assignment: Assignment) -> None:
+    command = SCANNERS[assignment.scan_type.tool].command(assignment, FOLDER)
+    known = _options_of(assignment)
+    for word in command.argv:
+        assert not word.startswith("-") or word in known or _is_port_ping(word), word
+
+
+@given(assignments())
+def test_the_files_a_scanner_reads_hold_addresses_alone(assignment: Assignment) -> None:
+    files = SCANNERS[assignment.scan_type.tool].command(assignment, FOLDER).files
+    lines = files["targets"]
+    written = AddressSet.of(
+        span for line in lines for span in (AddressSet.of_texts([line]).ranges if "/" not in line else _block(line))
+    )
+    assert written == assignment.addresses
+    assert all(set(line) <= set("0123456789./-") for line in lines)
+
+
+def _options_of(assignment: Assignment) -> set[str]:
+    """The options of a run of the same type with one fixed address and port."""
+    fixed = dataclasses.replace(
+        assignment, addresses=AddressSet(((1, 1),)), ports=assignment.ports and PortSet(((80, 80),)), rate_pps=1
+    )
+    many = dataclasses.replace(fixed, addresses=AddressSet(((1, 2),)))
+    scanner = SCANNERS[assignment.scan_type.tool]
+    return {word for one in (fixed, many) for word in scanner.command(one, FOLDER).argv}
+
+
+def _is_port_ping(word: str) -> bool:
+    return word.startswith("-PS") and set(word[3:]) <= set("0123456789,-")
+
+
+def _block(line: str) -> tuple[tuple[int, int], ...]:
+    return AddressSet.of_networks([ipaddress.ip_network(line)]).ranges

@@ -1,0 +1,173 @@
+"""nmap's XML, from friendly and from hostile hosts."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloudx.domain.errors import CloudxError
+from cloudx.domain.findings import Finding, Host, Observation
+from cloudx.scanners.nmap import RESULTS_FILE, Nmap
+from fixtures.assignments import assign
+
+HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE nmaprun>\n<nmaprun scanner="nmap" version="7.93">\n'
+END = '<runstats><finished time="1795538480" elapsed="1" exit="success"/><hosts up="1"/></runstats>\n</nmaprun>\n'
+OPEN = '<state state="open" reason="syn-ack" reason_ttl="64"/>'
+
+
+def host(inside: str, ip: str = "198.51.100.3", status: str = 'state="up" reason="echo-reply"') -> str:
+    return (
+        f'<host starttime="1795538472" endtime="1795538480"><status {status}/>'
+        f'<address addr="{ip}" addrtype="ipv4"/>{inside}</host>\n'
+    )
+
+
+def port(number: int, inside: str = OPEN, protocol: str = "tcp") -> str:
+    return f'<port protocol="{protocol}" portid="{number}">{inside}</port>'
+
+
+def observed(folder: Path, text: str) -> list[Observation]:
+    (folder / RESULTS_FILE).write_text(text)
+    return list(Nmap().observations(assign("nmap", "default"), folder))
+
+
+def findings(folder: Path, *ports: str) -> list[Finding]:
+    return [
+        one
+        for one in observed(folder, HEAD + host(f"<ports>{''.join(ports)}</ports>") + END)
+        if isinstance(one, Finding)
+    ]
+
+
+def test_a_host_comes_with_its_names_system_and_open_ports(tmp_path: Path) -> None:
+    inside = (
+        '<address addr="02:FC:00:00:00:05" addrtype="mac" vendor="Acme"/>'
+        '<hostnames><hostname name="h3.example.org" type="PTR"/></hostnames>'
+        '<ports><extraports state="closed" count="998"/>'
+        + port(80, OPEN + '<service name="http" product="nginx" version="1.22.1"><cpe>cpe:/a:nginx</cpe></service>')
+        + '</ports><os><osmatch name="Linux 5.4" accuracy="96"/><osmatch name="Linux 3.2" accuracy="90"/></os>'
+    )
+    first, second = observed(tmp_path, HEAD + host(inside) + END)
+    assert isinstance(first, Host)
+    assert (first.state, first.hostname, first.os_name) == ("up", "h3.example.org", "Linux 5.4")
+    assert first.extra == {"mac": "02:FC:00:00:00:05", "vendor": "Acme", "os_accuracy": "96"}
+    assert isinstance(second, Finding)
+    assert (second.ip, second.protocol, second.port, second.state) == ("198.51.100.3", "tcp", 80, "open")
+    assert (second.service, second.hostname) == ("http", "h3.example.org")
+    assert second.extra == {"product": "nginx", "version": "1.22.1", "cpe": ["cpe:/a:nginx"]}
+
+
+def test_ports_that_may_be_open_are_kept_and_closed_or_filtered_ones_are_not(tmp_path: Path) -> None:
+    states = {1: "open", 2: "open|filtered", 3: "closed", 4: "filtered", 5: "unfiltered", 6: "closed|filtered"}
+    ports = [port(number, f'<state state="{state}"/>', "udp") for number, state in states.items()]
+    assert [(one.port, one.state) for one in findings(tmp_path, *ports)] == [(1, "open"), (2, "open|filtered")]
+
+
+def test_a_host_that_is_down_leaves_no_row(tmp_path: Path) -> None:
+    assert observed(tmp_path, HEAD + host("", status='state="down" reason="no-response"') + END) == []
+
+
+@pytest.mark.parametrize(
+    ("ports", "state"),
+    [
+        ("", "unknown"),
+        ('<ports><extraports state="filtered" count="1000"/></ports>', "unknown"),
+        ('<ports><extraports state="closed" count="1000"/></ports>', "up"),
+        (f"<ports>{port(80, '<state state=' + chr(34) + 'closed' + chr(34) + '/>')}</ports>", "up"),
+        (f"<ports>{port(80)}</ports>", "up"),
+    ],
+)
+def test_a_host_that_was_not_asked_whether_it_is_up_is_up_only_if_it_was_heard(
+    tmp_path: Path, ports: str, state: str
+) -> None:
+    first = observed(tmp_path, HEAD + host(ports, status='state="up" reason="user-set"') + END)[0]
+    assert first.state == state
+
+
+@settings(max_examples=60)
+@given(st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=300))
+def test_a_banner_is_text_whatever_it_says(tmp_path_factory: pytest.TempPathFactory, banner: str) -> None:
+    said = quoteattr(banner, {"\x7f": "."})
+    inside = f'{OPEN}<service name={said} product={said}/><script id="banner" output={said}/>'
+    folder = tmp_path_factory.mktemp("banner")
+    try:
+        (one,) = findings(folder, port(80, inside), port(81, '<state state="closed"/>'))
+    except CloudxError:
+        assert any(character in banner for character in "\ufffe\uffff")  # no XML can carry these
+        return
+    assert one.port == 80
+    assert one.service is None or one.service in banner.replace("\x7f", ".")
+
+
+def test_markup_in_a_service_name_stays_text(tmp_path: Path) -> None:
+    name = quoteattr("<script>alert(1)</script><host>\"'&")
+    (one,) = findings(tmp_path, port(80, f"{OPEN}<service name={name}/>"))
+    assert one.service == "<script>alert(1)</script><host>\"'&"
+
+
+def test_script_output_of_megabytes_is_cut(tmp_path: Path) -> None:
+    scripts = "".join(f'<script id="s{n}" output="{"A" * 100_000}"/>' for n in range(50))
+    (one,) = findings(tmp_path, port(80, OPEN + scripts))
+    assert len(one.extra["scripts"]) == 30
+    assert {len(output) for output in one.extra["scripts"].values()} == {4000}
+
+
+def test_an_entity_reads_no_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2")
+    head = f'<?xml version="1.0"?>\n<!DOCTYPE nmaprun [<!ENTITY x SYSTEM "file://{secret}">]>\n<nmaprun>'
+    text = head + host(
+        f"<ports>{port(80, OPEN + '<service name=' + chr(34) + 'a' + chr(34) + '><cpe>&x;</cpe></service>')}</ports>"
+    )
+    assert "hunter2" not in repr(observed(tmp_path, text + END))
+
+
+def test_entities_that_multiply_do_not_fill_the_memory(tmp_path: Path) -> None:
+    levels = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+    head = f'<?xml version="1.0"?>\n<!DOCTYPE nmaprun [<!ENTITY e0 "AAAAAAAAAA">{levels}]>\n<nmaprun>'
+    inside = f"<ports>{port(80, OPEN + '<service name=' + chr(34) + '&e9;' + chr(34) + '/>')}</ports>"
+    with pytest.raises(CloudxError, match="nmap's XML is broken"):
+        observed(tmp_path, head + host(inside) + END)
+
+
+def test_truncated_xml_has_not_succeeded_and_is_refused_as_broken(tmp_path: Path) -> None:
+    text = (HEAD + host(f"<ports>{port(80)}</ports>") * 20 + END)[:-60]
+    with pytest.raises(CloudxError, match="nmap's XML is broken"):
+        observed(tmp_path, text)
+    assert not Nmap().succeeded(0, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "text", "succeeded"),
+    [
+        (0, HEAD + END, True),
+        (1, HEAD + END, False),
+        (-15, HEAD + END, False),
+        (0, HEAD, False),
+        (0, HEAD + END.replace("success", "error"), False),
+        (0, "", False),
+        (0, None, False),
+    ],
+)
+def test_only_a_whole_run_has_succeeded(tmp_path: Path, exit_code: int, text: str | None, succeeded: bool) -> None:
+    if text is not None:
+        (tmp_path / RESULTS_FILE).write_text(text)
+    assert Nmap().succeeded(exit_code, tmp_path) is succeeded
+
+
+def test_a_long_file_takes_the_memory_of_one_host(tmp_path: Path) -> None:
+    one = host("<ports>" + "".join(port(number) for number in range(1, 101)) + "</ports>")
+    (tmp_path / RESULTS_FILE).write_text(HEAD + one * 1000 + END)
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in Nmap().observations(assign("nmap", "default"), tmp_path))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 1000 * 101
+    assert peak < 4 << 20
