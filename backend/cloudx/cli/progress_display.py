@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
 from .follow_scan import Display
-from .scan_text import Scan, duration, is_over, progress_line
+from .scan_text import Scan, duration, is_over, progress_line, seconds_left
 from .smooth_percent import SmoothPercent
 from .terminal import err, say, visible
 
@@ -43,8 +43,9 @@ class ProgressLines:
         if is_over(scan):
             return
         line = f"{scan['status']} {scan['progress']:.1f} %: {progress_line(scan, scan['progress'])}"
-        if scan.get("eta_seconds"):
-            line += f", about {duration(scan['eta_seconds'])} left"
+        left_seconds = seconds_left(scan)
+        if left_seconds is not None:
+            line += f", about {duration(left_seconds)} left"
         self._say(line)
 
     def trouble(self, message: str) -> None:
@@ -132,7 +133,7 @@ class LiveBar:
         self._bar.details = Text("  " + visible(progress_line(self._scan, percent)), style="dim")
 
     def _left(self) -> str:
-        eta_seconds = self._scan.get("eta_seconds") if self._scan else None
-        if eta_seconds is None:
+        left_seconds = seconds_left(self._scan) if self._scan else None
+        if left_seconds is None:
             return ""
-        return f"{duration(max(1.0, eta_seconds - (time.monotonic() - self._updated_at)))} left"
+        return f"{duration(max(1.0, left_seconds - (time.monotonic() - self._updated_at)))} left"

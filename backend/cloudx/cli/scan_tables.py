@@ -20,6 +20,7 @@ from .scan_text import (
     local_time,
     outcome_line,
     remaining_units,
+    seconds_left,
 )
 from .terminal import out, say, table, visible
 
@@ -60,7 +61,7 @@ def print_scan(scan: Scan) -> None:
 
 
 def _facts(scan: Scan) -> list[tuple[str, object]]:
-    eta_seconds = scan.get("eta_seconds")
+    left_seconds = seconds_left(scan)
     workers = [f"{w['node_id']} ({counted(w['chunks_done'], 'chunk')} done)" for w in scan["workers"]]
     return [
         ("scan", scan["job_id"]),
@@ -68,7 +69,7 @@ def _facts(scan: Scan) -> list[tuple[str, object]]:
         ("what", f"{scan['tool']} {scan['scan_type']} of {scan['target']}"),
         ("status", styled(scan["status"])),
         ("error", scan.get("error")),
-        ("progress", f"{scan['progress']:.1f} %" + (f", about {duration(eta_seconds)} left" if eta_seconds else "")),
+        ("progress", f"{scan['progress']:.1f} %" + (f", about {duration(left_seconds)} left" if left_seconds else "")),
         ("coverage", _coverage(scan)),
         ("chunks", chunks_line(scan)),
         ("workers", ", ".join(workers)),

@@ -8,6 +8,7 @@ from typing import Any
 
 Scan = Mapping[str, Any]
 
+TRUSTED_FROM_PERCENT = 5.0  # nmap finds hosts first, at a pace that says nothing of its port scan
 FINAL = ("completed", "failed", "stopped")
 STYLES = {
     "submitted": "dim",
@@ -41,6 +42,12 @@ def duration(seconds: float) -> str:
     if not hours:
         return f"{minute}:{second:02}"
     return (f"{days}d " if days else "") + f"{hour}:{minute:02}:{second:02}"
+
+
+def seconds_left(scan: Scan) -> float | None:
+    """The API's estimate, once enough is done for it to mean something; None before."""
+    eta_seconds = scan.get("eta_seconds")
+    return float(eta_seconds) if eta_seconds is not None and scan["progress"] >= TRUSTED_FROM_PERCENT else None
 
 
 def counted(number: int, noun: str) -> str:

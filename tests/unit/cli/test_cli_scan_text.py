@@ -14,6 +14,7 @@ from cloudx.cli.scan_text import (
     outcome_line,
     progress_line,
     remaining_units,
+    seconds_left,
 )
 
 
@@ -62,6 +63,12 @@ def test_progress_counts_only_workers_that_send() -> None:
     assert progress_line(_scan(), 42.5) == (
         "4,250 of 10,000 probes · up to 3,000 packets/s · 2 workers · 2 of 6 chunks done"
     )
+
+
+def test_the_time_left_is_told_once_enough_is_done_to_estimate_it() -> None:
+    assert seconds_left(_scan(progress=3.0, eta_seconds=900)) is None
+    assert seconds_left(_scan(progress=5.0, eta_seconds=90)) == 90.0
+    assert seconds_left(_scan(progress=50.0, eta_seconds=None)) is None
 
 
 def test_a_submitted_scan_waits_for_a_worker() -> None:
