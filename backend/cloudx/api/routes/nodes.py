@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import Response, request
@@ -18,6 +19,8 @@ from ..schemas.nodes import HeartbeatBody, NodeItem, NodeList, NodePath, NodesQu
 
 blueprint = resource("nodes", "/api/nodes")
 
+# Not `gzip;q=0`, which refuses it.
+_WANTS_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))")
 _NOT_MODIFIED: dict[str | int, Any] = {304: {"description": "As the If-None-Match header says"}}
 
 
@@ -26,7 +29,7 @@ _NOT_MODIFIED: dict[str | int, Any] = {304: {"description": "As the If-None-Matc
 def list_nodes(query: NodesQuery) -> Any:
     """From memory: a request never waits for a database."""
     nodes = deps().fleet.current().encoded(query.status, query.role)
-    wants_gzip = "gzip" in request.environ.get("HTTP_ACCEPT_ENCODING", "")
+    wants_gzip = _WANTS_GZIP.search(request.environ.get("HTTP_ACCEPT_ENCODING", "")) is not None
     body, etag = (nodes.gzipped, nodes.gzipped_etag) if wants_gzip else (nodes.body, nodes.etag)
     if etag in request.environ.get("HTTP_IF_NONE_MATCH", ""):
         response = Response(status=304)
