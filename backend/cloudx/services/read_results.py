@@ -15,6 +15,7 @@ from .ports import FindingKey, FindingRow, HostRow, Ledger, OpenLedger, ScanReco
 INLINE_HOSTS = 1000
 MAX_INLINE_ROWS = 20_000  # a host may have 65,535 ports: the inline document has to stay small too
 STREAM_PAGE = 5_000
+INLINE_PAGE = 2_000
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def stream_findings(open_ledger: OpenLedger, scan_id: str) -> Iterator[FindingRo
 
 def inline_results(ledger: Ledger, record: ScanRecord) -> InlineResults | None:
     """The results as the frontend reads them; None while there is none."""
-    rows = ledger.findings.page(record.scan.id, None, MAX_INLINE_ROWS + 1)
+    rows = _first_rows(ledger, record.scan.id)
     if record.scan.tool is Tool.NMAP:
         hosts = ledger.findings.hosts(record.scan.id, None, INLINE_HOSTS + 1)
         if not hosts and not rows and not record.scan.status.is_final:
@@ -73,6 +74,19 @@ def inline_results(ledger: Ledger, record: ScanRecord) -> InlineResults | None:
     if not rows and not record.scan.status.is_final:
         return None
     return _ports_document(rows)
+
+
+def _first_rows(ledger: Ledger, scan_id: str) -> list[FindingRow]:
+    """The rows of a little more than INLINE_HOSTS hosts, or of MAX_INLINE_ROWS: no more than is shown is read."""
+    rows: list[FindingRow] = []
+    hosts: set[str] = set()
+    while len(hosts) <= INLINE_HOSTS and len(rows) <= MAX_INLINE_ROWS:
+        page = ledger.findings.page(scan_id, key_of(rows[-1]) if rows else None, INLINE_PAGE)
+        rows += page
+        hosts.update(row.ip for row in page)
+        if len(page) < INLINE_PAGE:
+            break
+    return rows
 
 
 def _by_host(rows: list[FindingRow]) -> dict[str, list[FindingRow]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import threading
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from cloudx.services.scanner_port import Command
 
@@ -41,6 +42,7 @@ class ScannerProcess:
             env=_ENVIRONMENT,
             start_new_session=True,
         )
+        self._stdout, self._stderr = cast(IO[bytes], self._child.stdout), cast(IO[bytes], self._child.stderr)
         self._ending = threading.Lock()
 
     @property
@@ -51,8 +53,7 @@ class ScannerProcess:
     @property
     def streams(self) -> tuple[IO[bytes], IO[bytes]]:
         """Its stdout and stderr."""
-        assert self._child.stdout is not None and self._child.stderr is not None
-        return self._child.stdout, self._child.stderr
+        return self._stdout, self._stderr
 
     def wait(self) -> int:
         """The exit code; negative is the signal that ended it."""
@@ -69,10 +70,8 @@ class ScannerProcess:
 
     def _signal(self, number: int) -> None:
         if self._child.poll() is None:
-            try:
+            with contextlib.suppress(ProcessLookupError):  # it ended in between
                 os.killpg(self._child.pid, number)
-            except ProcessLookupError:
-                pass  # it ended in between
 
 
 def _private(path: str, flags: int) -> int:
