@@ -51,7 +51,8 @@ def test_a_name_allows_the_addresses_it_was_resolved_to_for_this_scan_alone() ->
 @pytest.mark.parametrize(
     ("target", "inside"),
     [("127.0.0.1", True), ("10.255.255.255", True), ("172.16.0.1", True), ("172.32.0.0", False), ("192.168.9.9", True),
-     ("::1", True), ("fd00::1", True), ("fe80::1", False), ("8.8.8.8", False), ("100.64.0.1", False), ("0.0.0.0", False),
+     ("::1", True), ("fd00::1", True), ("fe80::1", False), ("8.8.8.8", False), ("100.64.0.1", False),
+     ("0.0.0.0", False),
      ("169.254.169.254", False), ("::ffff:8.8.8.8", False), ("224.0.0.1", False), ("255.255.255.255", False)],
 )  # fmt: skip
 def test_a_fresh_install_may_scan_loopback_and_private_ranges_alone(target: str, inside: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import psycopg2
 from sqlalchemy import Connection
@@ -21,6 +22,7 @@ _NULL = "\\N"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _LINES_PER_READ = 512
 _READ_BYTES = 1 << 16
+_MAX_SHARED_EXTRAS = 1000
 
 
 class _Rows:
@@ -85,21 +87,35 @@ def _translated(error: psycopg2.Error) -> Exception:
 def _lines(lease: Lease, found: Iterator[Finding], host_names: dict[str, str]) -> Iterator[str]:
     head = f"{lease.scan_id}\t"
     tail = f"\t{_text(lease.node_id)}\t"
+    extras = _ExtraTexts()
     stamp, stamp_text = None, ""
-    said, said_text = None, _NULL  # scanners share these dictionaries between findings
     for one in found:
         if one.observed_at is not stamp:
             stamp, stamp_text = one.observed_at, one.observed_at.isoformat()
-        if one.extra is not said:
-            said, said_text = one.extra, _text(json.dumps(one.extra)) if one.extra else _NULL
+        service = _NULL if one.service is None else _text(one.service)
         hostname = one.hostname or (host_names.get(one.ip) if host_names else None)
         yield (
-            f"{head}{one.ip}\t{one.protocol}\t{one.port}\t{_text(one.state)}\t{_text(one.service)}\t"
-            f"{_text(hostname)}\t{stamp_text}{tail}{said_text}\n"
+            f"{head}{one.ip}\t{one.protocol}\t{one.port}\t{_text(one.state)}\t{service}\t"
+            f"{_NULL if hostname is None else _text(hostname)}\t{stamp_text}{tail}{extras.of(one.extra)}\n"
         )
 
 
-def _text(value: str | None) -> str:
-    if value is None:
-        return _NULL
+class _ExtraTexts:
+    """Extras as COPY takes them; those the scanners share between findings are written out once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[dict[str, Any], str]] = {}  # by id; the dict is kept, so no other gets its id
+
+    def of(self, extra: dict[str, Any]) -> str:
+        known = self._known.get(id(extra))
+        if known is not None:
+            return known[1]
+        if len(self._known) >= _MAX_SHARED_EXTRAS:
+            self._known.clear()  # nmap shares none: memory stays flat
+        text = _text(json.dumps(extra)) if extra else _NULL
+        self._known[id(extra)] = (extra, text)
+        return text
+
+
+def _text(value: str) -> str:
     return value if value.isalnum() and value.isascii() else plain(value).translate(_ESCAPES)
