@@ -193,7 +193,7 @@ def test_every_option_reaches_the_scan(service: Service, open_port: int) -> None
 
 def test_scans_lists_and_filters(service: Service, finished: str) -> None:
     listed = service.cloudx("scans")
-    assert re.search(rf"{finished} +completed +100 % +nmap +default +127\.0\.0\.1", listed.stdout)
+    assert re.search(rf"{finished} +completed +\d+[smh] +nmap default +127\.0\.0\.1", listed.stdout)
     running = json.loads(service.cloudx("scans", "--status", "completed", "--tool", "nmap", "--json").stdout)
     assert finished in [scan["job_id"] for scan in running]
     assert json.loads(service.cloudx("scans", "--tool", "zmap", "--json").stdout) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from .session import JsonOption, api_session
@@ -30,13 +31,13 @@ def _print_nodes(found: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
     from .scan_tables import styled
-    from .scan_text import local_time
+    from .scan_text import age
     from .terminal import out, table, visible
 
-    columns = ("NODE", "STATUS", "ROLE", "ADDRESS", "CPU", "MEM", "LOAD", "SCANS", "CAN", "LAST SEEN")
-    shown = table(*columns, right=("CPU", "MEM", "LOAD", "SCANS"), whole=("STATUS",))
+    columns = ("NODE", "STATUS", "ROLE", "ADDRESS", "CPU", "MEM", "SCANS", "SEEN", "CAN")
+    shown = table(*columns, right=("CPU", "MEM", "SCANS", "SEEN"), folds=("CAN",))
+    now = datetime.now(UTC)
     for node in found:
-        load = node.get("loadavg") or []
         shown.add_row(
             Text(visible(node["node_id"])),
             styled(node["status"]),
@@ -44,10 +45,9 @@ def _print_nodes(found: list[dict[str, Any]]) -> None:
             visible(node["ip"]),
             _percent(node.get("cpu")),
             _percent(node.get("mem")),
-            f"{load[0]:.2f}" if load else "",
             str(node.get("scans_running", "")),
+            age(node["last_seen"], now),
             Text(visible(", ".join(node["capabilities"]))),
-            local_time(node["last_seen"]),
         )
     out().print(shown)
     for node in found:

@@ -29,7 +29,7 @@ def list_scopes(as_json: JsonOption = False) -> None:
 
     Example: cloudx scopes list
     """
-    _list("scopes", ("targets", "owner", "note", "expires_at"), as_json)
+    _list("scopes", ("owner", "expires_at", "targets", "note"), as_json)
 
 
 @scopes.command("add")
@@ -136,7 +136,7 @@ def _print_rows(found: Sequence[dict[str, Any]], fields: Sequence[str]) -> None:
     from .terminal import out, table, visible
 
     headings = [field.removesuffix("_at").replace("_", " ").upper() for field in fields]
-    shown = table("ID", *headings, whole=("ID",))
+    shown = table("ID", *headings, folds=("TARGETS", "NOTE"))
     for row in found:
         shown.add_row(visible(row["id"]), *(Text(visible(_cell(row, field))) for field in fields))
     out().print(shown)
@@ -147,7 +147,7 @@ def _cell(row: dict[str, Any], field: str) -> str:
 
     value = row.get(field)
     if field == "expires_at":
-        return local_time(value) or "never"
+        return local_time(value)[:16] or "never"  # to the minute
     return " ".join(value) if isinstance(value, list) else str(value or "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.table import Table
@@ -12,6 +13,7 @@ from .api_client import ApiClient
 from .scan_text import (
     STYLES,
     Scan,
+    age,
     chunks_line,
     counted,
     coverage_line,
@@ -35,17 +37,15 @@ def styled(status: object) -> Text:
 
 def print_scans(scans: Sequence[Scan]) -> None:
     """One row a scan, newest first."""
-    shown = table("ID", "STATUS", "DONE", "TOOL", "TYPE", "TARGET", "CREATED", right=("DONE",), whole=("ID", "STATUS"))
+    shown = table("ID", "STATUS", "AGE", "SCAN", "TARGET", right=("AGE",), folds=("TARGET",))
+    now = datetime.now(UTC)
     for scan in scans:
-        shown.add_row(
-            visible(scan["job_id"]),
-            styled(scan["status"]),
-            f"{scan['progress']:.0f} %",
-            visible(scan["tool"]),
-            visible(scan["scan_type"]),
-            Text(visible(scan["target"], 60)),
-            local_time(scan["created_at"]),
-        )
+        status = styled(scan["status"])
+        if scan["status"] == "running":
+            status.append(f" {scan['progress']:.0f} %")
+        what = Text(visible(f"{scan['tool']} {scan['scan_type']}"))
+        target = Text(visible(scan["target"], 60))
+        shown.add_row(visible(scan["job_id"]), status, age(scan["created_at"], now), what, target)
     out().print(shown)
 
 
@@ -101,7 +101,7 @@ def print_findings(api: ApiClient, scan: Scan, limit: int) -> None:
 
 def _findings_table(findings: Sequence[Finding]) -> Table:
     columns = ["ADDRESS", "PORT", "STATE", "SERVICE", "HOST NAME"]
-    shown = table(*columns, right=("PORT",), whole=("ADDRESS",))
+    shown = table(*columns, right=("PORT",), folds=("SERVICE", "HOST NAME"))
     for finding in findings:
         port = f"{finding['port']}/{finding['protocol']}" if finding["port"] else finding["protocol"]
         shown.add_row(

@@ -61,6 +61,18 @@ def local_time(text: str | None) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
 
 
+def age(text: str | None, now: datetime) -> str:
+    """How long ago an ISO time was, in its largest unit: 5s, 3m, 2h, 9d; empty when there is none."""
+    moment = moment_of(text)
+    if moment is None:
+        return ""
+    seconds = max(0, int((now - moment).total_seconds()))
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
 def moment_of(text: str | None) -> datetime | None:
     """An ISO time of the API."""
     if not text:

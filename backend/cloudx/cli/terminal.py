@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 CELL_LIMIT = 300  # a banner may be megabytes
+FOLDED_WIDTH = 10
 PIPED_WIDTH = 500  # a row of a table stays one line for grep
 
 
@@ -52,14 +53,18 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2).replace("\x7f", "\\u007f"))  # noqa: T201 - standard output is the product
 
 
-def table(*columns: str, right: tuple[str, ...] = (), whole: tuple[str, ...] = ()) -> Table:
-    """An empty table in the house style; columns of `whole` are never cut or wrapped."""
+def table(*columns: str, right: tuple[str, ...] = (), folds: tuple[str, ...] = ()) -> Table:
+    """An empty table in the house style; only columns of `folds` give way where the terminal is narrow."""
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
     for name in columns:
         made.add_column(
-            name, justify="right" if name in right else "left", no_wrap=name in whole or name in right, overflow="fold"
+            name,
+            justify="right" if name in right else "left",
+            no_wrap=name not in folds,
+            min_width=FOLDED_WIDTH if name in folds else None,
+            overflow="fold",
         )
     return made

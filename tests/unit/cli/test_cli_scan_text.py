@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from cloudx.cli.scan_text import (
+    age,
     chunks_line,
     coverage_line,
     duration,
@@ -87,6 +89,14 @@ def test_the_outcome_says_how_long_and_why() -> None:
     assert outcome_line(_scan(status="completed", **ended)) == "masscan tcp_scan of 10.0.0.0/24: completed in 12.5 s"
     failed = _scan(status="failed", error="The disk of the node is full", **ended)
     assert outcome_line(failed).endswith("failed in 12.5 s. The disk of the node is full")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s"), (59, "59s"), (60, "1m"), (7_199, "1h"), (86_400 * 9, "9d"), (-3, "0s")]
+)
+def test_an_age_is_told_in_its_largest_unit(seconds: int, text: str) -> None:
+    then = datetime(2026, 11, 24, tzinfo=UTC)
+    assert age(then.isoformat(), then + timedelta(seconds=seconds)) == text
 
 
 def test_a_time_without_a_zone_is_utc() -> None:
