@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -42,8 +43,8 @@ def test_its_environment_has_no_installer_and_no_cache(image: str) -> None:
     )
 
 
-def test_it_holds_the_package_of_this_checkout_and_nothing_else_of_it(image: str) -> None:
-    ours = {str(path.relative_to(ROOT / "backend")) for path in (ROOT / "backend/cloudx").rglob("*.py")}
+def test_it_holds_the_package_of_this_checkout_and_nothing_else_of_it(image: str, checkout: Path) -> None:
+    ours = {str(path.relative_to(checkout / "backend")) for path in (checkout / "backend/cloudx").rglob("*.py")}
     listed = inside(image, "sh", "-c", "cd /app/.venv/lib/python3*/site-packages && find cloudx -name '*.py'")
     assert set(listed.splitlines()) == ours
     assert set(inside(image, "ls", "-A", "/app").splitlines()) == {".venv", "container-health"}
@@ -78,9 +79,9 @@ def test_it_is_tagged_with_its_version_and_never_with_latest_alone(image: str) -
     assert "cloudx:latest" not in tags
 
 
-def test_a_second_build_makes_nothing_anew(image: str) -> None:
+def test_a_second_build_makes_nothing_anew(image: str, checkout: Path) -> None:
     started_at = time.monotonic()
-    assert make_image() == image
+    assert make_image(checkout) == image
     assert time.monotonic() - started_at < 30
 
 
