@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import gevent
+from gunicorn import util
 from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -44,6 +46,21 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
             for waiting, timeout in list(self._idle.items()):
                 # As if its keep-alive had run out: gunicorn closes such connections in its own way.
                 gevent.kill(waiting, timeout)
+
+
+def write_json_error(sock: Any, status_int: int, reason: str, mesg: str) -> None:
+    """What gunicorn says to requests that are no HTTP, in the shape of every other error."""
+    error = f"{reason}: {mesg[:200]}. Send a valid HTTP/1.1 request." if mesg else f"{reason}."
+    code = "invalid_input" if status_int < 500 else "internal_error"
+    body = json.dumps({"error": error, "code": code}).encode()
+    head = (
+        f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    util.write_nonblock(sock, head.encode("latin1") + body)
+
+
+util.write_error = write_json_error  # gunicorn has no setting for it
 
 
 class PropagatingLogger(Logger):  # type: ignore[misc]

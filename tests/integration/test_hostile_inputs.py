@@ -5,6 +5,7 @@ The table runs through the real application on a real ledger, and once more thro
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -166,7 +167,8 @@ BODIES = {
     "null": (b"null", "body"), "two objects": (b"{}{}", "body"), "NaN": (b'{"rate":NaN}', "body"),
     "Infinity": (b'{"rate":Infinity}', "body"), "too large a number": (b'{"rate":1e400}', "body"),
     "a number of 400 digits": (b'{"rate":' + b"9" * 400 + b"}", "body"),
-    "no UTF-8": (b'{"target":"\xff\xfe","tool":"nmap"}', "body"), "UTF-16": ('{"tool":"nmap"}'.encode("utf-16"), "body"),
+    "no UTF-8": (b'{"target":"\xff\xfe","tool":"nmap"}', "body"),
+    "UTF-16": ('{"tool":"nmap"}'.encode("utf-16"), "body"),
     "lone surrogate": (b'{"target":"\\ud800","tool":"nmap"}', "body"), "NUL bytes": (b"\x00" * 50, "body"),
     "deep list": (b'{"targets":' + b"[" * 5000 + b"]" * 5000 + b"}", "body"),
     "deep object": (b'{"a":' * 5000 + b"1" + b"}" * 5000, "body"),
@@ -344,14 +346,33 @@ def test_real_gunicorn_refuses_the_whole_table_too(new_gunicorn):
         b"POST /api/scans HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST /api/scans HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + os.urandom(64) + b"\r\n\r\n",
+        b"POST /api/scans HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer the-admins-token\r\n"
+        b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"GET " + b"/" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
-    ids=["token", "request id", "path", "negative length", "smuggled length", "bad chunk", "TLS", "long line"],
+    ids=[
+        "token",
+        "request id",
+        "path",
+        "negative length",
+        "smuggled length",
+        "bad chunk",
+        "admitted bad chunk",
+        "TLS",
+        "long line",
+    ],
 )
 def test_bytes_that_are_no_http_are_a_4xx_and_the_next_request_works(shared_gunicorn, raw):
     with closing(socket.create_connection(("127.0.0.1", shared_gunicorn.port), 10)) as client:
         client.sendall(raw)
         client.settimeout(10)
-        answer = client.recv(200)
-    assert answer == b"" or answer.split(b" ")[1][:1] == b"4", answer
+        answer = http.client.HTTPResponse(client)
+        try:
+            answer.begin()
+            body = json.loads(answer.read())
+        except ConnectionResetError:
+            pass  # closed with bytes unread: the kernel may drop the answer
+        else:
+            assert 400 <= answer.status < 500, body
+            assert body["code"] and body["error"]
     assert requests.get(f"{shared_gunicorn.url}/api/health", timeout=5).status_code == 200

@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 from flask import Request, Response
 from flask.json.provider import JSONProvider
+from werkzeug.exceptions import HTTPException
 
-from cloudx.domain.errors import InvalidInput
+from cloudx.domain.errors import InvalidInput, TooLarge
 
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 MAX_NESTING = 32
@@ -41,10 +42,19 @@ class StrictRequest(Request):
     """A request whose JSON body is an object, or an error that says what is wrong with it."""
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
-        """The body as a dict. Raises InvalidInput, whatever `silent` says."""
+        """The body as a dict. Raises InvalidInput or TooLarge, whatever `silent` says."""
         if not self.is_json:
             raise InvalidInput("Content-Type", "The body has to be JSON: send Content-Type: application/json.")
-        return read_object(self.get_data(cache=cache))
+        try:
+            data = self.get_data(cache=cache)
+        except HTTPException:
+            raise
+        except Exception as error:  # the server's own word for a broken chunk; each server has another
+            raise InvalidInput("body", "The body did not arrive whole. Send it again.") from error
+        # A body sent in chunks has no length beforehand; werkzeug cuts it at the bound without a word.
+        if self.max_content_length is not None and len(data) >= self.max_content_length:
+            raise TooLarge("The body is too large. Use CIDRs and ranges, or split the request.")
+        return read_object(data)
 
 
 def read_object(data: bytes) -> dict[str, Any]:
