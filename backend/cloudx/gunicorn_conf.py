@@ -8,20 +8,26 @@ monkey.patch_all()
 import os
 import shutil
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from cloudx.config import Settings, load_settings
 
 
+# Memory, not a disk: the metric files are mapped, and a full disk under a mapping kills the process (SIGBUS).
+_MEMORY = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+
+
 def _fresh_metrics_folder(settings: Settings) -> Path:
     """An empty folder for the workers' metric files; what an earlier run left would be counted again."""
-    folder = settings.cloudx_data_dir.absolute() / f"metrics-{settings.port}"
+    install = zlib.crc32(str(settings.cloudx_data_dir.absolute()).encode())
+    folder = (_MEMORY or Path(tempfile.gettempdir())) / f"cloudx-metrics-{os.getuid()}-{install:08x}-{settings.port}"
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True)
-    except OSError:  # a read-only data folder, where the database is elsewhere
-        return Path(tempfile.mkdtemp(prefix="cloudx-metrics-"))
+    except OSError:  # somebody else's, since anybody may write there
+        return Path(tempfile.mkdtemp(prefix="cloudx-metrics-", dir=_MEMORY))
     return folder
 
 
@@ -56,7 +62,7 @@ control_socket_disable = True
 graceful_timeout = 25  # below Nomad's longest kill_timeout, 30 s
 timeout = 60
 keepalive = 75  # longer than Fabio keeps idle connections (15 s): it must never write into a closed one
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a slow disk is no hung worker
+worker_tmp_dir = str(_MEMORY) if _MEMORY else None  # a slow disk is no hung worker
 forwarded_allow_ips = ""  # no proxy's word is taken for who a client is
 
 

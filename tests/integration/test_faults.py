@@ -86,8 +86,8 @@ def test_a_killed_scanner_costs_its_chunk_a_second_try(new_service: NewService, 
     service.start()
     scan_id = slow_scan(service, open_port)
     until_half_way(service, scan_id)
-    victim = service.named("nmap")[0]
-    victim.kill()
+    until(lambda: service.named("nmap"), 5)
+    service.named("nmap")[0].kill()
     assert_complete_and_counted_once(service, scan_id, open_port)
     assert outcomes(service, scan_id)["failed"] == 1
 
@@ -216,10 +216,7 @@ def test_a_full_disk_fails_the_scan_and_says_so(
     try:
         service = new_service("disk", DATABASE_URL=postgres_database)
         service.start()
-        with open(disk / "ballast", "wb") as ballast, pytest.raises(OSError, match="No space left"):
-            while True:
-                ballast.write(b"x" * 4096)
-                ballast.flush()
+        fill(disk)
         shown = service.wait_for(slow_scan(service, open_port), 120)
         assert shown["status"] == "failed"
         assert "disk" in shown["error"], shown["error"]
@@ -227,6 +224,13 @@ def test_a_full_disk_fails_the_scan_and_says_so(
         service.stop()
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Write until nothing more fits."""
+    with open(disk / "ballast", "wb", buffering=0) as ballast, pytest.raises(OSError, match="No space left"):
+        while True:
+            ballast.write(b"x" * 4096)
 
 
 def hiding(file: str, by: str) -> list[str]:
