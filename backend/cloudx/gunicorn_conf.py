@@ -14,7 +14,6 @@ from typing import Any
 
 from cloudx.config import Settings, load_settings
 
-
 # Memory, not a disk: the metric files are mapped, and a full disk under a mapping kills the process (SIGBUS).
 _MEMORY = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 
