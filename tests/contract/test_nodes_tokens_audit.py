@@ -26,7 +26,9 @@ def beat(desk: Desk, node_id: str = "node-1", status: NodeStatus = NodeStatus.HE
 
 def stored(desk: Desk, node_id: str = "node-1"):
     with desk.open_ledger(read_only=True) as ledger:
-        return ledger.nodes.get(node_id), ledger.now()
+        node = ledger.nodes.get(node_id)
+        assert node is not None
+        return node, ledger.now()
 
 
 def test_a_node_is_new_once_and_keeps_its_figures_when_it_registers_again(desk: Desk) -> None:

@@ -74,6 +74,20 @@ def test_more_addresses_than_the_ledger_can_count_are_refused(desk: Desk, target
     assert nothing_was_written(desk)
 
 
+@pytest.mark.parametrize("target", ["127.0.0.1", "10.0.0.1 127.9.9.9", "::1"])
+@pytest.mark.parametrize("asked", [{"tool": "masscan", "ports": "80"}, {"tool": "zmap", "ports": "80"}])
+def test_what_masscan_and_zmap_can_never_reach_is_refused_with_the_remedy(desk: Desk, target: str, asked: dict) -> None:
+    with pytest.raises(InvalidInput, match="use nmap for") as refused:
+        desk.submit(target, **asked)
+    assert refused.value.field == "target"
+    assert nothing_was_written(desk)
+
+
+def test_loopback_that_is_excluded_does_not_stop_a_masscan(desk: Desk) -> None:
+    scan = desk.submit("10.0.0.1 127.0.0.0/8", tool="masscan", ports="80", exclude=("127.0.0.0/8",))
+    assert scan.addresses.texts() == ["10.0.0.1"]
+
+
 def test_a_whole_slash_8_is_planned_and_stored_in_bounded_chunks(desk: Desk) -> None:
     scan = desk.submit("10.0.0.0/8", ports="1-1000", rate_pps=100_000)
     assert sum(row["address_count"] * row["port_count"] for row in desk.chunk_rows(scan)) == 2**24 * 1000

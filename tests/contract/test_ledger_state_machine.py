@@ -1,0 +1,224 @@
+"""Any order of claims, ends, silences, exclusions and stops on a real SQLite ledger keeps the books right."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import RowMapping
+
+from cloudx.adapters.database import engine_for, open_ledger_on
+from cloudx.domain.chunks import CHUNK_TRANSITIONS, ChunkState
+from cloudx.domain.errors import LeaseLost
+from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.services.claim_chunk import Claim
+from cloudx.services.control_scans import stop_scan
+from cloudx.services.edit_policy import add_exclusion
+from cloudx.services.read_results import stream_findings
+from cloudx.services.reconcile_scans import reconcile_scans
+from cloudx.services.renew_leases import Order
+from cloudx.services.settle_chunk import fail_chunk, release_chunk
+from fixtures.ledgers import ADMIN, Desk, NameTable, found
+
+WORKERS = st.sampled_from([("w0", "n0"), ("w1", "n1"), ("w2", "n2"), ("w3", "n2")])
+RATE_PPS = 2
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Keeps its own book of who holds what, and compares it with the ledger after every step."""
+
+    template: Path
+    claims = Bundle("claims")  # stale ones included: late workers come back
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = Path(tempfile.mkdtemp(prefix="cx-machine-"))
+        shutil.copy(self.template, self._folder / "ledger.db")
+        self._engine = engine_for(f"sqlite:///{self._folder / 'ledger.db'}")
+        self.desk = Desk(open_ledger_on(self._engine), self._engine)
+        self.holders: dict[int, Claim] = {}  # chunk → the claim that holds it
+        self.counted: set[int] = set()
+        self.states: dict[int, ChunkState] = {}
+        self.scan: Scan
+
+    @initialize(hosts=st.integers(1, 70))
+    def submit(self, hosts: int) -> None:
+        """One scan of a few chunks."""
+        self.scan = self.desk.submit(f"10.0.0.0-{hosts - 1}", rate_pps=RATE_PPS)
+        self.states = self._stored_states()
+
+    @rule(target=claims, who=WORKERS)
+    def claim(self, who: tuple[str, str]) -> Claim | None:
+        """A worker asks for work."""
+        claim = self.desk.claim(*who)
+        if claim is not None:
+            number = claim.lease.span.number
+            assert number not in self.holders
+            assert number not in self.counted
+            self.holders[number] = claim
+        return claim
+
+    @rule(claim=claims, sending=st.booleans(), share=st.floats(0, 1))
+    def renew(self, claim: Claim | None, sending: bool, share: float) -> None:
+        """A worker renews, whether it still may or not."""
+        if claim is None or (sending and not self._row(claim)["sending"]):
+            return  # a worker never begins to send again
+        order = self.desk.renew(claim, share, sending)
+        if not self._holds(claim) or self._is_final():
+            assert order is Order.DROP
+        else:
+            assert order is not Order.DROP
+
+    @rule(claim=claims)
+    def complete(self, claim: Claim | None) -> None:
+        """A worker commits, whether it still may or not."""
+        if claim is None:
+            return
+        findings = [found(str(address)) for address in claim.addresses]
+        if self._holds(claim):
+            assert self.desk.complete(claim, *findings) == len(findings)
+            self.counted.add(claim.lease.span.number)
+            del self.holders[claim.lease.span.number]
+        else:
+            with pytest.raises(LeaseLost):
+                self.desk.complete(claim, *findings)
+
+    @rule(claim=claims)
+    def fail(self, claim: Claim | None) -> None:
+        """A run failed."""
+        if claim is None:
+            return
+        if self._holds(claim):
+            fail_chunk(self.desk.open_ledger, claim, "boom")
+            del self.holders[claim.lease.span.number]
+        else:
+            with pytest.raises(LeaseLost):
+                fail_chunk(self.desk.open_ledger, claim, "boom")
+
+    @rule(claim=claims)
+    def give_back(self, claim: Claim | None) -> None:
+        """A worker leaves."""
+        if claim is not None:
+            release_chunk(self.desk.open_ledger, claim)
+            if self._holds(claim):
+                del self.holders[claim.lease.span.number]
+
+    @rule(claim=claims)
+    def fall_silent(self, claim: Claim | None) -> None:
+        """A lease runs out, and somebody notices."""
+        if claim is None or not self._holds(claim):
+            return
+        self.desk.expire(claim)
+        assert reconcile_scans(self.desk.open_ledger) == 1
+        del self.holders[claim.lease.span.number]
+
+    @rule()
+    def let_time_pass(self) -> None:
+        """Failed chunks may be tried again."""
+        self.desk.end_back_off(self.scan)
+
+    @rule(host=st.integers(0, 69))
+    def exclude(self, host: int) -> None:
+        """An address is never to be probed any more."""
+        add_exclusion(self.desk.open_ledger, NameTable(), ADMIN, targets=(f"10.0.0.{host}",), note="")
+
+    @precondition(lambda self: len(self.counted) > 1)
+    @rule()
+    def stop(self) -> None:
+        """Somebody stops the scan."""
+        stop_scan(self.desk.open_ledger, self.scan.id, ADMIN)
+
+    @invariant()
+    def books_balance(self) -> None:
+        """Every unit is accounted for once, by the counters and by the chunks."""
+        if not hasattr(self, "scan"):
+            return
+        view, rows = self.desk.show(self.scan), self.desk.chunk_rows(self.scan)
+        assert view.coverage.balances
+        assert (view.coverage.remaining == 0) == (self.counted_or_failed(rows) == len(rows))
+        done = [row for row in rows if row["state"] == "done"]
+        assert {row["number"] for row in done} == self.counted
+        units = sum(row["address_count"] * row["port_count"] - row["excluded_units"] for row in done)
+        assert view.coverage.completed == units
+        leased = {row["number"]: row["attempt"] for row in rows if row["state"] == "leased"}
+        assert leased == {number: claim.lease.attempt for number, claim in self.holders.items()}
+        assert sum(row["rate_pps"] for row in rows if row["state"] == "leased" and row["sending"]) <= RATE_PPS
+        keys = [(row.ip, row.protocol, row.port) for row in stream_findings(self.desk.open_ledger, self.scan.id)]
+        assert len(keys) == len(set(keys)) == units
+
+    @invariant()
+    def chunks_move_as_the_table_says(self) -> None:
+        """Each state was reached over legal steps; a claim that ends within one step may hide the leased state."""
+        if not hasattr(self, "scan"):
+            return
+        now = self._stored_states()
+        for number, state in now.items():
+            assert state == self.states[number] or state in CHUNK_TRANSITIONS[self.states[number]]
+        self.states = now
+
+    @staticmethod
+    def counted_or_failed(rows: list[RowMapping]) -> int:
+        """How many chunks are settled for good."""
+        return sum(row["state"] in ("done", "failed") for row in rows)
+
+    def teardown(self) -> None:
+        """Whatever happened, one willing worker brings the scan to its end."""
+        try:
+            if hasattr(self, "scan"):
+                self._finish()
+        finally:
+            self._engine.dispose()
+            shutil.rmtree(self._folder)
+
+    def _finish(self) -> None:
+        for claim in self.holders.values():
+            release_chunk(self.desk.open_ledger, claim)
+        self.desk.end_back_off(self.scan)
+        while claim := self.desk.claim("last", "n9"):
+            self.desk.complete(claim, *[found(str(address)) for address in claim.addresses])
+        view = self.desk.show(self.scan)
+        assert view.scan.status.is_final
+        assert view.coverage.balances
+        if view.scan.status is not ScanStatus.STOPPED:
+            assert view.coverage.is_total
+            failed = [row for row in self.desk.chunk_rows(self.scan) if row["state"] == "failed"]
+            assert (view.scan.status is ScanStatus.FAILED) == bool(failed)
+
+    def _holds(self, claim: Claim) -> bool:
+        return self.holders.get(claim.lease.span.number) is claim
+
+    def _is_final(self) -> bool:
+        return self.desk.show(self.scan).scan.status.is_final
+
+    def _row(self, claim: Claim) -> RowMapping:
+        return self.desk.chunk_rows(self.scan)[claim.lease.span.number]
+
+    def _stored_states(self) -> dict[int, ChunkState]:
+        return {row["number"]: ChunkState(row["state"]) for row in self.desk.chunk_rows(self.scan)}
+
+
+def test_any_order_of_events_keeps_the_books_right_and_the_scan_ends_complete(sqlite_template: Path) -> None:
+    LedgerMachine.template = sqlite_template
+    run_state_machine_as_test(
+        LedgerMachine,
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )
