@@ -90,6 +90,7 @@ def upgrade() -> None:
 
 
 def _settings() -> Settings:
+    os.umask(0o077)  # what these processes write (database, scanner output) is nobody else's business
     try:
         return load_settings()
     except BadConfiguration as error:
