@@ -1,7 +1,8 @@
 """masscan's file to committed PostgreSQL rows, beside COPY of the same rows alone.
 
-`python tests/bench/ingest.py [FINDINGS]`. Goal: at least 0.4 of COPY's speed, in bounded memory. Each run is a process of its
-own on a real PostgreSQL with fsync on; COPY gets a ready text file and the same table.
+`python tests/bench/ingest.py [FINDINGS]`. Goal: at least 0.4 of COPY's speed, in
+bounded memory. Each run is a process of its own on a real PostgreSQL with fsync
+on; COPY gets a ready text file and the same table.
 """
 
 from __future__ import annotations

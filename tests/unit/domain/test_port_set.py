@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.domain.errors import InvalidInput
-from cloudx.domain.port_set import PortSet
+from cloudx.domain.errors import InvalidInput, TooLarge
+from cloudx.domain.port_set import MAX_RANGES, PortSet
 
 PORTS = st.frozensets(st.integers(1, 60) | st.integers(65530, 65535), min_size=1, max_size=40)
 
@@ -71,3 +71,11 @@ def test_no_text_at_all_raises_anything_else_or_shows_more_than_digits(text: str
         return
     assert set(str(made)) <= set("0123456789,-")
     assert not str(made).startswith("-")
+
+
+def test_more_ranges_than_one_argument_of_a_scanner_can_hold_are_refused() -> None:
+    most = [str(port) for port in range(65535, 0, -2)][:MAX_RANGES]
+    as_masscan_takes_udp_ports = ",".join(f"U:{entry}" for entry in str(PortSet.parse(",".join(most))).split(","))
+    assert len(as_masscan_takes_udp_ports) < 128 * 1024
+    with pytest.raises(TooLarge, match="Ask for whole ranges"):
+        PortSet.parse(",".join([*most, "1"]))

@@ -1,0 +1,100 @@
+"""What is refused before the ledger is even opened."""
+
+from __future__ import annotations
+
+import ipaddress
+from contextlib import AbstractContextManager
+
+import pytest
+
+from cloudx.domain.access import Principal, Role
+from cloudx.domain.addresses import Address
+from cloudx.domain.errors import InvalidInput, TooLarge
+from cloudx.services.ports import Ledger
+from cloudx.services.scan_policy import PolicyCache
+from cloudx.services.submit_scan import MAX_RATE_PPS, ScanRequest, SubmitScan
+
+ADA = Principal("ada", Role.ADMIN)
+
+
+class LedgerOpened(Exception):
+    """The request got past the checks that need no ledger."""
+
+
+class OneName:
+    """Knows one host name."""
+
+    def resolve(self, host_name: str) -> list[Address]:
+        return [ipaddress.ip_address("10.0.0.7")] if host_name == "known.example" else []
+
+
+def never_opened(*, read_only: bool = False) -> AbstractContextManager[Ledger]:
+    raise LedgerOpened
+
+
+def submit(targets: str = "10.0.0.0/24", tool: str = "masscan", **more: object) -> None:
+    SubmitScan(never_opened, OneName(), PolicyCache())(ScanRequest((targets,), tool, **more), ADA)
+
+
+BAD = [
+    ({"tool": "nikto"}, "tool"),
+    ({"tool": "nmap", "scan_type": "tcp_syn"}, "scan_type"),
+    ({}, "port"),
+    ({"ports": ""}, "port"),
+    ({"ports": " "}, "port"),
+    ({"ports": "http"}, "port"),
+    ({"tool": "zmap"}, "port"),
+    ({"tool": "zmap", "ports": "80,81"}, "port"),
+    ({"tool": "zmap", "scan_type": "icmp_echo", "ports": "80"}, "port"),
+    ({"scan_type": "ping_scan", "ports": "80"}, "port"),
+    ({"targets": "", "ports": "80"}, "target"),
+    ({"targets": " , ", "ports": "80"}, "target"),
+    ({"targets": "-iL/etc/passwd", "ports": "80"}, "target"),
+    ({"targets": "unknown.example", "ports": "80"}, "target"),
+    ({"targets": "fd00::1", "ports": "80"}, "target"),
+    ({"targets": "fd00::1", "tool": "zmap", "ports": "80"}, "target"),
+    ({"ports": "80", "exclude": ("--resume",)}, "exclude"),
+    ({"ports": "80", "exclude": ("unknown.example",)}, "exclude"),
+]
+
+
+@pytest.mark.parametrize(("request_fields", "field"), BAD)
+def test_a_bad_field_is_named_and_nothing_is_opened(request_fields: dict, field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        submit(**request_fields)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    "request_fields",
+    [{"ports": "80"}, {"tool": "nmap"}, {"tool": "zmap", "ports": "443"}, {"scan_type": "ping_scan"},
+     {"tool": "nmap", "targets": "fd00::1"}, {"targets": "known.example", "ports": "1-1000"},
+     {"ports": "80", "exclude": ("known.example", "10.0.0.1-5")}],
+)  # fmt: skip
+def test_a_good_request_goes_on_to_the_ledger(request_fields: dict) -> None:
+    with pytest.raises(LedgerOpened):
+        submit(**request_fields)
+
+
+def test_too_many_entries_are_refused_before_they_are_read() -> None:
+    with pytest.raises(TooLarge):
+        submit("10.0.0.1," * 100_001, ports="80")
+
+
+def test_two_requests_are_the_same_only_when_every_field_is() -> None:
+    base = ScanRequest(("10.0.0.1",), "nmap")
+    assert base.sha256() == ScanRequest(("10.0.0.1",), "nmap").sha256()
+    changed = [
+        ScanRequest(("10.0.0.2",), "nmap"),
+        ScanRequest(("10.0.0.1",), "masscan"),
+        ScanRequest(("10.0.0.1",), "nmap", ports="80"),
+        ScanRequest(("10.0.0.1",), "nmap", rate_pps=1),
+        ScanRequest(("10.0.0.1",), "nmap", exclude=("10.0.0.1",)),
+        ScanRequest(("10.0.0.1",), "nmap", priority=1),
+        ScanRequest(("10.0.0.1",), "nmap", name="\ud800"),
+    ]
+    assert len({base.sha256(), *(one.sha256() for one in changed)}) == len(changed) + 1
+
+
+def test_the_largest_rate_is_what_a_card_of_the_fastest_kind_sends() -> None:
+    assert MAX_RATE_PPS == 10_000_000
