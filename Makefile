@@ -4,6 +4,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 PORT ?= 5001
+DRIVER ?= raw_exec
 export PORT
 
 VENV := .venv
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: help run test check bench image lock clean
+.PHONY: help run dev test check bench image lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -19,6 +20,9 @@ help: ## List the targets
 run: $(RUN_READY) ## The whole product on this machine: http://127.0.0.1:5001 (PORT=, CLOUDX_DATA_DIR=)
 	@scripts/install-tools
 	@exec $(BIN)/cloudx up
+
+dev: $(RUN_READY) ## The production shape on this machine: Nomad, Consul, Vault, Fabio (DRIVER=docker; needs root)
+	@exec $(BIN)/cloudx dev --driver $(DRIVER)
 
 test: $(DEV_READY) ## Every test, with real scanners, PostgreSQL and containers (needs root)
 	@scripts/install-test-tools

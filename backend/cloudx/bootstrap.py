@@ -26,8 +26,12 @@ from cloudx.services.submit_scan import SubmitScan
 from cloudx.services.watch_fleet import FleetWatch, LedgerFleet
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from cloudx.api.dependencies import Dependencies
+    from cloudx.services.cluster_ports import DatabaseAdmin
     from cloudx.services.scanner_port import Scanner
+    from cloudx.services.set_up_identities import SetUpIdentities
     from cloudx.worker.node_agent import NodeAgent
     from cloudx.worker.resident import ResidentWorker
 
@@ -102,6 +106,31 @@ def resident_worker(settings: Settings, runs_folder: Path, only_scan: str | None
         workshop=Workshop(open_ledger, _scanners(), machine, preflight.capabilities, runs_folder),
         agent=_node_agent(settings, preflight, open_ledger),
     )
+
+
+def cluster_identities(settings: Settings, folder: Path, database: DatabaseAdmin) -> SetUpIdentities:
+    """The set-up of a cluster's identities, by the servers' addresses and tokens in the settings."""
+    from cloudx.adapters.consul_acl import HttpConsulAcl
+    from cloudx.adapters.database.cluster_roles import PostgresRoles
+    from cloudx.adapters.nomad_acl import NomadAclClient
+    from cloudx.adapters.vault_setup import HvacVaultSetup
+    from cloudx.services.cluster_files import read_cluster_files
+    from cloudx.services.set_up_identities import SetUpIdentities
+
+    consul = settings.consul_http_addr or "http://127.0.0.1:8500"
+    nomad = settings.nomad_addr or "http://127.0.0.1:4646"
+    vault = settings.vault_addr or "http://127.0.0.1:8200"
+    return SetUpIdentities(
+        files=read_cluster_files(folder),
+        consul=HttpConsulAcl(consul, _plain(settings.consul_http_token)),
+        nomad=NomadAclClient(nomad, _plain(settings.nomad_token)),
+        vault=HvacVaultSetup(vault, _plain(settings.vault_token)),
+        database=PostgresRoles(database.admin_url, database.name),
+    )
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
 
 
 def _authenticate(settings: Settings, open_ledger: OpenLedger) -> Authenticate:

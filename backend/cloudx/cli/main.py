@@ -12,6 +12,8 @@ import typer
 
 from cloudx import __version__
 
+from .cluster_setup import cluster
+from .dev import dev
 from .node_commands import nodes
 from .policy_commands import exclusions, scopes, tokens
 from .processes import db, serve, up, worker
@@ -52,6 +54,7 @@ _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Scans": {"scan": scan, "scans": scans, "show": show, "stop": stop, "delete": delete, "results": results},
     "The fleet, and who may": {"nodes": nodes, "scopes": scopes, "exclusions": exclusions, "tokens": tokens},
     "Processes": {"up": up, "serve": serve, "worker": worker, "db": db},
+    "The cluster": {"dev": dev, "cluster": cluster},
 }
 for panel, commands in _PANELS.items():
     for name, command in commands.items():

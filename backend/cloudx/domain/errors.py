@@ -98,6 +98,12 @@ class DependencyUnavailable(CloudxError):
     code = "dependency_unavailable"
 
 
+class ClusterUnavailable(DependencyUnavailable):
+    """Consul, Nomad, Vault or the cluster's database does not answer, or refuses what set-up asks of it."""
+
+    code = "cluster_unavailable"
+
+
 class BadConfiguration(CloudxError):
     """A setting is unknown or has a bad value; the start stops with this one line."""
 

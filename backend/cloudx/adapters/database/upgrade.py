@@ -9,6 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from cloudx.domain.errors import DependencyUnavailable
 
+from .grants import grant_to_groups
+
 HEAD = "0001"  # held to the newest file in migrations/versions by a test
 _LOCK = 0x636C6F756478  # "cloudx": one upgrade at a time on PostgreSQL
 
@@ -21,6 +23,7 @@ def upgrade(engine: Engine) -> None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             if current_revision(connection) != HEAD:
                 _run_migrations(connection, "head")
+            grant_to_groups(connection)
             connection.commit()
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]

@@ -1,0 +1,52 @@
+"""What the group roles of a cluster may do with each table; given by the schema's owner at every upgrade."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from .tables import metadata
+
+OWNER = "cloudx_owner"
+BACKEND = "cloudx_backend"
+WORKER = "cloudx_worker"
+_ALL = "SELECT, INSERT, UPDATE, DELETE"
+_VERSION_TABLE = "alembic_version"
+
+# A worker claims and completes chunks, inserts what it found, finishes scans. It reads no token and writes no policy.
+_WORKER_MAY = {
+    "scans": "SELECT, UPDATE",
+    "chunks": "SELECT, UPDATE",
+    "attempts": "SELECT, INSERT, UPDATE",
+    "findings": "SELECT, INSERT",
+    "hosts": "SELECT, INSERT",
+    "inline_results": "SELECT, INSERT, DELETE",
+    "nodes": "SELECT, INSERT, UPDATE",
+    "policy_version": "SELECT",
+    "scopes": "SELECT",
+    "exclusions": "SELECT",
+    "audit": "INSERT",
+}
+
+
+def grant_to_groups(connection: Connection) -> None:
+    """Nothing where the groups do not exist (a database of one user, SQLite), or the tables are another's."""
+    if connection.dialect.name != "postgresql" or not _groups_exist(connection):
+        return
+    for table in metadata.tables:
+        _grant(connection, _ALL, table, BACKEND)
+        _grant(connection, _WORKER_MAY.get(table), table, WORKER)
+    for group in (BACKEND, WORKER):
+        _grant(connection, "SELECT", _VERSION_TABLE, group)
+
+
+def _groups_exist(connection: Connection) -> bool:
+    query = text("SELECT count(*) FROM pg_roles WHERE rolname = ANY(:names) AND pg_has_role(:owner, 'USAGE')")
+    if connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :owner"), {"owner": OWNER}).scalar() is None:
+        return False
+    return bool(connection.execute(query, {"names": [BACKEND, WORKER], "owner": OWNER}).scalar_one() == 2)
+
+
+def _grant(connection: Connection, rights: str | None, table: str, group: str) -> None:
+    connection.execute(text(f"REVOKE ALL ON {table} FROM {group}"))
+    if rights:
+        connection.execute(text(f"GRANT {rights} ON {table} TO {group}"))

@@ -1,0 +1,58 @@
+"""Nomad's access control, by python-nomad."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import requests
+from nomad import Nomad
+from nomad.api.exceptions import BaseNomadException
+
+from cloudx.domain.errors import ClusterUnavailable
+
+TIMEOUT_SECONDS = 10
+
+
+class NomadAclClient:
+    """Implements services.cluster_ports.NomadAcl."""
+
+    def __init__(self, address: str, token: str | None) -> None:
+        self._address = address
+        secure = urlsplit(address).scheme == "https"
+        # verify: python-nomad trusts anybody's certificate unless told.
+        self._nomad = Nomad(address=address, token=token, timeout=TIMEOUT_SECONDS, secure=secure, verify=secure)
+
+    def bootstrap(self, secret: str) -> None:
+        """Make the first management token; nothing when there is one (Nomad answers 400)."""
+        # Not by python-nomad: its generate_bootstrap cannot choose the secret.
+        try:
+            answer = requests.post(
+                f"{self._address}/v1/acl/bootstrap", json={"BootstrapSecret": secret}, timeout=TIMEOUT_SECONDS
+            )
+        except requests.RequestException as error:
+            raise _unreachable(self._address) from error
+        if not answer.ok and "already done" not in answer.text:
+            raise ClusterUnavailable(f"Nomad refuses its first token ({answer.status_code} {answer.text[:200]}).")
+
+    def put_job_policy(self, name: str, rules: str, namespace: str, job_id: str) -> None:
+        """Make or change it."""
+        body = {
+            "Name": name,
+            "Description": f"Cloud-X: the tasks of job {job_id}",
+            "Rules": rules,
+            "JobACL": {"Namespace": namespace, "JobID": job_id},
+        }
+        try:
+            self._nomad.acl.create_policy(name, body)
+        except BaseNomadException as error:
+            response = getattr(error.nomad_resp, "status_code", None)
+            if response is None:
+                raise _unreachable(self._address) from error
+            raise ClusterUnavailable(
+                f"Nomad refuses policy {name} ({response} {error.nomad_resp.text[:200]}). "
+                "Check that NOMAD_TOKEN is a management token."
+            ) from error
+
+
+def _unreachable(address: str) -> ClusterUnavailable:
+    return ClusterUnavailable(f"Nomad at {address} does not answer. Check NOMAD_ADDR.")

@@ -1,0 +1,48 @@
+"""`cloudx dev`: Consul, Vault, Nomad, PostgreSQL and Fabio around the backend, from the very files operators use."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cloudx.domain.errors import BadConfiguration, CloudxError
+
+
+class Driver(StrEnum):
+    """How Nomad runs the jobs."""
+
+    RAW_EXEC = "raw_exec"
+    DOCKER = "docker"
+
+
+def dev(
+    driver: Annotated[
+        Driver, typer.Option(help="The checkout's code (raw_exec) or the image (docker).")
+    ] = Driver.RAW_EXEC,
+    servers_only: Annotated[bool, typer.Option("--servers-only", help="Start the servers, run no job.")] = False,
+    login_ttl: Annotated[str | None, typer.Option(help="Lifetime of database logins, as 60s.")] = None,
+    login_max_ttl: Annotated[str | None, typer.Option(help="How long a login can be renewed.")] = None,
+) -> None:
+    """Run the production shape on this machine until Ctrl-C: needs a checkout and root.
+
+    Example: sudo make dev DRIVER=docker
+    """
+    from .run import DevRun
+    from .waiting import Interrupted
+
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        run = DevRun(Path.cwd(), driver.value, stopping, login_ttl, login_max_ttl)
+        run.until_told_to_stop(with_jobs=not servers_only)
+    except Interrupted:
+        return
+    except CloudxError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        raise typer.Exit(2 if isinstance(error, BadConfiguration) else 1) from None

@@ -1,0 +1,34 @@
+"""Where the servers' programs are: scripts/find-servers, and PostgreSQL from the system's package."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from cloudx.domain.errors import BadConfiguration
+
+SERVERS = ("consul", "vault", "nomad", "fabio")
+PLUGIN = "postgresql-database-plugin"
+OLDEST_POSTGRES = 15
+
+
+def find_servers(checkout: Path, *names: str) -> dict[str, Path]:
+    """Each program's place, downloaded or built when missing (its progress goes to standard error)."""
+    found = subprocess.run(
+        [str(checkout / "scripts/find-servers"), *names], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if found.returncode != 0:
+        raise BadConfiguration(f"{', '.join(names)}: not all could be found; the reason is above.")
+    return {name: Path(path) for name, path in (line.split(" ", 1) for line in found.stdout.splitlines())}
+
+
+def find_postgres() -> Path:
+    """The folder of PostgreSQL's programs, the newest first."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: int(file.parts[-3]))
+    if debian and int(debian[-1].parts[-3]) >= OLDEST_POSTGRES:
+        return debian[-1].parent
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).resolve().parent
+    raise BadConfiguration("PostgreSQL 15 or later is not installed. Install it with: apt-get install postgresql")

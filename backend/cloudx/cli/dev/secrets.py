@@ -1,0 +1,51 @@
+"""The tokens of one run, and PostgreSQL's password, which lives as long as its data."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from .layout import DATABASE, HOST, POSTGRES_PORT, DevFolder
+
+
+@dataclass(frozen=True)
+class DevSecrets:
+    """Each administrator's token, and the one Nomad registers itself in Consul with."""
+
+    consul: str
+    nomad: str
+    vault: str
+    nomad_in_consul: str
+    postgres: str
+
+    @property
+    def database_admin_url(self) -> str:
+        """PostgreSQL's superuser, without a database."""
+        return f"postgresql://postgres:{self.postgres}@{HOST}:{POSTGRES_PORT}"
+
+
+DATABASE_ADDRESS = f"{HOST}:{POSTGRES_PORT}/{DATABASE}"
+
+
+def fresh_secrets(folder: DevFolder) -> DevSecrets:
+    """New ones for what keeps nothing between runs; PostgreSQL keeps its password with its data."""
+    file = folder.path / "postgres-password"
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(32))
+    return DevSecrets(*_four_tokens(), postgres=file.read_text().strip())
+
+
+def _four_tokens() -> tuple[str, str, str, str]:
+    return str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4())
+
+
+def write_private(file: Path, text: str) -> None:
+    """Replace a file in one step, mode 0600."""
+    part = file.with_name(f"{file.name}.part")
+    part.unlink(missing_ok=True)
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        opened.write(text)
+    part.replace(file)

@@ -1,0 +1,74 @@
+"""The servers' command lines: built here, run by children.py."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from .layout import HOST, POSTGRES_PORT, VAULT_PORT, DevFolder
+from .secrets import DevSecrets, write_private
+
+# PostgreSQL refuses to run as root; the capability lets it reach its data in a checkout that is closed to others.
+_AS_POSTGRES = [
+    "setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups",
+    "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--",
+]  # fmt: skip
+
+
+def consul_command(programs: dict[str, Path], folder: DevFolder, secrets: DevSecrets) -> list[str]:
+    """Consul in dev mode, access control on."""
+    tokens = {"initial_management": secrets.consul, "agent": secrets.consul}
+    private = _private_config(folder, "consul.json", {"acl": {"tokens": tokens}})
+    shared = folder.checkout / "consul/dev.hcl"
+    return [str(programs["consul"]), "agent", "-dev", f"-config-file={shared}", f"-config-file={private}"]
+
+
+def vault_command(programs: dict[str, Path], folder: DevFolder) -> list[str]:
+    """Vault in dev mode; its root token comes by environment, where no list of processes shows it."""
+    return [
+        str(programs["vault"]), "server", "-dev", "-dev-no-store-token", f"-dev-listen-address={HOST}:{VAULT_PORT}",
+        f"-dev-plugin-dir={folder.plugins}", "-log-level=warn",
+    ]  # fmt: skip
+
+
+def nomad_command(programs: dict[str, Path], folder: DevFolder, secrets: DevSecrets) -> list[str]:
+    """Nomad in dev mode, server and client, with workload identities for Consul and Vault."""
+    own: dict[str, object] = {
+        "data_dir": str(folder.nomad),
+        "client": {"alloc_mounts_dir": str(folder.nomad / "mounts")},
+        "consul": {"token": secrets.nomad_in_consul},
+        "vault": {"address": f"http://{HOST}:{VAULT_PORT}"},
+    }
+    private = _private_config(folder, "nomad.json", own)
+    shared = folder.checkout / "nomad/dev.hcl"
+    return [
+        str(programs["nomad"]), "agent", "-dev", "-dev-consul", "-dev-vault", f"-config={shared}", f"-config={private}",
+    ]  # fmt: skip
+
+
+def initdb_command(binaries: Path, folder: DevFolder, password_file: Path) -> list[str]:
+    """A new PostgreSQL that asks everybody for a password."""
+    return [
+        *as_postgres(), str(binaries / "initdb"), "-D", str(folder.postgres), "-U", "postgres", "-E", "UTF8",
+        "--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={password_file}",
+    ]  # fmt: skip
+
+
+def postgres_command(binaries: Path, folder: DevFolder) -> list[str]:
+    """PostgreSQL over TCP alone."""
+    return [
+        *as_postgres(), str(binaries / "postgres"), "-D", str(folder.postgres), "-p", str(POSTGRES_PORT),
+        "-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories=", "-c", "max_connections=200",
+    ]  # fmt: skip
+
+
+def as_postgres() -> list[str]:
+    """The prefix that leaves root, where we are root."""
+    return _AS_POSTGRES if os.geteuid() == 0 else []
+
+
+def _private_config(folder: DevFolder, name: str, content: dict[str, object]) -> Path:
+    file = folder.path / name
+    write_private(file, json.dumps(content))
+    return file

@@ -1,0 +1,141 @@
+"""The servers of the dev cluster, started in the order they need each other and set up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudx.bootstrap import cluster_identities
+from cloudx.config import load_settings
+from cloudx.domain.errors import ClusterUnavailable
+from cloudx.services.cluster_ports import DatabaseAdmin
+from cloudx.services.set_up_identities import ClusterPlan, SetUpIdentities, give_nomad_agent_policy
+
+from .children import Children
+from .layout import CONSUL_PORT, DATABASE, HOST, NOMAD_PORT, POSTGRES_PORT, VAULT_PORT, DevFolder
+from .programs import PLUGIN, find_servers
+from .secrets import DATABASE_ADDRESS, DevSecrets
+from .servers import as_postgres, consul_command, initdb_command, nomad_command, postgres_command, vault_command
+from .waiting import answers, wait_until
+
+CONSUL_URL, NOMAD_URL, VAULT_URL = (f"http://{HOST}:{port}" for port in (CONSUL_PORT, NOMAD_PORT, VAULT_PORT))
+START_SECONDS = 60.0
+STOP_SECONDS = {"nomad": 45.0, "vault": 10.0, "consul": 10.0, "postgres": 15.0}  # Nomad waits for the tasks to leave
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What the steps of a start share."""
+
+    folder: DevFolder
+    secrets: DevSecrets
+    programs: dict[str, Path]
+    postgres_binaries: Path
+    children: Children
+    stopping: threading.Event
+    login_ttl: str | None = None
+    login_max_ttl: str | None = None
+
+    def start(self) -> SetUpIdentities:
+        """All four servers, with every identity set up."""
+        environment = _server_environment(self.secrets)
+        self._init_postgres()
+        self.children.start("postgres", postgres_command(self.postgres_binaries, self.folder), environment)
+        self.children.start("consul", consul_command(self.programs, self.folder, self.secrets), environment)
+        self.children.start("vault", vault_command(self.programs, self.folder), environment)
+        self._wait("Consul", lambda: answers(f"{CONSUL_URL}/v1/status/leader"))
+        identities = self._identities()
+        self._admit_nomad(identities)
+        self.children.start("nomad", nomad_command(self.programs, self.folder, self.secrets), environment)
+        self._wait("Vault", lambda: answers(f"{VAULT_URL}/v1/sys/health"))
+        self._wait("PostgreSQL", lambda: _listens(POSTGRES_PORT))
+        self._wait("Nomad", lambda: answers(f"{NOMAD_URL}/v1/status/leader"))
+        self._set_up(identities)
+        return identities
+
+    def stop(self) -> None:
+        """Nomad first, for its tasks need the others to leave well."""
+        for name, seconds in STOP_SECONDS.items():
+            self.children.stop(name, seconds)
+
+    def _wait(self, what: str, ready: object, seconds: float = START_SECONDS) -> None:
+        wait_until(ready, what, seconds, lambda: self.stopping.is_set() or self.children.first_dead())  # type: ignore[arg-type]
+
+    def _identities(self) -> SetUpIdentities:
+        settings = load_settings(client_environment(self.secrets))
+        return cluster_identities(
+            settings, self.folder.checkout, DatabaseAdmin(self.secrets.database_admin_url, DATABASE)
+        )
+
+    def _admit_nomad(self, identities: SetUpIdentities) -> None:
+        wait_for_acl = f"{CONSUL_URL}/v1/acl/token/self"
+        self._wait("Consul's access control", lambda: answers(wait_for_acl, {"X-Consul-Token": self.secrets.consul}))
+        give_nomad_agent_policy(identities.files, identities.consul)
+        identities.consul.put_token(self.secrets.nomad_in_consul, "Nomad's agent", ("nomad-agent",))
+
+    def _set_up(self, identities: SetUpIdentities) -> None:
+        identities.nomad.bootstrap(self.secrets.nomad)
+        keys = f"{NOMAD_URL}/.well-known/jwks.json"
+        self._wait("Nomad's keys", lambda: answers(keys))
+        identities.run(
+            ClusterPlan(
+                jwks_url=keys,
+                database_address=DATABASE_ADDRESS,
+                vault_plugin=str(self._vault_plugin()),
+                login_ttl=self.login_ttl,
+                login_max_ttl=self.login_max_ttl,
+            )
+        )
+
+    def _vault_plugin(self) -> Path:
+        """In Vault's plugin folder, as a copy: Vault follows no link out of it."""
+        found = find_servers(self.folder.checkout, PLUGIN)[PLUGIN]
+        copy = self.folder.plugins / PLUGIN
+        if not copy.exists() or copy.stat().st_mtime < found.stat().st_mtime:
+            shutil.copy2(found, copy)
+        return copy
+
+    def _init_postgres(self) -> None:
+        if (self.folder.postgres / "PG_VERSION").exists():
+            return
+        shutil.rmtree(self.folder.postgres, ignore_errors=True)
+        self.folder.postgres.mkdir(mode=0o700)
+        if as_postgres():
+            shutil.chown(self.folder.postgres, "postgres", "postgres")
+        password_file = self.folder.path / "postgres-password"
+        with open(self.children.log_of("initdb"), "wb") as log:
+            command = initdb_command(self.postgres_binaries, self.folder, password_file)
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=False)
+        if done.returncode != 0:
+            raise ClusterUnavailable("PostgreSQL's data folder cannot be made; .dev/logs/initdb.log says why.")
+
+
+def client_environment(secrets: DevSecrets) -> dict[str, str]:
+    """What the servers' own command lines, and ours, go by."""
+    return {
+        "NOMAD_ADDR": NOMAD_URL,
+        "NOMAD_TOKEN": secrets.nomad,
+        "CONSUL_HTTP_ADDR": CONSUL_URL,
+        "CONSUL_HTTP_TOKEN": secrets.consul,
+        "VAULT_ADDR": VAULT_URL,
+        "VAULT_TOKEN": secrets.vault,
+    }
+
+
+def _server_environment(secrets: DevSecrets) -> dict[str, str]:
+    """Ours without what would point the servers elsewhere; tasks inherit none of it."""
+    prefixes = ("NOMAD_", "CONSUL_", "VAULT_", "CLOUDX_", "PG")
+    dropped = ("AWS_CA_BUNDLE", "DATABASE_URL")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes) and name not in dropped}
+    return kept | {"VAULT_DEV_ROOT_TOKEN_ID": secrets.vault}
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as trial:
+        trial.settimeout(1)
+        return trial.connect_ex((HOST, port)) == 0

@@ -1,0 +1,42 @@
+"""Ask a server again until it answers as it should."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+from cloudx.domain.errors import ClusterUnavailable
+
+PAUSE_SECONDS = 0.1
+
+
+class Interrupted(Exception):
+    """Somebody asked us to leave while we waited."""
+
+
+def wait_until(
+    ready: Callable[[], bool], what: str, seconds: float, interrupted: Callable[[], str | bool | None]
+) -> None:
+    """Return when it is ready. Raises ClusterUnavailable when it takes too long or a server died; Interrupted."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        reason = interrupted()
+        if reason is True:
+            raise Interrupted
+        if reason:
+            raise ClusterUnavailable(f"{reason} ended while we waited for {what}. Its log is .dev/logs/{reason}.log.")
+        if time.monotonic() > deadline:
+            raise ClusterUnavailable(f"{what} is not there after {seconds:.0f} s. The logs are in .dev/logs/.")
+        time.sleep(PAUSE_SECONDS)
+
+
+def answers(url: str, headers: dict[str, str] | None = None) -> bool:
+    """True when a GET of our own loopback URL is answered with success and something that is not empty."""
+    request = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - our own loopback URL
+    try:
+        with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310 - as above
+            return bool(answer.read().strip(b'" \n'))
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,108 @@
+"""Who may do what in the cluster: by each task's workload identity, the least that it needs. Safe to run again."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from .cluster_files import ClusterFiles
+from .cluster_ports import BindingRule, ConsulAcl, DatabaseLogin, DatabaseRoles, NomadAcl, VaultSetup
+
+CONSUL_METHOD = "nomad-workloads"  # the name Nomad's clients log in by unless told otherwise
+CONSUL_AUDIENCE = "consul.io"
+VAULT_MOUNT = "jwt-nomad"  # as above, for Vault
+VAULT_LOGIN = "cloudx_vault"
+CONNECTION = "cloudx"
+API_SECRET = "cloudx/api"  # noqa: S105 - a path
+NOMAD_AGENT_POLICY = "nomad-agent"
+_CLAIMS = ("nomad_namespace", "nomad_job_id", "nomad_task", "nomad_service")
+
+
+@dataclass(frozen=True)
+class ClusterPlan:
+    """What differs from one cluster to another. `None` TTLs keep what vault/database/ says."""
+
+    jwks_url: str
+    database_address: str  # host:port/database, as Vault reaches it
+    namespace: str = "default"
+    vault_plugin: str | None = None
+    login_ttl: str | None = None
+    login_max_ttl: str | None = None
+    admin_token: str | None = None
+
+
+@dataclass(frozen=True)
+class SetUpIdentities:
+    """The use case over its four ports."""
+
+    files: ClusterFiles
+    consul: ConsulAcl
+    nomad: NomadAcl
+    vault: VaultSetup
+    database: DatabaseRoles
+
+    def run(self, plan: ClusterPlan) -> None:
+        """Make or correct every policy, role and login. Raises ClusterUnavailable, which names the server."""
+        self._nomad(plan)
+        self._consul(plan)
+        self._vault(plan)
+        self._vault_database(plan)
+
+    def admin_token(self) -> str:
+        """The install's own admin token, as the backend's tasks get it."""
+        return self.vault.read_secret(API_SECRET)["admin_token"]
+
+    def _nomad(self, plan: ClusterPlan) -> None:
+        for job, rules in self.files.nomad_job_policies.items():
+            self.nomad.put_job_policy(f"cloudx-{job}", rules, plan.namespace, job)
+
+    def _consul(self, plan: ClusterPlan) -> None:
+        give_nomad_agent_policy(self.files, self.consul)
+        for job, rules in self.files.consul_job_policies.items():
+            self.consul.put_policy(f"cloudx-{job}", rules)
+            self.consul.put_role(f"nomad-{plan.namespace}-{job}", (f"cloudx-{job}",))
+        self.consul.put_jwt_method(CONSUL_METHOD, plan.jwks_url, CONSUL_AUDIENCE, _CLAIMS)
+        self.consul.keep_binding_rules(CONSUL_METHOD, consul_binding_rules(plan.namespace))
+
+    def _vault(self, plan: ClusterPlan) -> None:
+        for name, rules in self.files.vault_policies.items():
+            self.vault.put_policy(name, rules)
+        self.vault.put_jwt_login(VAULT_MOUNT, plan.jwks_url)
+        for name, body in self.files.vault_roles.items():
+            claims = {**body["bound_claims"], "nomad_namespace": plan.namespace}
+            self.vault.put_jwt_role(VAULT_MOUNT, name, {**body, "bound_claims": claims})
+        token = plan.admin_token or f"cx_{secrets.token_urlsafe(32)}"
+        self.vault.keep_secret(API_SECRET, {"admin_token": token})
+
+    def _vault_database(self, plan: ClusterPlan) -> None:
+        if plan.vault_plugin:
+            self.vault.offer_database_plugin(plan.vault_plugin)
+        if not self.vault.has_connection(CONNECTION, plan.database_address):
+            login = DatabaseLogin(VAULT_LOGIN, secrets.token_urlsafe(32))
+            self.database.prepare(login)
+            self.vault.put_connection(CONNECTION, plan.database_address, login, tuple(self.files.vault_database))
+        for name, body in self.files.vault_database.items():
+            self.vault.put_database_role(name, with_ttls(body, plan.login_ttl, plan.login_max_ttl))
+
+
+def give_nomad_agent_policy(files: ClusterFiles, consul: ConsulAcl) -> None:
+    """The policy for the token that Nomad's own agents carry; they need it before they start."""
+    consul.put_policy(NOMAD_AGENT_POLICY, files.consul_policies[NOMAD_AGENT_POLICY])
+
+
+def consul_binding_rules(namespace: str) -> tuple[BindingRule, ...]:
+    """A service may register itself and nothing else; a task gets the role of its job, where there is one."""
+    here = f'value.nomad_namespace == "{namespace}"'
+    return (
+        BindingRule(f'"nomad_service" in value and {here}', "service", "${value.nomad_service}"),
+        BindingRule(
+            f'"nomad_service" not in value and {here}', "role", "nomad-${value.nomad_namespace}-${value.nomad_job_id}"
+        ),
+    )
+
+
+def with_ttls(body: dict[str, Any], ttl: str | None, max_ttl: str | None) -> dict[str, Any]:
+    """A database role with other lifetimes, where given."""
+    changed = {"default_ttl": ttl, "max_ttl": max_ttl}
+    return {**body, **{name: value for name, value in changed.items() if value}}

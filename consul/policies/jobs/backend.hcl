@@ -1,0 +1,8 @@
+# The API reads the fleet's health; it changes nothing.
+service_prefix "cloudx-" {
+  policy = "read"
+}
+
+node_prefix "" {
+  policy = "read"
+}

@@ -1,0 +1,16 @@
+# Fabio makes its routes from what is healthy; it changes nothing.
+service_prefix "" {
+  policy = "read"
+}
+
+node_prefix "" {
+  policy = "read"
+}
+
+agent_prefix "" {
+  policy = "read"
+}
+
+key_prefix "fabio/" {
+  policy = "read"
+}
