@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select, tuple_
+from sqlalchemy import Connection, Row, RowMapping, select, tuple_
 
 from cloudx.domain.chunks import Lease
 from cloudx.domain.findings import Finding, Host, Observation
@@ -17,6 +18,7 @@ from .insert_findings import insert_rows
 from .tables import findings, hosts
 
 _BATCH = 5_000
+_SHOWN = [findings.c[field.name] for field in fields(FindingRow)]  # in the order of its fields: by far the fastest
 
 
 class SqlFindings:
@@ -42,12 +44,12 @@ class SqlFindings:
     def page(self, scan_id: str, after: FindingKey | None, limit: int) -> list[FindingRow]:
         """Findings in (ip, protocol, port) order, straight off the primary key."""
         key = tuple_(findings.c.ip, findings.c.protocol, findings.c.port)
-        query = select(findings).where(findings.c.scan_id == scan_id)
+        query = select(*_SHOWN).where(findings.c.scan_id == scan_id)
         if after is not None:
             bound = tuple_(*after, types=[findings.c.ip.type, findings.c.protocol.type, findings.c.port.type])
             query = query.where(key > bound)
         query = query.order_by(findings.c.ip, findings.c.protocol, findings.c.port).limit(limit)
-        return [_finding_row(row) for row in self._connection.execute(query).mappings()]
+        return [_finding_row(row) for row in self._connection.execute(query)]
 
     def hosts(self, scan_id: str, after_ip: str | None, limit: int) -> list[HostRow]:
         """Host observations in address order."""
@@ -84,8 +86,10 @@ def _host_values(lease: Lease, host: Host, host_names: dict[str, str]) -> dict[s
     }
 
 
-def _finding_row(row: RowMapping) -> FindingRow:
-    return FindingRow(**{**row, "extra": json.loads(row["extra"]) if row["extra"] else {}})
+def _finding_row(row: Row[Any]) -> FindingRow:
+    values = list(row)
+    values[-1] = json.loads(values[-1]) if values[-1] else {}
+    return FindingRow(*values)
 
 
 def _host_row(row: RowMapping) -> HostRow:
