@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from cloudx.scanners.masscan import RESULTS_FILE, Masscan
+from cloudx.services.scanner_port import Progress
+from cloudx.worker.scanner_process import ScannerProcess
 from fixtures.network import Network
 from fixtures.scanner_run import SCANNERS, Outcome, run_scanner
 
@@ -20,8 +23,8 @@ RUNS: dict[str, dict[str, Any]] = {
     "nothing": {"type_name": "tcp_scan", "target": "10.77.3.0/28", "ports": "9"},
     "one on the link": {"type_name": "tcp_scan", "target": "10.78.0.1", "ports": "80,81"},
     # Two halves of one scan that overlap in time, as on a node whose last chunk still waits.
-    "half A": {"type_name": "tcp_scan", "target": "10.77.64.0-10.77.79.255", "ports": "80,443", "rate_pps": 8000},
-    "half B": {"type_name": "tcp_scan", "target": "10.77.80.0-10.77.95.255", "ports": "80,443", "rate_pps": 8000},
+    "half A": {"type_name": "tcp_scan", "target": "10.77.64.0/22", "ports": "80,443", "rate_pps": 2000},
+    "half B": {"type_name": "tcp_scan", "target": "10.77.68.0/22", "ports": "80,443", "rate_pps": 2000},
 }
 Runs = dict[str, Future[Outcome]]
 
@@ -32,7 +35,9 @@ def runs(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     base = tmp_path_factory.mktemp("masscan")
     with ThreadPoolExecutor(len(RUNS)) as pool:
         yield {
-            name: pool.submit(run_scanner, network, base / name.replace(" ", "-"), "masscan", **settings)
+            name: pool.submit(
+                run_scanner, network, base / name.replace(" ", "-"), "masscan", **{"rate_pps": 1000, **settings}
+            )
             for name, settings in RUNS.items()
         }
 
@@ -65,8 +70,8 @@ def test_a_single_address_on_the_link_is_reached_by_its_own_mac(runs: Runs) -> N
 
 def test_two_runs_at_once_on_one_interface_lose_nothing(runs: Runs, network: Network) -> None:
     first, second = runs["half A"].result(), runs["half B"].result()
-    assert first.open == network.expected("10.77.64.0/20", [80, 443])
-    assert second.open == network.expected("10.77.80.0/20", [80, 443])
+    assert first.open == network.expected("10.77.64.0/22", [80, 443])
+    assert second.open == network.expected("10.77.68.0/22", [80, 443])
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -118,3 +123,15 @@ def test_on_an_interface_with_offloads_every_probe_is_sent_twice(network: Networ
     assert outcome.assignment.egress.offloads_on
     assert network.target_counter() - before >= 2 * 256
     assert outcome.open == network.expected("10.77.3.0/24", [80])
+
+
+def test_every_thread_of_masscan_goes_before_other_processes(network: Network, tmp_path: Path) -> None:
+    policies: set[int] = set()
+
+    def look(progress: Progress, process: ScannerProcess) -> None:
+        threads = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+        policies.update(os.sched_getscheduler(thread) for thread in threads if len(threads) > 1)
+        process.end()
+
+    run_scanner(network, tmp_path / "first", "masscan", "tcp_scan", "10.77.0.0/16", "80", 1000, on_progress=look)
+    assert policies == ({os.SCHED_RR} if (os.cpu_count() or 1) > 1 else {os.SCHED_OTHER})

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
-from .errors import InvalidInput
+from .errors import InvalidInput, TooLarge
 
+MAX_RANGES = 10_000  # a scanner takes them as one argument, and Linux at most 128 KiB of one
 _REMEDY = "Write ports from 1 to 65535: 80, 80,443 or 1-1000."
 _ENTRY = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?\Z", re.ASCII)
 
@@ -22,9 +23,12 @@ class PortSet:
 
     @classmethod
     def parse(cls, text: str | int, field: str = "ports") -> PortSet:
-        """Read `80`, `80,443` or `1-1000`; raises InvalidInput naming `field`."""
+        """Read `80`, `80,443` or `1-1000`; raises InvalidInput naming `field`, or TooLarge."""
         entries = [part.strip() for part in str(text).split(",")]
-        return cls.of([_parse_entry(entry, field) for entry in entries], field)
+        ports = cls.of([_parse_entry(entry, field) for entry in entries], field)
+        if len(ports.ranges) > MAX_RANGES:
+            raise TooLarge(f"{len(ports.ranges)} separate ports or ranges; at most {MAX_RANGES}. Ask for whole ranges.")
+        return ports
 
     @classmethod
     def of(cls, ranges: list[tuple[int, int]], field: str = "ports") -> PortSet:

@@ -38,7 +38,7 @@ class Masscan:
         if assignment.egress is not None:
             argv += _way_out(assignment.egress)
         argv += ["-oD", str(folder / RESULTS_FILE)]
-        return Command(argv, {TARGETS_FILE: assignment.addresses.texts()})
+        return Command(argv, {TARGETS_FILE: assignment.addresses.texts()}, time_critical=True)
 
     def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
         """Progress by its status lines; keeps its receiver awake while it waits for late replies."""

@@ -42,6 +42,7 @@ class Command:
 
     argv: list[str]
     files: dict[str, list[str]] = field(default_factory=dict)  # file name → lines
+    time_critical: bool = False  # it loses replies whenever it has to wait for a processor
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import IO, cast
 from cloudx.services.scanner_port import Command
 
 GRACE_SECONDS = 2.0
+_NICE = -10
 # The kernel kills the scanner when the worker dies, kill -9 included: nothing probes on unsupervised.
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 _ENVIRONMENT = {
@@ -43,6 +44,8 @@ class ScannerProcess:
             start_new_session=True,
         )
         self._stdout, self._stderr = cast(IO[bytes], self._child.stdout), cast(IO[bytes], self._child.stderr)
+        if command.time_critical:
+            _put_first(self._child.pid)
         self._ending = threading.Lock()
 
     @property
@@ -72,6 +75,19 @@ class ScannerProcess:
         if self._child.poll() is None:
             with contextlib.suppress(ProcessLookupError):  # it ended in between
                 os.killpg(self._child.pid, number)
+
+
+def _put_first(pid: int) -> None:
+    """Let it run before everything else, as far as this process may decide that.
+
+    masscan's receive ring holds 17 ms of replies at 20,000 packets/s: on a busy machine it lost
+    1 % at ordinary priority and none as a real-time process. Where there is one processor, a
+    better nice value must do, so that a scanner at full speed leaves something to the worker.
+    """
+    with contextlib.suppress(OSError):  # no CAP_SYS_NICE, or it ended already
+        os.setpriority(os.PRIO_PROCESS, pid, _NICE)
+        if (os.cpu_count() or 1) > 1:
+            os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(1))
 
 
 def _private(path: str, flags: int) -> int:
