@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -42,6 +43,15 @@ class NodeRole(StrEnum):
     WORKER = "worker"
 
 
+class ClientState(StrEnum):
+    """What Nomad makes of a machine as a place for work."""
+
+    READY = "ready"
+    INELIGIBLE = "ineligible"  # up, but gets nothing new; so a machine stays after a drain
+    DRAINING = "draining"
+    DOWN = "down"
+
+
 class CheckStatus(StrEnum):
     """Consul's words for the state of a check."""
 
@@ -62,7 +72,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Node:
-    """One VPS as last reported. cpu and mem are percent, loadavg the 1, 5 and 15 minute averages."""
+    """One VPS as last reported. cpu and mem are percent, loadavg the 1, 5 and 15 minute averages.
+
+    `client` is Nomad's word for it, `is_vouched_for` Consul's that its agent answers now, `stale_sources` those of
+    its sources that are silent themselves.
+    """
 
     node_id: str
     hostname: str
@@ -70,8 +84,8 @@ class Node:
     role: NodeRole
     capabilities: tuple[str, ...]
     version: str
-    registered_at: datetime
-    last_seen: datetime
+    registered_at: datetime | None
+    last_seen: datetime | None  # None: it never beat, another source knows it
     reported_status: NodeStatus = NodeStatus.HEALTHY
     cpu: float | None = None
     mem: float | None = None
@@ -79,11 +93,17 @@ class Node:
     updated_at: datetime | None = None
     checks: tuple[Check, ...] = ()
     sources: tuple[str, ...] = ("heartbeat",)
+    client: ClientState | None = None
+    is_vouched_for: bool = False
+    stale_sources: tuple[str, ...] = ()
 
     def status(self, now: datetime) -> NodeStatus:
-        """What the silence since its last heartbeat, its own word and its checks make of it."""
-        silent_seconds = (now - self.last_seen).total_seconds()
-        if silent_seconds > OFFLINE_AFTER_SECONDS:
+        """What the silence since its last heartbeat, its own word, Nomad's and its checks make of it."""
+        silent_seconds = self._silent_seconds(now)
+        # Its agent may be gone already: a drain moves that too.
+        if self.client in (ClientState.DRAINING, ClientState.INELIGIBLE):
+            return NodeStatus.DRAINING
+        if self._is_gone(silent_seconds):
             return NodeStatus.OFFLINE
         if self.reported_status in (NodeStatus.DRAINING, NodeStatus.OFFLINE, NodeStatus.CRITICAL):
             return self.reported_status
@@ -95,9 +115,19 @@ class Node:
             return NodeStatus.DEGRADED
         return self.reported_status
 
+    def _is_gone(self, silent_seconds: float) -> bool:
+        """Two witnesses that miss it are believed sooner than one; nobody is gone whom Consul sees."""
+        if self.client is ClientState.DOWN and silent_seconds > DEGRADED_AFTER_SECONDS:
+            return True
+        return silent_seconds > OFFLINE_AFTER_SECONDS and not self.is_vouched_for
+
+    def _silent_seconds(self, now: datetime) -> float:
+        return (now - self.last_seen).total_seconds() if self.last_seen else math.inf
+
     def is_stale(self, now: datetime) -> bool:
-        """True when the figures shown are older than a beat or two should leave them."""
-        return (now - self.last_seen).total_seconds() > DEGRADED_AFTER_SECONDS
+        """True when what is shown is older than a beat or two should leave it, or a source of it is silent."""
+        has_beaten = self.last_seen is not None
+        return bool(self.stale_sources) or (has_beaten and self._silent_seconds(now) > DEGRADED_AFTER_SECONDS)
 
     def why_not(self, scan_type: ScanType) -> str | None:
         """Why it cannot run such a scan, with the remedy; None when it can."""

@@ -8,14 +8,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 from cloudx.domain.errors import CloudxError, DependencyUnavailable
 from cloudx.domain.nodes import Node
 
+from .join_fleet import HEARTBEAT, join_fleet
 from .ports import OpenLedger
+from .watch_cluster import ClusterWatch, SourceFreshness
 
 REFRESH_SECONDS = 1.0
 MIN_GAP_SECONDS = 0.1  # many registrations at once cost one refresh
@@ -36,7 +39,7 @@ class FleetReading:
 
 
 class FleetSource(Protocol):
-    """Where the view comes from; Consul's and Nomad's views join the ledger's behind this same call."""
+    """Where heartbeats are read; what Consul and Nomad know is joined to them."""
 
     def read(self) -> FleetReading:
         """The fleet now. Raises DependencyUnavailable."""
@@ -60,15 +63,25 @@ class EncodedNodes:
     """A list of nodes as it goes over the wire, plain and compressed, each with its strong ETag."""
 
     body: bytes
-    etag: str
-    gzipped: bytes
-    gzipped_etag: str
 
-    @classmethod
-    def of(cls, body: bytes) -> EncodedNodes:
-        """Compress and tag a body."""
-        tag = hashlib.blake2b(body, digest_size=16).hexdigest()
-        return cls(body, f'"{tag}"', gzip.compress(body, _GZIP_LEVEL, mtime=0), f'"{tag}-gz"')
+    @cached_property
+    def _tag(self) -> str:
+        return hashlib.blake2b(self.body, digest_size=16).hexdigest()
+
+    @cached_property
+    def gzipped(self) -> bytes:
+        """The body compressed, at the first request that takes it so."""
+        return gzip.compress(self.body, _GZIP_LEVEL, mtime=0)
+
+    @property
+    def etag(self) -> str:
+        """Of the plain body."""
+        return f'"{self._tag}"'
+
+    @property
+    def gzipped_etag(self) -> str:
+        """Of the compressed body."""
+        return f'"{self._tag}-gz"'
 
 
 class FleetSnapshot:
@@ -87,7 +100,7 @@ class FleetSnapshot:
         found = self._encoded.get((status, role))
         if found is None:
             chosen = [n for n in self.nodes if status in (None, n["status"]) and role in (None, n["role"])]
-            found = self._encoded[status, role] = EncodedNodes.of(self._encode(chosen))
+            found = self._encoded[status, role] = EncodedNodes(self._encode(chosen))
         return found
 
     def node(self, node_id: str) -> dict[str, Any] | None:
@@ -102,10 +115,20 @@ class FleetSnapshot:
 class FleetWatch:
     """Holds the newest snapshot; a thread started by `start` renews it, else each call does when it is old."""
 
-    def __init__(self, source: FleetSource, encode: Encode, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        source: FleetSource,
+        encode: Encode,
+        clock: Callable[[], float] = time.monotonic,
+        cluster: ClusterWatch | None = None,
+    ) -> None:
         self._source = source
         self._encode = encode
         self._clock = clock
+        self._cluster = cluster or ClusterWatch()
+        self._heartbeats: FleetReading | None = None
+        self._heartbeats_at = 0.0
+        self._showing = threading.Lock()
         self._snapshot: FleetSnapshot | None = None
         self._last_problem: str | None = None
         self._wake = threading.Event()
@@ -120,6 +143,7 @@ class FleetWatch:
         """Begin refreshing in the background; after the fork, since threads do not survive one."""
         self._thread = threading.Thread(target=self._run, name="fleet-watch", daemon=True)
         self._thread.start()
+        self._cluster.start(self.rejoin)
 
     def nudge(self) -> None:
         """Refresh at once: something changed."""
@@ -140,16 +164,24 @@ class FleetWatch:
         """Read the fleet anew; on failure keep the last view and say what is wrong with it."""
         started_at = self._clock()
         try:
-            snapshot = FleetSnapshot(self._source.read(), self._encode, started_at)
+            self._heartbeats, self._heartbeats_at = self._source.read(), started_at
+            self._last_problem = None
+            self.rejoin()
         except CloudxError as error:
             self._keep_last(error.message)
-            return
         except Exception:  # the thread has to outlive a defect, and the view has to say that there is one
             log.exception("fleet.refresh_failed")
             self._keep_last("Reading the fleet failed; the API's log says why.")
-            return
-        self._last_problem = None
-        self._snapshot = snapshot
+
+    def rejoin(self) -> None:
+        """Show the last heartbeats with what Consul and Nomad say now; waits for no database."""
+        with self._showing:
+            heartbeats = self._heartbeats
+            if heartbeats is None:
+                return
+            joined = replace(heartbeats, nodes=join_fleet(heartbeats.nodes, self._cluster.view()))
+            snapshot = FleetSnapshot(joined, self._encode, self._heartbeats_at, self._last_problem)
+            self._snapshot = snapshot
         for listener in self._listeners:
             listener(snapshot)
 
@@ -160,17 +192,31 @@ class FleetWatch:
 
     def freshness(self) -> tuple[str, str]:
         """(active, inactive or error; the reason)."""
+        sources = self.sources()
+        for name, source in sources.items():
+            if source.status == "error":
+                return "error", source.reason if name == HEARTBEAT else f"{name.capitalize()}: {source.reason}"
+        snapshot = self._snapshot
+        if snapshot is None or not snapshot.nodes:
+            return "inactive", "No node has registered. Start one with `cloudx worker`."
+        return "active", f"{len(snapshot.nodes)} nodes, seen {sources[HEARTBEAT].age_seconds:.1f} s ago."
+
+    def sources(self) -> dict[str, SourceFreshness]:
+        """How fresh each source of the view is, by its name."""
         if self._thread is None:
             self._refresh_if_old()
-        snapshot, problem = self._snapshot, self._last_problem
-        if snapshot is None or problem is not None:
-            return "error", problem or "The fleet has not been read yet; ask again in a second."
-        age_seconds = self._clock() - snapshot.taken_at
+        return {HEARTBEAT: self._heartbeat_freshness(), **self._cluster.freshness()}
+
+    def _heartbeat_freshness(self) -> SourceFreshness:
+        if self._heartbeats is None:
+            reason = self._last_problem or "The fleet has not been read yet; ask again in a second."
+            return SourceFreshness("error", None, reason)
+        age_seconds = round(self._clock() - self._heartbeats_at, 3)
+        if self._last_problem is not None:
+            return SourceFreshness("error", age_seconds, self._last_problem)
         if age_seconds > STALE_AFTER_SECONDS:
-            return "error", f"The last view of the fleet is {age_seconds:.0f} s old."
-        if not snapshot.nodes:
-            return "inactive", "No node has registered. Start one with `cloudx worker`."
-        return "active", f"{len(snapshot.nodes)} nodes, seen {age_seconds:.1f} s ago."
+            return SourceFreshness("error", age_seconds, f"The last view of the fleet is {age_seconds:.0f} s old.")
+        return SourceFreshness("active", age_seconds, f"{len(self._heartbeats.nodes)} nodes.")
 
     def _refresh_if_old(self) -> None:
         if self._snapshot is None or self._clock() - self._snapshot.taken_at >= REFRESH_SECONDS:

@@ -47,8 +47,8 @@ class SqlNodes:
 
 
 def _values(node: Node) -> dict[str, Any]:
-    values = {**vars(node)}
-    del values["sources"]  # derived by whoever joins views of the fleet
+    # What is no column is derived by whoever joins views of the fleet (services/join_fleet.py).
+    values = {name: value for name, value in vars(node).items() if name in nodes.c}
     values["role"] = node.role.value
     values["reported_status"] = node.reported_status.value
     values["capabilities"] = json.dumps(node.capabilities)

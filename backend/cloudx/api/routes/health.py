@@ -44,5 +44,6 @@ def ready() -> Any:
 @access(Access.VIEWER)
 def sync_status() -> Any:
     """For the frontend's badge."""
-    status, reason = deps().fleet.freshness()
-    return {"status": status, "reason": reason}
+    fleet = deps().fleet
+    status, reason = fleet.freshness()
+    return {"status": status, "reason": reason, "sources": {name: vars(one) for name, one in fleet.sources().items()}}

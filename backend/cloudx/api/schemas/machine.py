@@ -36,11 +36,20 @@ class Readiness(BaseModel):
     dependencies: dict[str, DependencyState]
 
 
+class SourceState(BaseModel):
+    """One source of the view, and how many seconds ago what is shown of it was known to hold."""
+
+    status: Literal["active", "error"]
+    age_seconds: float | None
+    reason: str
+
+
 class SyncStatus(BaseModel):
-    """Whether the view of the fleet is fresh."""
+    """Whether the view of the fleet is fresh; `sources` are heartbeat, and consul and nomad where configured."""
 
     status: Literal["active", "inactive", "error"]
     reason: str
+    sources: dict[str, SourceState]
 
 
 class MonitorQuery(Parameters):

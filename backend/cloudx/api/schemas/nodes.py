@@ -95,7 +95,7 @@ class CheckItem(BaseModel):
 
 
 class NodeItem(BaseModel):
-    """A node; cpu and mem in percent."""
+    """A node; cpu and mem in percent; last_seen is its last heartbeat, null when only Consul or Nomad knows it."""
 
     node_id: str
     hostname: str
@@ -104,7 +104,7 @@ class NodeItem(BaseModel):
     capabilities: list[str]
     version: str
     status: NodeStatus
-    last_seen: str
+    last_seen: str | None
     cpu: float | None
     mem: float | None
     loadavg: list[float]

@@ -1,0 +1,121 @@
+"""The node agents in Consul's catalog, with the state of their checks, by a blocking query."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from consul import base
+from consul.std import HTTPClient
+
+from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
+from cloudx.domain.nodes import Check, CheckStatus
+from cloudx.services.fleet_ports import Answer, NodeInstance
+
+NODE_SERVICE = "cloudx-node"
+CONNECT_SECONDS = 3.0
+_OUTPUT_LIMIT = 2000
+# Consul adds up to a sixteenth to the wait, so that not all watchers return at once.
+_LONGEST_WAIT_FACTOR = 1.07
+_GRACE_SECONDS = 2.0
+_HTTP_PREFIX = re.compile(r"^HTTP GET \S+: \d{3}[^:]* Output: ", re.DOTALL)
+_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
+
+
+class ConsulCatalog:
+    """Asks one Consul agent; the token is asked for anew each time, since its file may change.
+
+    python-consul2's transport and errors without its `Consul` class: that one lets CONSUL_HTTP_ADDR and
+    CONSUL_HTTP_TOKEN of the environment win over what it is given. One instance a thread.
+    """
+
+    def __init__(self, address: str, token: Callable[[], str | None], service: str = NODE_SERVICE) -> None:
+        scheme, host, port = consul_address(address)
+        self._url = f"{scheme}://{host}:{port}"
+        self._http = HTTPClient(host, port, scheme, verify=True)
+        self._http.session.trust_env = host not in ("127.0.0.1", "localhost", "[::1]")
+        self._token = token
+        self._path = f"/v1/health/service/{service}"
+
+    def __call__(self, index: int, wait_seconds: float) -> Answer[tuple[NodeInstance, ...]]:
+        """Implements services.ports.BlockingQuery: every instance, the sick ones too."""
+        token = self._token()
+        # How long is set here and now: the library knows one timeout for all requests.
+        self._http.timeout = (CONNECT_SECONDS, wait_seconds * _LONGEST_WAIT_FACTOR + _GRACE_SECONDS)
+        params = [("index", index), ("wait", f"{wait_seconds:g}s")] if index else []
+        try:
+            answer = self._http.get(_checked, self._path, params, {"X-Consul-Token": token} if token else {})
+        except base.ACLPermissionDenied as error:
+            raise DependencyUnavailable(f"{self._url} refuses the token ({error}). {_ACCESS_REMEDY}") from error
+        except (requests.RequestException, base.ConsulException) as error:
+            raise DependencyUnavailable(self._unreachable(error)) from error
+        if _is_withheld(answer, token):
+            raise DependencyUnavailable(f"{self._url} does not show all nodes. {_ACCESS_REMEDY}")
+        return Answer(int(answer.headers["X-Consul-Index"]), lambda: parse_instances(json.loads(answer.content)))
+
+    def _unreachable(self, error: Exception) -> str:
+        said = f"{self._url} does not answer ({type(error).__name__})"
+        return f"{said}. See whether the Consul agent runs there: `consul members`."
+
+
+_ACCESS_REMEDY = (
+    "CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE needs a policy with `service_prefix` and `node_prefix` read "
+    "(consul/policies has one)."
+)
+
+
+def consul_address(address: str) -> tuple[str, str, int]:
+    """(scheme, host, port) of CONSUL_HTTP_ADDR in any of upstream's forms. Raises BadConfiguration."""
+    full = address if "://" in address else f"http://{address}"
+    try:
+        parts = urlsplit(full)
+        port = parts.port or (443 if parts.scheme == "https" else 8500)
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadConfiguration(f"CONSUL_HTTP_ADDR: takes http://HOST:PORT or https://HOST:PORT, not {address!r}.")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return parts.scheme, host, port
+
+
+def _is_withheld(answer: base.Response, token: str | None) -> bool:
+    """A short list for want of rights is no small fleet. To requests without a token Consul does not say it."""
+    if token is None:
+        return answer.headers.get("X-Consul-Default-ACL-Policy") == "deny" and answer.content.strip() == b"[]"
+    return answer.headers.get("X-Consul-Results-Filtered-By-ACLs") == "true"
+
+
+def _checked(response: base.Response) -> base.Response:
+    base.CB._status(response)
+    return response
+
+
+def parse_instances(entries: list[dict[str, Any]]) -> tuple[NodeInstance, ...]:
+    """What /v1/health/service answers, in its order."""
+    return tuple(_instance(entry) for entry in entries)
+
+
+def _instance(entry: dict[str, Any]) -> NodeInstance:
+    machine, service = entry["Node"], entry["Service"]
+    meta = service.get("Meta") or {}
+    return NodeInstance(
+        node_id=meta.get("node_id") or machine["Node"],
+        hostname=meta.get("hostname") or machine["Node"],
+        ip=service.get("Address") or machine["Address"],
+        version=meta.get("version", ""),
+        checks=tuple(_check(said) for said in entry["Checks"]),
+        created_index=service["CreateIndex"],
+    )
+
+
+def _check(said: dict[str, Any]) -> Check:
+    check_id = said["CheckID"]
+    if check_id.startswith("_nomad-check-"):  # Nomad's ids are hashes; a check's name is its id to people
+        check_id = _NOT_A_WORD.sub("-", said["Name"].lower()).strip("-") or check_id
+    output = _HTTP_PREFIX.sub("", said["Output"])[:_OUTPUT_LIMIT].strip()
+    shown = "".join(c if c.isprintable() else " " for c in output)
+    return Check(check_id, said["Name"], CheckStatus(said["Status"]), shown)

@@ -1,0 +1,65 @@
+"""The machines that Nomad knows, by a blocking query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nomad.api.exceptions import BaseNomadException
+from requests import Response
+
+from cloudx.domain.nodes import ClientState
+from cloudx.services.fleet_ports import Answer, NomadClient
+
+from .nomad_client import nomad_client, nomad_failure
+
+CONNECT_SECONDS = 3.0
+# Nomad adds up to a sixteenth to the wait, as Consul does.
+_LONGEST_WAIT_FACTOR = 1.07
+_GRACE_SECONDS = 2.0
+
+
+class NomadNodes:
+    """Asks one Nomad agent; the token is asked for anew each time. One instance a thread.
+
+    `get_nodes` of python-nomad drops the index and takes no wait, so this goes through its `request`.
+    """
+
+    def __init__(self, address: str, token: Callable[[], str | None]) -> None:
+        self._address = address
+        self._nodes = nomad_client(address).nodes
+        self._token = token
+
+    def __call__(self, index: int, wait_seconds: float) -> Answer[tuple[NomadClient, ...]]:
+        """Implements services.ports.BlockingQuery."""
+        self._nodes.token = self._token()
+        params: dict[str, Any] = {"index": index, "wait": f"{wait_seconds:g}s"} if index else {}
+        timeout = (CONNECT_SECONDS, wait_seconds * _LONGEST_WAIT_FACTOR + _GRACE_SECONDS)
+        try:
+            response: Response = self._nodes.request(method="get", params=params, timeout=timeout)
+        except BaseNomadException as error:
+            raise nomad_failure(self._address, error, "node read") from error
+        return Answer(int(response.headers["X-Nomad-Index"]), lambda: parse_clients(response.json()))
+
+
+def parse_clients(stubs: list[dict[str, Any]]) -> tuple[NomadClient, ...]:
+    """What /v1/nodes answers."""
+    return tuple(
+        NomadClient(
+            node_id=stub["ID"],
+            name=stub["Name"],
+            ip=stub["Address"],
+            state=state_of(stub),
+            said=stub.get("StatusDescription") or "",
+        )
+        for stub in stubs
+    )
+
+
+def state_of(stub: dict[str, Any]) -> ClientState:
+    """A machine that Nomad does not reach is down, whatever else was decided about it."""
+    if stub["Status"] != "ready":  # initializing, down, disconnected
+        return ClientState.DOWN
+    if stub["Drain"]:
+        return ClientState.DRAINING
+    return ClientState.READY if stub["SchedulingEligibility"] == "eligible" else ClientState.INELIGIBLE

@@ -1,0 +1,108 @@
+"""Follow a blocking query: hold its newest answer, and say when it is old.
+
+The index rules are Consul's (https://developer.hashicorp.com/consul/api-docs/features/blocking); Nomad has the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from cloudx.domain.errors import CloudxError
+
+from .fleet_ports import Answer, BlockingQuery
+
+T = TypeVar("T")
+
+WAIT_SECONDS = 10.0  # also how long a server that vanished without a word goes unnoticed
+MIN_REST_SECONDS = 0.02
+_FIRST_RETRY_SECONDS = 0.1
+_LONGEST_RETRY_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SourceView(Generic[T]):
+    """The last good answer (None: there was none yet), when it was known to hold, and what is wrong since."""
+
+    value: T | None = None
+    held_at: float | None = None
+    problem: str | None = "It has not answered yet."
+
+
+class FollowedQuery(Generic[T]):
+    """Asks again and again in a thread of its own; `view` never waits."""
+
+    def __init__(
+        self,
+        name: str,
+        ask: BlockingQuery[T],
+        clock: Callable[[], float] = time.monotonic,
+        random_share: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = name
+        self.view: SourceView[T] = SourceView()
+        self._ask = ask
+        self._clock = clock
+        self._random_share = random_share
+        self._index = 0
+        self._failures = 0
+        self._on_change: Callable[[], None] = lambda: None
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """Begin, after the fork; `on_change` runs in this query's thread after each change of the view."""
+        self._on_change = on_change
+        threading.Thread(target=self._run, name=f"follow-{self.name}", daemon=True).start()
+
+    def step(self) -> float:
+        """Ask once; how many seconds to rest before the next time."""
+        try:
+            answer = self._ask(self._index, WAIT_SECONDS)
+            started_at = self._clock()
+            self._take(answer)
+        except CloudxError as error:
+            return self._fail(error.message)
+        except Exception:  # the thread has to outlive a defect, and the view has to say that there is one
+            log.exception("fleet.query_failed source=%s", self.name)
+            return self._fail("Reading its answer failed; the API's log says why.")
+        # However fast a big fleet changes, following it takes at most half of one core.
+        return max(MIN_REST_SECONDS, self._clock() - started_at)
+
+    def _take(self, answer: Answer[T]) -> None:
+        before = self.view
+        index = max(1, answer.index)  # asking with 0 would not wait
+        is_new = index != self._index or before.problem is not None
+        value = answer.load() if is_new else before.value  # a return is not a change
+        # Below the last one: the server was restored or replaced, so what it knows is asked for from the start.
+        self._index = 0 if index < self._index else index
+        self._failures = 0
+        self.view = SourceView(value, self._clock(), None)
+        if before.problem is not None or value != before.value:
+            self._tell()
+
+    def _fail(self, problem: str) -> float:
+        had_problem = self.view.problem
+        self.view = replace(self.view, problem=problem)
+        self._index = 0  # whatever answers next may be another server
+        ceiling: float = min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2**self._failures)
+        self._failures = min(self._failures + 1, 10)
+        if problem != had_problem:
+            log.warning("fleet.source_lost source=%s reason=%s", self.name, problem)
+            self._tell()
+        return ceiling * (0.5 + 0.5 * self._random_share())
+
+    def _tell(self) -> None:
+        try:
+            self._on_change()
+        except Exception:  # a defect of whoever shows the view is no fault of the source
+            log.exception("fleet.change_not_shown source=%s", self.name)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(self.step())
