@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
-import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -17,30 +18,43 @@ from .secrets import write_private
 _DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM", "--"]
 
 
+@dataclass(frozen=True)
+class _Launch:
+    command: list[str]
+    environment: dict[str, str]
+    said_to: Path  # standard output
+    log: Path
+
+
 class Children:
-    """What we started, in order; taken down in the reverse one."""
+    """What we started, taken down one by one."""
 
     def __init__(self, folder: DevFolder) -> None:
         self._folder = folder
+        self._launches: dict[str, _Launch] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
-        """Start one, noted down for a later start to find should we be killed."""
-        with open(self.log_of(name), "wb") as log:
-            # A session of its own: Ctrl-C in the terminal reaches us alone, and we end them in order.
-            self._running[name] = subprocess.Popen(
-                [*_DIES_WITH_US, *command], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, cwd=self._folder.path,
-            )  # fmt: skip
-        self._note_down()
+    def start(self, name: str, command: list[str], environment: dict[str, str], said_to: str | None = None) -> None:
+        """Start one, noted down for a later start to find should we be killed; `said_to`: not for the log."""
+        log = self.log_of(name)
+        log.unlink(missing_ok=True)
+        self._launches[name] = _Launch(command, environment, self._folder.path / said_to if said_to else log, log)
+        self._launch(name)
 
     def log_of(self, name: str) -> Path:
         """Its log file."""
         return self._folder.logs / f"{name}.log"
 
-    def first_dead(self) -> str | None:
-        """The name of one that ended by itself."""
-        return next((name for name, child in self._running.items() if child.poll() is not None), None)
+    def dead(self) -> list[str]:
+        """The names of those that ended by themselves."""
+        return [name for name, child in self._running.items() if child.poll() is not None]
+
+    def restart(self, name: str, allowed: tuple[str, ...]) -> bool:
+        """Start a dead one again; False when it is not one of the allowed."""
+        if name not in allowed:
+            return False
+        self._launch(name)
+        return True
 
     def stop(self, name: str, seconds: float) -> None:
         """Ask, wait, and kill what does not leave; nothing when it was never started."""
@@ -56,13 +70,27 @@ class Children:
             child.wait()
         self._note_down()
 
+    def _launch(self, name: str) -> None:
+        launch = self._launches[name]
+        with open(launch.log, "ab", opener=_private) as log, open(launch.said_to, "ab", opener=_private) as said:
+            # A session of its own: Ctrl-C in the terminal reaches us alone, and we end them in order.
+            self._running[name] = subprocess.Popen(
+                [*_DIES_WITH_US, *launch.command], env=launch.environment, stdin=subprocess.DEVNULL, stdout=said,
+                stderr=log, start_new_session=True, cwd=self._folder.path,
+            )  # fmt: skip
+        self._note_down()
+
     def _note_down(self) -> None:
-        known = [(child.pid, _started(child.pid)) for child in self._running.values()]
+        known = {name: (child.pid, _started(child.pid)) for name, child in self._running.items()}
         write_private(self._folder.children, json.dumps(known))
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _started(pid: int) -> float:
     try:
         return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
-        return time.time()
+        return 0.0

@@ -25,6 +25,9 @@ def dev(
         Driver, typer.Option(help="The checkout's code (raw_exec) or the image (docker).")
     ] = Driver.RAW_EXEC,
     servers_only: Annotated[bool, typer.Option("--servers-only", help="Start the servers, run no job.")] = False,
+    durable: Annotated[
+        bool, typer.Option("--durable", help="Consul keeps its state on disk: it may be restarted.")
+    ] = False,
     login_ttl: Annotated[str | None, typer.Option(help="Lifetime of database logins, as 60s.")] = None,
     login_max_ttl: Annotated[str | None, typer.Option(help="How long a login can be renewed.")] = None,
 ) -> None:
@@ -32,15 +35,15 @@ def dev(
 
     Example: sudo make dev DRIVER=docker
     """
-    from .run import DevRun
+    from .run import DevOptions, run_dev
     from .waiting import Interrupted
 
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        run = DevRun(Path.cwd(), driver.value, stopping, login_ttl, login_max_ttl)
-        run.until_told_to_stop(with_jobs=not servers_only)
+        options = DevOptions(Path.cwd(), driver.value, not servers_only, durable, login_ttl, login_max_ttl)
+        run_dev(options, stopping)
     except Interrupted:
         return
     except CloudxError as error:

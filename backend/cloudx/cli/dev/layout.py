@@ -52,6 +52,11 @@ class DevFolder:
         return self.path / "nomad"
 
     @property
+    def consul(self) -> Path:
+        """Consul's data, where it is asked to keep any."""
+        return self.path / "consul"
+
+    @property
     def postgres(self) -> Path:
         """PostgreSQL's data; outlives a run."""
         return self.path / "postgres"
@@ -75,5 +80,5 @@ class DevFolder:
         """Make the folders, closed to everybody else."""
         self.path.mkdir(mode=0o700, exist_ok=True)
         self.path.chmod(0o700)
-        for folder in (self.logs, self.nomad, self.plugins, self.binaries):
+        for folder in (self.logs, self.nomad, self.consul, self.plugins, self.binaries):
             folder.mkdir(mode=0o700, exist_ok=True)

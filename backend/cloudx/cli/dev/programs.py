@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
+import threading
 from pathlib import Path
 
 from cloudx.domain.errors import BadConfiguration
 
+from .waiting import Interrupted
+
 SERVERS = ("consul", "vault", "nomad", "fabio")
 PLUGIN = "postgresql-database-plugin"
 OLDEST_POSTGRES = 15
+LOOK_SECONDS = 0.05
 
 
-def find_servers(checkout: Path, *names: str) -> dict[str, Path]:
+def find_servers(checkout: Path, *names: str, stopping: threading.Event) -> dict[str, Path]:
     """Each program's place, downloaded or built when missing (its progress goes to standard error)."""
-    found = subprocess.run(
-        [str(checkout / "scripts/find-servers"), *names], stdout=subprocess.PIPE, text=True, check=False
-    )
-    if found.returncode != 0:
+    script = checkout / "scripts/find-servers"
+    if not script.exists():
+        raise BadConfiguration(f"{checkout} is no checkout of Cloud-X. Run this in one: it runs the files of jobs/.")
+    with subprocess.Popen([str(script), *names], stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
+        while child.poll() is None:
+            if stopping.wait(LOOK_SECONDS):  # a build takes minutes
+                os.killpg(child.pid, signal.SIGTERM)
+                raise Interrupted
+        found = child.stdout.read() if child.stdout else ""
+    if child.returncode != 0:
         raise BadConfiguration(f"{', '.join(names)}: not all could be found; the reason is above.")
-    return {name: Path(path) for name, path in (line.split(" ", 1) for line in found.stdout.splitlines())}
+    return {name: Path(path) for name, path in (line.split(" ", 1) for line in found.splitlines())}
 
 
 def find_postgres() -> Path:

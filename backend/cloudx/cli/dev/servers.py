@@ -16,12 +16,13 @@ _AS_POSTGRES = [
 ]  # fmt: skip
 
 
-def consul_command(programs: dict[str, Path], folder: DevFolder, secrets: DevSecrets) -> list[str]:
-    """Consul in dev mode, access control on."""
+def consul_command(programs: dict[str, Path], folder: DevFolder, secrets: DevSecrets, durable: bool) -> list[str]:
+    """Consul in dev mode, or as one server that keeps this run's state on disk; access control on."""
     tokens = {"initial_management": secrets.consul, "agent": secrets.consul}
     private = _private_config(folder, "consul.json", {"acl": {"tokens": tokens}})
     shared = folder.checkout / "consul/dev.hcl"
-    return [str(programs["consul"]), "agent", "-dev", f"-config-file={shared}", f"-config-file={private}"]
+    mode = ["-server", "-bootstrap-expect=1", "-ui", f"-data-dir={folder.consul}"] if durable else ["-dev"]
+    return [str(programs["consul"]), "agent", *mode, f"-config-file={shared}", f"-config-file={private}"]
 
 
 def vault_command(programs: dict[str, Path], folder: DevFolder) -> list[str]:

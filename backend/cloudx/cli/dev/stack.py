@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from cloudx.services.set_up_identities import ClusterPlan, SetUpIdentities, give
 
 from .children import Children
 from .layout import CONSUL_PORT, DATABASE, HOST, NOMAD_PORT, POSTGRES_PORT, VAULT_PORT, DevFolder
+from .leftovers import MARK
 from .programs import PLUGIN, find_servers
 from .secrets import DATABASE_ADDRESS, DevSecrets
 from .servers import as_postgres, consul_command, initdb_command, nomad_command, postgres_command, vault_command
@@ -38,16 +40,20 @@ class Stack:
     postgres_binaries: Path
     children: Children
     stopping: threading.Event
+    durable: bool = False
     login_ttl: str | None = None
     login_max_ttl: str | None = None
 
     def start(self) -> SetUpIdentities:
         """All four servers, with every identity set up."""
-        environment = _server_environment(self.secrets)
+        environment = _server_environment(self.secrets, self.folder)
         self._init_postgres()
         self.children.start("postgres", postgres_command(self.postgres_binaries, self.folder), environment)
-        self.children.start("consul", consul_command(self.programs, self.folder, self.secrets), environment)
-        self.children.start("vault", vault_command(self.programs, self.folder), environment)
+        self.children.start(
+            "consul", consul_command(self.programs, self.folder, self.secrets, self.durable), environment
+        )
+        # Vault's first words hold its root token: they stay out of the logs.
+        self.children.start("vault", vault_command(self.programs, self.folder), environment, "vault-first-words")
         self._wait("Consul", lambda: answers(f"{CONSUL_URL}/v1/status/leader"))
         identities = self._identities()
         self._admit_nomad(identities)
@@ -63,8 +69,17 @@ class Stack:
         for name, seconds in STOP_SECONDS.items():
             self.children.stop(name, seconds)
 
-    def _wait(self, what: str, ready: object, seconds: float = START_SECONDS) -> None:
-        wait_until(ready, what, seconds, lambda: self.stopping.is_set() or self.children.first_dead())  # type: ignore[arg-type]
+    @property
+    def keeps_state(self) -> tuple[str, ...]:
+        """Servers that may be started again when they die; the others would come back empty."""
+        return ("postgres", "consul") if self.durable else ("postgres",)
+
+    def why_stop(self) -> str | bool:
+        """True when we were told to, a server's name when it died."""
+        return self.stopping.is_set() or next(iter(self.children.dead()), False)
+
+    def _wait(self, what: str, ready: Callable[[], bool]) -> None:
+        wait_until(ready, what, START_SECONDS, self.why_stop)
 
     def _identities(self) -> SetUpIdentities:
         settings = load_settings(client_environment(self.secrets))
@@ -94,7 +109,7 @@ class Stack:
 
     def _vault_plugin(self) -> Path:
         """In Vault's plugin folder, as a copy: Vault follows no link out of it."""
-        found = find_servers(self.folder.checkout, PLUGIN)[PLUGIN]
+        found = find_servers(self.folder.checkout, PLUGIN, stopping=self.stopping)[PLUGIN]
         copy = self.folder.plugins / PLUGIN
         if not copy.exists() or copy.stat().st_mtime < found.stat().st_mtime:
             shutil.copy2(found, copy)
@@ -107,12 +122,12 @@ class Stack:
         self.folder.postgres.mkdir(mode=0o700)
         if as_postgres():
             shutil.chown(self.folder.postgres, "postgres", "postgres")
-        password_file = self.folder.path / "postgres-password"
-        with open(self.children.log_of("initdb"), "wb") as log:
+        password_file, log_file = self.folder.path / "postgres-password", self.folder.logs / "initdb.txt"
+        with open(log_file, "wb") as log:
             command = initdb_command(self.postgres_binaries, self.folder, password_file)
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=False)
         if done.returncode != 0:
-            raise ClusterUnavailable("PostgreSQL's data folder cannot be made; .dev/logs/initdb.log says why.")
+            raise ClusterUnavailable("PostgreSQL's data folder cannot be made; .dev/logs/initdb.txt says why.")
 
 
 def client_environment(secrets: DevSecrets) -> dict[str, str]:
@@ -127,12 +142,12 @@ def client_environment(secrets: DevSecrets) -> dict[str, str]:
     }
 
 
-def _server_environment(secrets: DevSecrets) -> dict[str, str]:
+def _server_environment(secrets: DevSecrets, folder: DevFolder) -> dict[str, str]:
     """Ours without what would point the servers elsewhere; tasks inherit none of it."""
     prefixes = ("NOMAD_", "CONSUL_", "VAULT_", "CLOUDX_", "PG")
     dropped = ("AWS_CA_BUNDLE", "DATABASE_URL")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes) and name not in dropped}
-    return kept | {"VAULT_DEV_ROOT_TOKEN_ID": secrets.vault}
+    return kept | {"VAULT_DEV_ROOT_TOKEN_ID": secrets.vault, MARK: str(folder.path)}
 
 
 def _listens(port: int) -> bool:

@@ -16,9 +16,7 @@ class Interrupted(Exception):
     """Somebody asked us to leave while we waited."""
 
 
-def wait_until(
-    ready: Callable[[], bool], what: str, seconds: float, interrupted: Callable[[], str | bool | None]
-) -> None:
+def wait_until(ready: Callable[[], bool], what: str, seconds: float, interrupted: Callable[[], str | bool]) -> None:
     """Return when it is ready. Raises ClusterUnavailable when it takes too long or a server died; Interrupted."""
     deadline = time.monotonic() + seconds
     while not ready():

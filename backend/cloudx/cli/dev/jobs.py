@@ -1,0 +1,86 @@
+"""Run the files in jobs/ as an operator would, and wait until what they run is healthy."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cloudx.domain.errors import ClusterUnavailable
+
+from .layout import DevFolder
+
+JOBS = ("fabio", "backend", "node", "worker")
+_WORDS = 12  # lines of a failed task's last words
+
+
+class Jobs:
+    """The jobs of one run, by Nomad's own program and API."""
+
+    def __init__(self, folder: DevFolder, nomad: Path, environment: dict[str, str]) -> None:
+        self._folder = folder
+        self._nomad = nomad
+        self._environment = environment
+
+    def run_all(self) -> None:
+        """`nomad job run` of each file. Raises ClusterUnavailable with Nomad's own words."""
+        for name in JOBS:
+            command = [str(self._nomad), "job", "run", "-detach", str(self._folder.checkout / f"jobs/{name}.nomad.hcl")]
+            environment = {**os.environ, **self._environment}
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise ClusterUnavailable(f"jobs/{name}.nomad.hcl does not run: {(done.stdout + done.stderr).strip()}")
+
+    def not_running_yet(self) -> list[str]:
+        """Jobs that have no running, healthy allocation. Raises ClusterUnavailable when one has failed for good."""
+        return [name for name in JOBS if not self._is_healthy(name)]
+
+    def _is_healthy(self, name: str) -> bool:
+        wanted = [one for one in self._ask(f"job/{name}/allocations") if one["DesiredStatus"] == "run"]
+        for allocation in wanted:
+            if allocation["ClientStatus"] == "failed":
+                raise ClusterUnavailable(f"job {name} has failed: {self._last_words(allocation)}")
+        if not wanted and (reason := self._why_not_placed(name)):
+            raise ClusterUnavailable(f"job {name} cannot be placed: {reason}")
+        return bool(wanted) and all(_is_well(one) for one in wanted)
+
+    def _why_not_placed(self, name: str) -> str:
+        evaluations = self._ask(f"job/{name}/evaluations")
+        failed = [each["FailedTGAllocs"] for each in evaluations if each.get("FailedTGAllocs")]
+        return json.dumps(failed[0]) if failed else ""
+
+    def _last_words(self, allocation: dict[str, Any]) -> str:
+        said = []
+        for task, state in (allocation.get("TaskStates") or {}).items():
+            if state["Failed"] or state["Restarts"]:
+                said += [f"{task}: {event['DisplayMessage']}" for event in state["Events"][-3:]]
+                said += _tail_of(self._folder.nomad / "alloc" / allocation["ID"] / "alloc/logs", task)
+        return "\n  ".join(said) or allocation.get("ClientDescription", "")
+
+    def _ask(self, path: str) -> Any:
+        address, token = self._environment["NOMAD_ADDR"], self._environment["NOMAD_TOKEN"]
+        request = urllib.request.Request(f"{address}/v1/{path}", headers={"X-Nomad-Token": token})  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
+            return json.load(answer)
+
+
+def not_healthy_yet(jobs: Jobs, more: dict[str, Callable[[], bool]]) -> list[str]:
+    """What is still missing: jobs first, then what they serve."""
+    return jobs.not_running_yet() or [name for name, ready in more.items() if not ready()]
+
+
+def _is_well(allocation: dict[str, Any]) -> bool:
+    deployment = allocation.get("DeploymentStatus")
+    healthy = deployment is None or bool(deployment.get("Healthy"))
+    return allocation["ClientStatus"] == "running" and healthy
+
+
+def _tail_of(logs: Path, task: str) -> list[str]:
+    lines: list[str] = []
+    for file in sorted(logs.glob(f"{task}.std*.*")):
+        lines += file.read_text(errors="replace").splitlines()[-_WORDS:]
+    return lines

@@ -1,0 +1,43 @@
+"""One run a checkout: a second one says so, unless the first is on its way out, which it waits for."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from typing import IO
+
+from cloudx.domain.errors import BadConfiguration
+
+from .layout import DevFolder
+
+LEAVING = "leaving"
+WAIT_SECONDS = 90.0
+
+
+def claim(folder: DevFolder) -> IO[str]:
+    """The lock, for as long as the caller keeps it. Raises BadConfiguration when another run has it."""
+    lock = open(folder.path / "lock", "a+")  # noqa: SIM115 - the lock lives as long as the caller keeps it
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not _try(lock):
+        lock.seek(0)
+        if lock.read() != LEAVING or time.monotonic() > deadline:
+            lock.close()
+            raise BadConfiguration(f"another `make dev` runs in {folder.checkout}. Stop it with Ctrl-C there.")
+        time.sleep(0.2)
+    lock.truncate(0)
+    return lock
+
+
+def say_leaving(lock: IO[str]) -> None:
+    """Let a run that starts now wait for us."""
+    lock.truncate(0)
+    lock.write(LEAVING)
+    lock.flush()
+
+
+def _try(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
