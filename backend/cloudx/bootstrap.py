@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudx import __version__
-from cloudx.adapters.database import engine_for, open_ledger_on, schema_problem, upgrade
+from cloudx.adapters.database import RotatingEngine, engine_for, open_ledger_on, schema_problem, upgrade
 from cloudx.adapters.latency import EchoOrConnect
 from cloudx.adapters.resolver import SystemResolver
 from cloudx.config import AuthMode, Settings
+from cloudx.domain.errors import DependencyUnavailable
 from cloudx.domain.nodes import NodeRole, Preflight
 from cloudx.domain.tools import Tool
 from cloudx.services.authenticate import Authenticate
@@ -23,6 +24,7 @@ from cloudx.services.renew_leases import RenewLease
 from cloudx.services.report_node import LedgerReporter
 from cloudx.services.scan_policy import PolicyCache
 from cloudx.services.submit_scan import SubmitScan
+from cloudx.services.watch_cluster import ClusterWatch
 from cloudx.services.watch_fleet import FleetWatch, LedgerFleet
 
 if TYPE_CHECKING:
@@ -39,9 +41,9 @@ WORKER_POOL_SIZE = 16  # a connection for each chunk that commits, and for claim
 
 
 def open_ledger_of(settings: Settings, pool_size: int = 5) -> OpenLedger:
-    """Transactions on the configured database."""
+    """Transactions on the configured database, by the login it has at that moment."""
     _make_data_folder(settings)
-    return open_ledger_on(engine_for(settings.sqlalchemy_url, pool_size))
+    return open_ledger_on(RotatingEngine(lambda: settings.sqlalchemy_url, pool_size))
 
 
 def prepare_database(settings: Settings) -> None:
@@ -57,7 +59,10 @@ def prepare_database(settings: Settings) -> None:
 
 def why_schema_is_unfit(settings: Settings) -> str | None:
     """Why a worker cannot use the database as it is, with the remedy; None when it can."""
-    engine = engine_for(settings.sqlalchemy_url)
+    try:
+        engine = engine_for(settings.sqlalchemy_url)
+    except DependencyUnavailable as error:
+        return error.message
     try:
         return schema_problem(engine)
     finally:
@@ -78,7 +83,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
         submit_scan=SubmitScan(open_ledger, resolver, policies),
         measure_latency=MeasureLatency(open_ledger, resolver, policies, EchoOrConnect()),
         authenticate=_authenticate(settings, open_ledger),
-        fleet=FleetWatch(LedgerFleet(open_ledger), encode),
+        fleet=FleetWatch(LedgerFleet(open_ledger), encode, cluster=_cluster_watch(settings)),
     )
 
 
@@ -131,6 +136,17 @@ def cluster_identities(settings: Settings, folder: Path, database: DatabaseAdmin
 
 def _plain(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
+
+
+def _cluster_watch(settings: Settings) -> ClusterWatch:
+    """Consul and Nomad where they are configured; without them heartbeats alone make the view."""
+    from cloudx.adapters.consul_catalog import ConsulCatalog
+    from cloudx.adapters.nomad_nodes import NomadNodes
+
+    return ClusterWatch(
+        consul=ConsulCatalog(settings.consul_http_addr, settings.consuls_token) if settings.consul_http_addr else None,
+        nomad=NomadNodes(settings.nomad_addr, settings.nomads_token) if settings.nomad_addr else None,
+    )
 
 
 def _authenticate(settings: Settings, open_ledger: OpenLedger) -> Authenticate:

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cloudx.domain.access import Role
-from cloudx.domain.errors import BadConfiguration
+from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
 
 
 class AuthMode(StrEnum):
@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False, env_ignore_empty=True)
 
     database_url: str = ""
+    database_url_file: Path | None = None
     port: int = Field(5001, ge=1, le=65535)
     node_id: str = Field("", pattern=r"^[A-Za-z0-9._:-]{0,128}$")
     primary_node_url: str | None = Field(None, pattern=r"^https?://[^\s]+$")
@@ -52,8 +53,10 @@ class Settings(BaseSettings):
     web_concurrency: int = Field(2, ge=1, le=64)
     nomad_addr: str | None = None
     nomad_token: SecretStr | None = None
+    nomad_token_file: Path | None = None
     consul_http_addr: str | None = None
     consul_http_token: SecretStr | None = None
+    consul_http_token_file: Path | None = None
     vault_addr: str | None = None
     vault_token: SecretStr | None = None
 
@@ -74,6 +77,7 @@ class Settings(BaseSettings):
     cloudx_scripts_dir: Path | None = None
     cloudx_redis_url: str | None = Field(None, pattern=r"^rediss?://[^\s]+$")
     cloudx_node_rate_limit_pps: int = Field(100_000, ge=1, le=10_000_000)
+    cloudx_version: str = Field("", pattern=r"^[A-Za-z0-9._+-]{0,64}$")
     cloudx_log_format: str = Field("auto", pattern="^(auto|json|pretty)$")
     cloudx_metrics: str = Field("open", pattern="^(open|token)$")
     cloudx_url: str | None = Field(None, pattern=r"^https?://[^\s]+$")
@@ -109,17 +113,31 @@ class Settings(BaseSettings):
 
     @property
     def sqlalchemy_url(self) -> str:
-        """DATABASE_URL with its driver named; SQLite in the data folder by default."""
-        url = self.database_url or f"sqlite:///{self.cloudx_data_dir.absolute()}/cloudx.db"
+        """The database now, with its driver named; SQLite in the data folder by default.
+
+        DATABASE_URL_FILE wins and is read anew when it changed. Raises DependencyUnavailable while it is not there.
+        """
+        url = self._database_url() or f"sqlite:///{self.cloudx_data_dir.absolute()}/cloudx.db"
         for plain in ("postgres://", "postgresql://"):
             if url.startswith(plain):
                 return "postgresql+psycopg2://" + url.removeprefix(plain)
         return url
 
+    def _database_url(self) -> str:
+        if self.database_url_file is None:
+            return self.database_url
+        url = _read_if_changed(self.database_url_file)
+        if url is None:
+            raise DependencyUnavailable(
+                f"There is no database URL in {self.database_url_file} yet. Nomad renders it from Vault: see whether "
+                "Vault is unsealed and gives this task its login, or set DATABASE_URL."
+            )
+        return url
+
     @property
     def uses_own_sqlite(self) -> bool:
         """True where the database is the file in the data folder."""
-        return not self.database_url
+        return not self.database_url and self.database_url_file is None
 
     @property
     def node_name(self) -> str:
@@ -138,6 +156,14 @@ class Settings(BaseSettings):
     def node_token(self) -> str | None:
         """The configured node token; a file is read anew each time it changed."""
         return _secret(self.cloudx_node_token, self.cloudx_node_token_file)
+
+    def nomads_token(self) -> str | None:
+        """The token for Nomad's API; a file is read anew each time it changed."""
+        return _secret(self.nomad_token, self.nomad_token_file)
+
+    def consuls_token(self) -> str | None:
+        """The token for Consul's API; a file is read anew each time it changed."""
+        return _secret(self.consul_http_token, self.consul_http_token_file)
 
 
 _FILES: dict[Path, tuple[float, int, str]] = {}

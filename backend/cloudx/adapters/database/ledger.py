@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from typing import Protocol
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -45,7 +46,15 @@ class SqlLedger:
         self._connection.commit()
 
 
-def open_ledger_on(engine: Engine) -> OpenLedger:
+class Connects(Protocol):
+    """An Engine, or the RotatingEngine."""
+
+    def connect(self) -> AbstractContextManager[Connection]:
+        """A connection for the length of a `with` block."""
+        ...
+
+
+def open_ledger_on(engine: Connects) -> OpenLedger:
     """A factory of transactions on an engine."""
 
     @contextmanager

@@ -1,0 +1,278 @@
+# The API behind Fabio. jobs/README.md says what it needs and how to roll out.
+
+variable "driver" {
+  type        = string
+  description = "docker (the image) or raw_exec (a cloudx installed on the VPS)."
+  default     = "docker"
+
+  validation {
+    condition     = contains(["docker", "raw_exec"], var.driver)
+    error_message = "The driver is docker or raw_exec."
+  }
+}
+
+variable "image" {
+  type        = string
+  description = "The image, for docker. Its tag is not latest, or every start asks a registry."
+  default     = "cloudx:dev"
+}
+
+variable "command" {
+  type        = string
+  description = "The path of cloudx on the VPS, for raw_exec."
+  default     = "/opt/cloudx/.venv/bin/cloudx"
+}
+
+variable "version" {
+  type        = string
+  description = "What Consul's meta and /api/nodes call this version; another one is a rollout."
+  default     = "dev"
+}
+
+variable "datacenters" {
+  type        = list(string)
+  description = "Where it may run."
+  default     = ["*"]
+}
+
+variable "count" {
+  type        = number
+  description = "How many instances, spread over the VPSes. One is enough to roll out without a lost request; two outlive a VPS."
+  default     = 2
+}
+
+variable "cpu" {
+  type        = number
+  description = "MHz for each instance."
+  default     = 300
+}
+
+variable "memory" {
+  type        = number
+  description = "MB for each instance."
+  default     = 512
+}
+
+variable "network_mode" {
+  type        = string
+  description = "host or bridge, for docker. On a bridge, 127.0.0.1 in the addresses below is the container itself."
+  default     = "host"
+}
+
+variable "raw_sockets" {
+  type        = bool
+  description = "Give the API's containers NET_RAW. It needs none: the workers scan."
+  default     = false
+}
+
+variable "database" {
+  type        = string
+  description = "HOST:PORT/NAME of PostgreSQL; the login comes from Vault. A query such as ?sslmode=verify-full may follow."
+  default     = "127.0.0.1:5432/cloudx"
+}
+
+variable "nomad_addr" {
+  type        = string
+  description = "Nomad's API as the instances reach it: the fleet's states, and the keys of workload identities."
+  default     = "http://127.0.0.1:4646"
+}
+
+variable "consul_addr" {
+  type        = string
+  description = "Consul's agent as the instances reach it: the fleet's health."
+  default     = "http://127.0.0.1:8500"
+}
+
+variable "settings" {
+  type        = map(string)
+  description = "Further settings of docs/operations.md, none of them secret, such as { CLOUDX_CORS_ORIGINS = \"https://…\" }."
+  default     = {}
+}
+
+locals {
+  is_docker = var.driver == "docker"
+  # Keys that only Docker knows are null elsewhere: raw_exec refuses to start with them.
+  capabilities = var.raw_sockets ? ["net_raw"] : []
+  database_url = "postgresql://{{ .Data.username }}:{{ .Data.password | urlquery }}@${var.database}"
+}
+
+job "backend" {
+  datacenters = var.datacenters
+  type        = "service"
+
+  update {
+    max_parallel      = 1
+    canary            = 1
+    auto_promote      = true
+    auto_revert       = true
+    health_check      = "checks"
+    min_healthy_time  = "3s"
+    healthy_deadline  = "90s"
+    progress_deadline = "3m"
+  }
+
+  spread {
+    attribute = "${node.unique.id}"
+  }
+
+  group "backend" {
+    count          = var.count
+    shutdown_delay = "6s" # Fabio lets go of an instance within a second; it does not ask a second one
+
+    network {
+      port "http" {} # dynamic, so that a canary fits beside what it replaces
+    }
+
+    restart {
+      attempts = 5
+      interval = "2m"
+      delay    = "3s"
+      mode     = "delay"
+    }
+
+    service {
+      name = "cloudx-backend"
+      port = "http"
+      # Canaries have the same tag: they take requests once their checks pass. With tags of their own there would be
+      # a moment, after the promotion, in which Fabio has let go of the old and does not know the new.
+      tags = ["urlprefix-/"]
+
+      meta {
+        version    = var.version
+        node_id    = "${node.unique.id}"
+        node       = "${node.unique.name}"
+        allocation = "${NOMAD_ALLOC_ID}"
+      }
+
+      check {
+        name     = "alive"
+        type     = "http"
+        path     = "/api/health"
+        interval = "5s"
+        timeout  = "3s"
+
+        check_restart {
+          limit = 3
+          grace = "30s"
+        }
+      }
+
+      check {
+        name     = "ready"
+        type     = "http"
+        path     = "/api/ready"
+        interval = "2s"
+        timeout  = "8s" # the database's own connect timeout is 5 s: its reason is to be seen
+      }
+    }
+
+    task "migrate" {
+      driver = var.driver
+
+      lifecycle {
+        hook = "prestart"
+      }
+
+      config {
+        image          = local.is_docker ? var.image : null
+        network_mode   = local.is_docker ? var.network_mode : null
+        cap_drop       = local.is_docker ? ["all"] : null
+        auth_soft_fail = local.is_docker ? true : null
+        command        = local.is_docker ? "cloudx" : var.command
+        args           = ["db", "upgrade"]
+      }
+
+      vault {
+        role         = "cloudx-migrate"
+        env          = false
+        disable_file = true
+        change_mode  = "noop"
+      }
+
+      template {
+        destination = "${NOMAD_SECRETS_DIR}/database_url"
+        data        = "{{ with secret \"database/creds/migrate\" }}${local.database_url}{{ end }}"
+        change_mode = "noop"
+        perms       = "0600"
+      }
+
+      env {
+        DATABASE_URL_FILE = "${NOMAD_SECRETS_DIR}/database_url"
+        CLOUDX_DATA_DIR   = "${NOMAD_TASK_DIR}/data"
+        CLOUDX_LOG_FORMAT = "json"
+      }
+
+      resources {
+        cpu    = 100
+        memory = 256
+      }
+    }
+
+    task "backend" {
+      driver       = var.driver
+      kill_signal  = "SIGTERM"
+      kill_timeout = "30s" # gunicorn gives requests 25
+
+      config {
+        image          = local.is_docker ? var.image : null
+        network_mode   = local.is_docker ? var.network_mode : null
+        ports          = local.is_docker && var.network_mode != "host" ? ["http"] : null
+        cap_drop       = local.is_docker ? ["all"] : null
+        cap_add        = local.is_docker ? local.capabilities : null
+        auth_soft_fail = local.is_docker ? true : null
+        command        = local.is_docker ? "cloudx" : var.command
+        args           = ["serve"]
+      }
+
+      # The rights of these two at Nomad and Consul: nomad/policies, consul/policies.
+      identity {
+        file = true
+      }
+
+      consul {}
+
+      vault {
+        role         = "cloudx-backend"
+        env          = false
+        disable_file = true
+        change_mode  = "noop"
+      }
+
+      # The process sees for itself that a file changed: no signal, no restart, no lost request.
+      template {
+        destination = "${NOMAD_SECRETS_DIR}/database_url"
+        data        = "{{ with secret \"database/creds/backend\" }}${local.database_url}{{ end }}"
+        change_mode = "noop"
+        perms       = "0600"
+      }
+
+      template {
+        destination = "${NOMAD_SECRETS_DIR}/admin_token"
+        data        = "{{ with secret \"secret/data/cloudx/api\" }}{{ .Data.data.admin_token }}{{ end }}"
+        change_mode = "noop"
+        perms       = "0600"
+      }
+
+      env {
+        PORT                    = "${NOMAD_PORT_http}"
+        CLOUDX_BIND             = local.is_docker && var.network_mode != "host" ? "0.0.0.0" : "${NOMAD_IP_http}"
+        CLOUDX_DATA_DIR         = "${NOMAD_TASK_DIR}/data"
+        CLOUDX_VERSION          = var.version
+        CLOUDX_LOG_FORMAT       = "json"
+        DATABASE_URL_FILE       = "${NOMAD_SECRETS_DIR}/database_url"
+        CLOUDX_ADMIN_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/admin_token"
+        NODE_ID                 = "${node.unique.id}"
+        NOMAD_ADDR              = var.nomad_addr
+        NOMAD_TOKEN_FILE        = "${NOMAD_SECRETS_DIR}/nomad_token"
+        CLOUDX_NOMAD_JWKS_URL   = "${var.nomad_addr}/.well-known/jwks.json"
+        CONSUL_HTTP_ADDR        = var.consul_addr
+        CONSUL_HTTP_TOKEN_FILE  = "${NOMAD_SECRETS_DIR}/consul_token"
+      }
+
+      resources {
+        cpu    = var.cpu
+        memory = var.memory
+      }
+    }
+  }
+}
