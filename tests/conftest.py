@@ -4,6 +4,6 @@ from pathlib import Path
 
 pytest_plugins = [
     f"fixtures.{name}"
-    for name in ("postgres", "network", "service", "api", "gunicorn", "cluster_servers")
+    for name in ("postgres", "network", "service", "api", "gunicorn", "cluster_servers", "identities")
     if (Path(__file__).parent / "fixtures" / f"{name}.py").exists()
 ]

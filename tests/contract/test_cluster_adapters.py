@@ -1,0 +1,340 @@
+"""The cluster's identities on real Consul, Nomad, Vault and PostgreSQL: who gets in, as what, and who does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import psycopg2
+import pytest
+import requests
+from psycopg2 import errors
+from sqlalchemy import create_engine
+
+from cloudx.adapters.consul_acl import HttpConsulAcl
+from cloudx.adapters.database import open_ledger_on, upgrade
+from cloudx.adapters.database.cluster_roles import PostgresRoles
+from cloudx.adapters.nomad_acl import NomadAclClient
+from cloudx.adapters.vault_setup import HvacVaultSetup
+from cloudx.domain.errors import ClusterUnavailable
+from cloudx.services.cluster_ports import BindingRule, DatabaseLogin
+from cloudx.services.edit_policy import ensure_first_scope
+from fixtures.cluster_servers import MANAGEMENT_TOKEN
+from fixtures.identities import Identities
+
+NOBODY = "http://127.0.0.1:1"
+
+
+@pytest.fixture(scope="module")
+def schema(identities: Identities) -> Identities:
+    """The tables, made as the backend's prestart task makes them."""
+    engine = create_engine(identities.database_login("migrate").replace("postgresql://", "postgresql+psycopg2://"))
+    upgrade(engine)
+    ensure_first_scope(open_ledger_on(engine))
+    engine.dispose()
+    return identities
+
+
+def test_a_second_set_up_changes_nothing_and_ends_nobodys_access(identities):
+    def state() -> list[object]:
+        return [
+            [identities.consul.call("GET", f"/v1/acl/{kind}") for kind in ("roles", "binding-rules")],
+            [each["Name"] for each in identities.consul.call("GET", "/v1/acl/policies")],
+            [identities.vault.call("GET", f"/v1/{p}")["data"] for p in ("auth/jwt-nomad/role/cloudx-backend",)],
+            identities.vault.call("GET", "/v1/database/config/cloudx")["data"],
+            identities.vault.call("GET", "/v1/secret/data/cloudx/api")["data"],
+            [(p["Name"], p["Description"]) for p in identities.nomad.call("GET", "/v1/acl/policies")],
+        ]
+
+    url, before = identities.database_login("backend"), state()
+    for role in before[0][0]:
+        role.pop("ModifyIndex"), role.pop("Hash")
+    identities.set_up.run(identities.plan)
+    after = state()
+    for role in after[0][0]:
+        role.pop("ModifyIndex"), role.pop("Hash")
+    assert after == before
+    psycopg2.connect(url).close()
+
+
+def test_a_policy_that_was_edited_is_corrected(identities):
+    (policy,) = [p for p in identities.consul.call("GET", "/v1/acl/policies") if p["Name"] == "cloudx-fabio"]
+    path = f"/v1/acl/policy/{policy['ID']}"
+    identities.consul.call("PUT", path, {"Name": "cloudx-fabio", "Rules": 'operator = "write"'})
+    identities.set_up.run(identities.plan)
+    assert identities.consul.call("GET", path)["Rules"] == identities.set_up.files.consul_job_policies["fabio"]
+
+
+def test_a_binding_rule_that_is_not_ours_is_taken_away_and_ours_stay(identities):
+    def rules() -> set[str]:
+        return {
+            rule["ID"] for rule in identities.consul.call("GET", "/v1/acl/binding-rules?authmethod=nomad-workloads")
+        }
+
+    before = rules()
+    stray = {"AuthMethod": "nomad-workloads", "BindType": "policy", "BindName": "global-management", "Selector": ""}
+    identities.consul.call("PUT", "/v1/acl/binding-rule", stray)
+    assert len(rules()) == len(before) + 1
+    identities.set_up.run(identities.plan)
+    assert rules() == before
+
+
+def test_a_service_can_register_itself_in_consul_and_no_other(identities):
+    login = identities.consul_login(identities.issuer.identity("consul.io", "backend", nomad_service="cloudx-backend"))
+    token = {"X-Consul-Token": login.json()["SecretID"]}
+
+    def register(name: str) -> int:
+        url = f"{identities.consul.url}/v1/agent/service/register"
+        return requests.put(url, json={"Name": name, "Port": 1}, headers=token, timeout=5).status_code
+
+    assert register("cloudx-backend") == 200
+    assert register("cloudx-node") == 403
+    identities.consul.call("PUT", "/v1/agent/service/deregister/cloudx-backend")
+
+
+def test_the_backends_task_reads_the_fleet_in_consul_and_writes_nothing(identities):
+    login = identities.consul_login(identities.issuer.identity("consul.io", "backend", nomad_task="backend"))
+    token = {"X-Consul-Token": login.json()["SecretID"]}
+    nodes = requests.get(f"{identities.consul.url}/v1/catalog/nodes", headers=token, timeout=5)
+    assert [node["Node"] for node in nodes.json()] == ["consul-of-the-test"]
+    url = f"{identities.consul.url}/v1/agent/service/register"
+    assert requests.put(url, json={"Name": "cloudx-node"}, headers=token, timeout=5).status_code == 403
+    assert requests.put(f"{identities.consul.url}/v1/kv/x", data="x", headers=token, timeout=5).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("audience", "job", "namespace"),
+    [("consul.io", "somebody", "default"), ("consul.io", "backend", "other"), ("vault.io", "backend", "default")],
+)
+def test_consul_gives_no_token_to_an_unknown_job_another_namespace_or_another_audience(
+    identities, audience, job, namespace
+):
+    identity = identities.issuer.identity(audience, job, namespace=namespace, nomad_task="backend")
+    answer = identities.consul_login(identity)
+    assert answer.status_code in (403, 500)  # 500 is Consul's word for a wrong audience
+    assert "SecretID" not in answer.text
+
+
+def test_vault_gives_the_backend_its_own_login_and_secret_and_no_others(identities):
+    identity = identities.issuer.identity("vault.io", "backend", nomad_task="backend")
+    token = identities.vault_login("cloudx-backend", identity).json()["auth"]["client_token"]
+
+    def read(path: str) -> int:
+        return requests.get(
+            f"{identities.vault.url}/v1/{path}", headers={"X-Vault-Token": token}, timeout=10
+        ).status_code
+
+    assert read("secret/data/cloudx/api") == 200
+    assert read("database/creds/backend") == 200
+    others = ("database/creds/migrate", "database/creds/worker", "secret/data/cloudx/other", "sys/policies/acl")
+    assert [read(path) for path in others] == [403] * 4
+
+
+@pytest.mark.parametrize(
+    ("role", "job", "task", "namespace", "audience"),
+    [
+        ("cloudx-backend", "worker", "backend", "default", "vault.io"),
+        ("cloudx-backend", "backend", "migrate", "default", "vault.io"),
+        ("cloudx-migrate", "backend", "backend", "default", "vault.io"),
+        ("cloudx-worker", "backend", "backend", "default", "vault.io"),
+        ("cloudx-backend", "backend", "backend", "other", "vault.io"),
+        ("cloudx-backend", "backend", "backend", "default", "consul.io"),
+    ],
+)
+def test_vault_refuses_another_job_task_namespace_or_audience(identities, role, job, task, namespace, audience):
+    identity = identities.issuer.identity(audience, job, namespace=namespace, nomad_task=task)
+    answer = identities.vault_login(role, identity)
+    assert answer.status_code in (400, 403)
+    assert "client_token" not in answer.text
+
+
+def test_vault_refuses_an_identity_signed_by_another_key(identities):
+    from fixtures.identities import Issuer
+
+    stranger = Issuer()
+    identity = stranger.identity("vault.io", "backend", nomad_task="backend")
+    stranger.close()
+    assert identities.vault_login("cloudx-backend", identity).status_code in (400, 403)
+
+
+def test_nomad_gives_the_backends_policy_to_that_job_alone(identities):
+    policy = identities.nomad.call("GET", "/v1/acl/policy/cloudx-backend")
+    assert (policy["JobACL"]["Namespace"], policy["JobACL"]["JobID"]) == ("default", "backend")
+
+
+def test_nomads_first_token_is_made_once(identities):
+    identities.set_up.nomad.bootstrap("99999999-2222-3333-4444-555555555555")
+    denied = requests.get(
+        f"{identities.nomad.url}/v1/acl/policies",
+        headers={"X-Nomad-Token": "99999999-2222-3333-4444-555555555555"},
+        timeout=5,
+    )
+    assert denied.status_code == 403
+
+
+def test_the_admin_token_stays_what_it_was_made_as(identities):
+    before = identities.set_up.admin_token()
+    identities.set_up.run(replace(identities.plan, admin_token="cx_another"))
+    assert identities.set_up.admin_token() == before
+
+
+def test_the_tables_belong_to_the_shared_owner_so_a_migrate_login_leaves_nothing_behind(schema):
+    with schema.connect("migrate") as session, session.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+        assert cursor.fetchall() == [("cloudx_owner",)]
+        cursor.execute("SELECT session_user")
+        (login,) = cursor.fetchone()
+    session.close()
+    schema.vault.call("PUT", "/v1/sys/leases/revoke-prefix/database/creds/migrate")
+    with psycopg2.connect(f"postgresql://cloudx@{schema.plan.database_address}") as admin, admin.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (login,))
+        assert cursor.fetchone() is None
+    admin.close()
+
+
+def _refused(schema: Identities, role: str, statement: str) -> bool:
+    session = schema.connect(role)
+    try:
+        with session, session.cursor() as cursor:
+            cursor.execute(statement)
+        return False
+    except errors.InsufficientPrivilege:
+        return True
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM tokens",
+        "SELECT * FROM audit",
+        "INSERT INTO scopes SELECT * FROM scopes",
+        "DELETE FROM findings",
+        "UPDATE policy_version SET version = 0",
+        "DELETE FROM scans",
+        "CREATE TABLE mine (x int)",
+        "ALTER TABLE chunks ADD mine int",
+    ],
+)
+def test_a_worker_reads_no_token_and_changes_no_policy_or_schema(schema, statement):
+    assert _refused(schema, "worker", statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM chunks FOR UPDATE SKIP LOCKED",
+        "SELECT * FROM scans FOR UPDATE",
+        "SELECT * FROM scopes, exclusions, policy_version",
+        "UPDATE chunks SET attempt = attempt",
+        "SELECT version_num FROM alembic_version",
+    ],
+)
+def test_a_worker_can_claim_and_complete(schema, statement):
+    assert not _refused(schema, "worker", statement)
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE mine (x int)", "DROP TABLE scans", "ALTER TABLE scans ADD x int"])
+def test_the_backend_cannot_change_the_schema(schema, statement):
+    assert _refused(schema, "backend", statement)
+
+
+def test_the_backend_reads_and_writes_every_table(schema):
+    session = schema.connect("backend")
+    with session, session.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename != 'alembic_version'")
+        tables = [name for (name,) in cursor.fetchall()]
+        assert len(tables) > 10
+        for table in tables:
+            cursor.execute(f"SELECT * FROM {table}")
+            cursor.execute(f"DELETE FROM {table} WHERE false")
+    session.close()
+
+
+def test_the_backend_starts_on_a_current_schema_without_any_right_to_change_it(schema):
+    engine = create_engine(schema.database_login("backend").replace("postgresql://", "postgresql+psycopg2://"))
+    upgrade(engine)
+    ensure_first_scope(open_ledger_on(engine))
+    engine.dispose()
+
+
+def test_nobody_enters_the_database_without_a_password_or_with_an_old_one(schema):
+    for who in ("cloudx_vault@", "cloudx_vault:@", "cloudx_owner:x@", "postgres@"):
+        with pytest.raises(psycopg2.OperationalError):
+            psycopg2.connect(f"postgresql://{who}{schema.plan.database_address}", connect_timeout=5)
+
+
+def test_only_vault_knows_the_password_of_its_login_after_the_set_up(identities):
+    login = DatabaseLogin("cloudx_vault", "known-to-us")
+    identities.set_up.database.prepare(login)
+    url = f"postgresql://cloudx_vault:known-to-us@{identities.plan.database_address}"
+    psycopg2.connect(url).close()
+    identities.set_up.vault.put_connection(
+        "cloudx", identities.plan.database_address, login, tuple(identities.set_up.files.vault_database)
+    )
+    with pytest.raises(psycopg2.OperationalError, match="password"):
+        psycopg2.connect(url)
+    psycopg2.connect(identities.database_login("backend")).close()
+
+
+def test_logins_live_as_long_as_the_plan_says(identities):
+    identities.set_up.run(replace(identities.plan, login_ttl="40s", login_max_ttl="80s"))
+    made = identities.vault.call("GET", "/v1/database/creds/worker")
+    identities.set_up.run(identities.plan)
+    assert made["lease_duration"] == 40
+    assert identities.vault.call("GET", "/v1/database/creds/worker")["lease_duration"] == 3600
+
+
+def test_a_token_with_a_chosen_secret_can_be_given_again(identities):
+    secret = "77777777-2222-3333-4444-555555555555"
+    identities.set_up.consul.put_policy("nomad-agent", identities.set_up.files.consul_policies["nomad-agent"])
+    for _ in range(2):
+        identities.set_up.consul.put_token(secret, "a test's", ("nomad-agent",))
+    assert identities.consul.call("GET", "/v1/acl/token/self", params={"token": secret}) is not None
+    held = [t for t in identities.consul.call("GET", "/v1/acl/tokens") if t["Description"] == "a test's"]
+    assert len(held) == 1
+    identities.consul.call("DELETE", f"/v1/acl/token/{held[0]['AccessorID']}")
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda: HttpConsulAcl(NOBODY, None).put_policy("x", ""), "CONSUL_HTTP_ADDR"),
+        (lambda: NomadAclClient(NOBODY, None).put_job_policy("x", "", "default", "x"), "NOMAD_ADDR"),
+        (lambda: NomadAclClient(NOBODY, None).bootstrap("x"), "NOMAD_ADDR"),
+        (lambda: HvacVaultSetup(NOBODY, None).put_policy("x", ""), "VAULT_ADDR"),
+        (lambda: PostgresRoles("postgresql://x@127.0.0.1:1", "x").prepare(DatabaseLogin("x", "x")), "administrator"),
+    ],
+)
+def test_a_server_that_does_not_answer_is_named_with_its_setting(act, said):
+    with pytest.raises(ClusterUnavailable, match=said):
+        act()
+
+
+def test_a_server_that_refuses_our_token_says_which_token(identities):
+    wrong = "00000000-2222-3333-4444-555555555555"
+    for act, said in (
+        (lambda: HttpConsulAcl(identities.consul.url, wrong).put_policy("x", ""), "CONSUL_HTTP_TOKEN"),
+        (lambda: NomadAclClient(identities.nomad.url, wrong).put_job_policy("x", "", "default", "x"), "NOMAD_TOKEN"),
+        (lambda: HvacVaultSetup(identities.vault.url, wrong).put_policy("x", ""), "VAULT_TOKEN"),
+    ):
+        with pytest.raises(ClusterUnavailable, match=said):
+            act()
+
+
+def test_rules_that_a_server_cannot_read_are_refused_with_its_words(identities):
+    with pytest.raises(ClusterUnavailable, match="policy"):
+        HttpConsulAcl(identities.consul.url, MANAGEMENT_TOKEN).put_policy("bad", "no { hcl")
+    with pytest.raises(ClusterUnavailable, match="bad"):
+        NomadAclClient(identities.nomad.url, MANAGEMENT_TOKEN).put_job_policy("bad", "no { hcl", "default", "x")
+
+
+def test_a_rule_that_is_kept_is_not_made_anew(identities):
+    rules = (BindingRule("value.nomad_job_id == x", "role", "none"),)
+    acl = HttpConsulAcl(identities.consul.url, MANAGEMENT_TOKEN)
+    acl.put_jwt_method("test-method", identities.issuer.url, "x", ("nomad_job_id",))
+    acl.keep_binding_rules("test-method", rules)
+    (first,) = identities.consul.call("GET", "/v1/acl/binding-rules?authmethod=test-method")
+    acl.keep_binding_rules("test-method", rules)
+    assert identities.consul.call("GET", "/v1/acl/binding-rules?authmethod=test-method") == [first]
+    identities.consul.call("DELETE", "/v1/acl/auth-method/test-method")
