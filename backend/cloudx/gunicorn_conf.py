@@ -5,6 +5,7 @@ from gevent import monkey
 monkey.patch_all()
 
 # ruff: noqa: E402
+import gc
 import os
 import shutil
 import tempfile
@@ -45,6 +46,9 @@ from cloudx.draining_worker import DrainingWorker, PropagatingLogger
 from cloudx.logs import configure_logs
 
 configure_logs(_settings)
+# What is imported stays for ever: the collector need not touch it, and so un-share it, in every worker.
+gc.collect()
+gc.freeze()
 make_psycopg2_cooperate()
 
 _host = f"[{_settings.cloudx_bind}]" if ":" in _settings.cloudx_bind else _settings.cloudx_bind

@@ -57,7 +57,7 @@ class Supervisor:
     def __init__(self, settings: Settings, commands: dict[str, list[str]], environment: dict[str, str]) -> None:
         self._settings = settings
         self._commands = commands
-        self._environment = environment
+        self._environment = {"MALLOC_ARENA_MAX": "2"} | environment  # threads' own arenas keep what they once held
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = threading.Event()
         host = "127.0.0.1" if settings.cloudx_bind in ("0.0.0.0", "::") else settings.cloudx_bind  # noqa: S104

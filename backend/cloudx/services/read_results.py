@@ -14,8 +14,7 @@ from .ports import FindingKey, FindingRow, HostRow, Ledger, OpenLedger, ScanReco
 
 INLINE_HOSTS = 1000
 MAX_INLINE_ROWS = 20_000  # a host may have 65,535 ports: the inline document has to stay small too
-STREAM_PAGE = 5_000
-INLINE_PAGE = 2_000
+STREAM_PAGE = 2_000
 
 
 @dataclass(frozen=True)
@@ -81,10 +80,10 @@ def _first_rows(ledger: Ledger, scan_id: str) -> list[FindingRow]:
     rows: list[FindingRow] = []
     hosts: set[str] = set()
     while len(hosts) <= INLINE_HOSTS and len(rows) <= MAX_INLINE_ROWS:
-        page = ledger.findings.page(scan_id, key_of(rows[-1]) if rows else None, INLINE_PAGE)
+        page = ledger.findings.page(scan_id, key_of(rows[-1]) if rows else None, STREAM_PAGE)
         rows += page
         hosts.update(row.ip for row in page)
-        if len(page) < INLINE_PAGE:
+        if len(page) < STREAM_PAGE:
             break
     return rows
 
