@@ -24,7 +24,6 @@ _WORKER_MAY = {
     "policy_version": "SELECT",
     "scopes": "SELECT",
     "exclusions": "SELECT",
-    "audit": "INSERT",
 }
 
 

@@ -17,14 +17,22 @@ SERVERS = ("consul", "vault", "nomad", "fabio")
 PLUGIN = "postgresql-database-plugin"
 OLDEST_POSTGRES = 15
 LOOK_SECONDS = 0.05
+FIND_SERVERS = "scripts/find-servers"
+
+
+def require_checkout_and_root(checkout: Path) -> None:
+    """Raises BadConfiguration with the remedy."""
+    if not (checkout / FIND_SERVERS).exists():
+        raise BadConfiguration(f"{checkout} is no checkout of Cloud-X. Run this in one: it runs the files of jobs/.")
+    if os.geteuid() != 0:
+        raise BadConfiguration("Nomad's client mounts and isolates, which needs root. Run it with sudo.")
 
 
 def find_servers(checkout: Path, *names: str, stopping: threading.Event) -> dict[str, Path]:
     """Each program's place, downloaded or built when missing (its progress goes to standard error)."""
-    script = checkout / "scripts/find-servers"
-    if not script.exists():
-        raise BadConfiguration(f"{checkout} is no checkout of Cloud-X. Run this in one: it runs the files of jobs/.")
-    with subprocess.Popen([str(script), *names], stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
+    with subprocess.Popen(
+        [str(checkout / FIND_SERVERS), *names], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as child:
         while child.poll() is None:
             if stopping.wait(LOOK_SECONDS):  # a build takes minutes
                 os.killpg(child.pid, signal.SIGTERM)

@@ -20,7 +20,7 @@ from .layout import FABIO_PAGE_PORT, HOST, DevFolder
 from .leftovers import clear_leftovers
 from .lock import claim, say_leaving
 from .ports import require_free_ports
-from .programs import SERVERS, find_postgres, find_servers
+from .programs import SERVERS, find_postgres, find_servers, require_checkout_and_root
 from .secrets import fresh_secrets
 from .stack import CONSUL_URL, NOMAD_URL, VAULT_URL, Stack
 from .tail import LogTail
@@ -45,6 +45,7 @@ class DevOptions:
 def run_dev(options: DevOptions, stopping: threading.Event) -> None:
     """Until told to stop. Raises CloudxError when it cannot start or a server dies; always takes all of it down."""
     folder = DevFolder(options.checkout.absolute())
+    require_checkout_and_root(folder.checkout)
     folder.make()
     with claim(folder) as lock:
         clear_leftovers(folder)

@@ -46,14 +46,15 @@ class Stack:
 
     def start(self) -> SetUpIdentities:
         """All four servers, with every identity set up."""
-        environment = _server_environment(self.secrets, self.folder)
+        environment = _server_environment(self.folder)
         self._init_postgres()
         self.children.start("postgres", postgres_command(self.postgres_binaries, self.folder), environment)
         self.children.start(
             "consul", consul_command(self.programs, self.folder, self.secrets, self.durable), environment
         )
-        # Vault's first words hold its root token: they stay out of the logs.
-        self.children.start("vault", vault_command(self.programs, self.folder), environment, "vault-first-words")
+        # The root token is for Vault alone: tasks inherit Nomad's environment. Its first words hold it: not for logs.
+        for_vault = environment | {"VAULT_DEV_ROOT_TOKEN_ID": self.secrets.vault}
+        self.children.start("vault", vault_command(self.programs, self.folder), for_vault, "vault-first-words")
         self._wait("Consul", lambda: answers(f"{CONSUL_URL}/v1/status/leader"))
         identities = self._identities()
         self._admit_nomad(identities)
@@ -142,12 +143,12 @@ def client_environment(secrets: DevSecrets) -> dict[str, str]:
     }
 
 
-def _server_environment(secrets: DevSecrets, folder: DevFolder) -> dict[str, str]:
-    """Ours without what would point the servers elsewhere; tasks inherit none of it."""
+def _server_environment(folder: DevFolder) -> dict[str, str]:
+    """Ours, which the tasks inherit, without what would point them or the servers elsewhere; marked as ours."""
     prefixes = ("NOMAD_", "CONSUL_", "VAULT_", "CLOUDX_", "PG")
     dropped = ("AWS_CA_BUNDLE", "DATABASE_URL")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes) and name not in dropped}
-    return kept | {"VAULT_DEV_ROOT_TOKEN_ID": secrets.vault, MARK: str(folder.path)}
+    return kept | {MARK: str(folder.path)}
 
 
 def _listens(port: int) -> bool:
