@@ -253,6 +253,14 @@ job "backend" {
         perms       = "0600"
       }
 
+      # Nomad puts the task's Consul token into its environment as well as into a file: the file is enough.
+      template {
+        destination = "${NOMAD_TASK_DIR}/blank.env"
+        data        = "CONSUL_TOKEN=\nCONSUL_HTTP_TOKEN=\n"
+        env         = true
+        change_mode = "noop"
+      }
+
       env {
         PORT                    = "${NOMAD_PORT_http}"
         CLOUDX_BIND             = local.is_docker && var.network_mode != "host" ? "0.0.0.0" : "${NOMAD_IP_http}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,14 @@ from cloudx import __version__
 from cloudx.adapters.database import RotatingEngine, engine_for, open_ledger_on, schema_problem, upgrade
 from cloudx.adapters.latency import EchoOrConnect
 from cloudx.adapters.resolver import SystemResolver
-from cloudx.config import AuthMode, Settings
-from cloudx.domain.errors import DependencyUnavailable
-from cloudx.domain.nodes import NodeRole, Preflight
+from cloudx.config import AuthMode, Executor, Settings
+from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
+from cloudx.domain.nodes import Check, NodeRole, Preflight
 from cloudx.domain.tools import Tool
 from cloudx.services.authenticate import Authenticate
 from cloudx.services.claim_chunk import Claimant, ClaimChunk
 from cloudx.services.edit_policy import ensure_first_scope
+from cloudx.services.judge_clock import judge_clock
 from cloudx.services.measure_latency import MeasureLatency
 from cloudx.services.ports import NodeReporter, OpenLedger, TokenVerifier
 from cloudx.services.renew_leases import RenewLease
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from cloudx.services.cluster_ports import DatabaseAdmin
     from cloudx.services.scanner_port import Scanner
     from cloudx.services.set_up_identities import SetUpIdentities
-    from cloudx.worker.node_agent import NodeAgent
+    from cloudx.worker.node_agent import NodeAgent, NodeIdentity
     from cloudx.worker.resident import ResidentWorker
 
 WORKER_POOL_SIZE = 16  # a connection for each chunk that commits, and for claiming and renewing
@@ -109,8 +111,23 @@ def resident_worker(settings: Settings, runs_folder: Path, only_scan: str | None
         claim_chunk=ClaimChunk(open_ledger, policies),
         renew_lease=RenewLease(open_ledger, policies),
         workshop=Workshop(open_ledger, _scanners(), machine, preflight.capabilities, runs_folder),
-        agent=_node_agent(settings, preflight, open_ledger),
+        agent=None if settings.cloudx_executor is Executor.NOMAD else _worker_node(settings, preflight, open_ledger),
     )
+
+
+def node_agent(settings: Settings) -> tuple[NodeAgent, Callable[[], tuple[Check, ...]]]:
+    """The agent that reports this machine to the API, and the machine's checks as they are now."""
+    from cloudx.adapters.machine import LocalMachine
+    from cloudx.adapters.primary_node import PrimaryNode
+    from cloudx.worker.node_agent import NodeAgent
+    from cloudx.worker.recent_preflight import RecentPreflight
+
+    if settings.primary_node_url is None:
+        raise BadConfiguration("PRIMARY_NODE_URL: an agent needs the API's address, such as http://127.0.0.1:9999.")
+    primary = PrimaryNode(settings.primary_node_url, settings.node_token)
+    look = RecentPreflight(LocalMachine())
+    agent = NodeAgent(_node_identity(settings), look, primary)
+    return agent, lambda: (*look().checks, judge_clock(primary.clock_ahead_seconds), agent.check())
 
 
 def cluster_identities(settings: Settings, folder: Path, database: DatabaseAdmin) -> SetUpIdentities:
@@ -176,12 +193,17 @@ def _scanners() -> dict[Tool, Scanner]:
     return {scanner.tool: scanner for scanner in (Nmap(), Masscan(), Zmap())}
 
 
-def _node_agent(settings: Settings, preflight: Preflight, open_ledger: OpenLedger) -> NodeAgent:
-    from cloudx.worker.node_agent import NodeAgent, NodeIdentity
+def _worker_node(settings: Settings, preflight: Preflight, open_ledger: OpenLedger) -> NodeAgent:
+    from cloudx.worker.node_agent import NodeAgent
+
+    return NodeAgent(_node_identity(settings), lambda: preflight, _reporter(settings, open_ledger))
+
+
+def _node_identity(settings: Settings) -> NodeIdentity:
+    from cloudx.worker.node_agent import NodeIdentity
 
     role = NodeRole.WORKER if settings.primary_node_url else NodeRole.PRIMARY
-    identity = NodeIdentity(settings.node_name, role, __version__)
-    return NodeAgent(identity, preflight, _reporter(settings, open_ledger))
+    return NodeIdentity(settings.node_name, role, settings.cloudx_version or __version__)
 
 
 def _reporter(settings: Settings, open_ledger: OpenLedger) -> NodeReporter:

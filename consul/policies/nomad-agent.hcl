@@ -1,5 +1,6 @@
 # What a Nomad agent may do by its own token: register itself and see who is there.
-# The services of its tasks are registered with their workload identities, not with this.
+# The services of its tasks are registered by their workload identities, but taken away by this token: without write
+# an instance that has ended stays in Consul, and Fabio goes on sending it requests.
 agent_prefix "" {
   policy = "read"
 }
@@ -17,5 +18,13 @@ service "nomad" {
 }
 
 service "nomad-client" {
+  policy = "write"
+}
+
+service_prefix "cloudx-" {
+  policy = "write"
+}
+
+service "fabio" {
   policy = "write"
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -21,6 +23,7 @@ class PrimaryNode:
         self._url = url.rstrip("/")
         self._token = token
         self._session = requests.Session()
+        self.clock_ahead_seconds: float | None = None  # this clock minus the primary's, at its last answer
 
     def register(self, said: Registration) -> None:
         """POST /api/nodes/register. Raises DependencyUnavailable."""
@@ -33,13 +36,24 @@ class PrimaryNode:
     def _post(self, verb: str, body: dict[str, Any]) -> None:
         token = self._token()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        asked_at = time.time()
         try:
             answer = self._session.post(
                 f"{self._url}/api/nodes/{verb}", json=body, headers=headers, timeout=TIMEOUT_SECONDS
             )
         except requests.RequestException as error:
             raise DependencyUnavailable(f"The primary node {self._url} does not answer: {error}") from error
+        self._compare_clocks(answer.headers.get("Date"), (asked_at + time.time()) / 2)
         if answer.status_code == 404:
             raise NodeNotRegistered(f"{self._url} does not know this node; it registers again.")
         if not answer.ok:
             raise DependencyUnavailable(f"{self._url} refused the {verb}: {answer.status_code} {answer.text[:200]}")
+
+    def _compare_clocks(self, date: str | None, here: float) -> None:
+        if date is None:
+            return
+        try:
+            there = parsedate_to_datetime(date).timestamp() + 0.5  # whole seconds, cut off
+        except ValueError:
+            return
+        self.clock_ahead_seconds = here - there

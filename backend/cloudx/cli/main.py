@@ -16,7 +16,7 @@ from .cluster_setup import cluster
 from .dev import dev
 from .node_commands import nodes
 from .policy_commands import exclusions, scopes, tokens
-from .processes import db, serve, up, worker
+from .processes import agent, db, serve, up, worker
 from .results_command import results
 from .scan_commands import delete, scan, scans, show, stop
 
@@ -53,7 +53,7 @@ def cloudx(
 _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Scans": {"scan": scan, "scans": scans, "show": show, "stop": stop, "delete": delete, "results": results},
     "The fleet, and who may": {"nodes": nodes, "scopes": scopes, "exclusions": exclusions, "tokens": tokens},
-    "Processes": {"up": up, "serve": serve, "worker": worker, "db": db},
+    "Processes": {"up": up, "serve": serve, "worker": worker, "agent": agent, "db": db},
     "The cluster": {"dev": dev, "cluster": cluster},
 }
 for panel, commands in _PANELS.items():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 import typing
 from collections.abc import Callable
@@ -77,6 +79,33 @@ def worker(
     finally:
         folder.remove()
     sys.exit(code)
+
+
+def agent(
+    checks: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Serve this machine's checks there, for Consul.")
+    ] = None,
+) -> None:
+    """Report this machine to the API at PRIMARY_NODE_URL: register, beat, say what is wrong with it. Runs no scan.
+
+    Example: PRIMARY_NODE_URL=http://127.0.0.1:9999 cloudx agent --checks 127.0.0.1:7000
+    """
+    from cloudx.bootstrap import node_agent
+    from cloudx.logs import configure_logs
+    from cloudx.worker.preflight_server import PreflightServer, parse_address
+
+    settings = _settings()
+    configure_logs(settings)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        reports, checks_now = node_agent(settings)
+        server = PreflightServer(parse_address(checks), checks_now) if checks else contextlib.nullcontext()
+    except BadConfiguration as error:
+        _stop(error.message, code=2)
+    with server:
+        reports.run_until(stopping)
 
 
 @db.command()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,8 +13,19 @@ import psutil
 import structlog
 
 from cloudx.domain.errors import CloudxError, NodeNotRegistered
-from cloudx.domain.nodes import HEARTBEAT_SECONDS, Heartbeat, NodeRole, NodeStatus, Preflight, Registration
+from cloudx.domain.nodes import (
+    HEARTBEAT_SECONDS,
+    Check,
+    CheckStatus,
+    Heartbeat,
+    NodeRole,
+    NodeStatus,
+    Preflight,
+    Registration,
+)
 from cloudx.services.ports import NodeReporter
+
+RETRY_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -27,45 +40,57 @@ class NodeIdentity:
 
 
 class NodeAgent:
-    """Registers, beats, and registers again when the other side has forgotten it."""
+    """Registers, beats, and registers again when the other side has forgotten it or the machine has changed."""
 
-    def __init__(self, identity: NodeIdentity, preflight: Preflight, reporter: NodeReporter) -> None:
+    def __init__(self, identity: NodeIdentity, look: Callable[[], Preflight], reporter: NodeReporter) -> None:
         self._identity = identity
-        self._preflight = preflight
+        self._look = look
         self._reporter = reporter
+        self._said: Preflight | None = None
+        self._last_success = time.monotonic()
+        self._refusal = "it has not been tried yet"
 
     def run_until(self, stopping: threading.Event) -> None:
         """Beat until stopped, then say goodbye."""
-        registered = False
         psutil.cpu_percent()  # the first reading is always 0: it only sets the start
         while True:
-            registered = self._report(registered, NodeStatus.HEALTHY)
-            if stopping.wait(HEARTBEAT_SECONDS if registered else 1.0):
+            self._report(NodeStatus.HEALTHY)
+            if stopping.wait(HEARTBEAT_SECONDS if self._said else RETRY_SECONDS):
                 break
-        if registered:
-            self._report(registered, NodeStatus.OFFLINE)
+        if self._said:
+            self._report(NodeStatus.OFFLINE)
 
-    def _report(self, registered: bool, status: NodeStatus) -> bool:
+    def check(self) -> Check:
+        """Whether heartbeats arrive, as a check of this machine."""
+        silent_seconds = time.monotonic() - self._last_success
+        if silent_seconds <= 2 * HEARTBEAT_SECONDS:
+            return Check("heartbeat", "heartbeat", CheckStatus.PASSING, "heartbeats are accepted")
+        output = f"no heartbeat has been accepted for {silent_seconds:.0f} s: {self._refusal}"
+        return Check("heartbeat", "heartbeat", CheckStatus.CRITICAL, output)
+
+    def _report(self, status: NodeStatus) -> None:
         try:
-            if not registered:
-                self._reporter.register(self._registration())
+            preflight = self._look()
+            if preflight != self._said:
+                self._reporter.register(self._registration(preflight))
+                self._said = preflight
             self._reporter.beat(self._heartbeat(status))
-            return True
-        except NodeNotRegistered:
-            return False
+            self._last_success = time.monotonic()
+        except NodeNotRegistered as error:
+            self._said, self._refusal = None, error.message
         except CloudxError as error:
+            self._refusal = error.message
             log.warning("node.report_failed", reason=error.message)
-            return registered
 
-    def _registration(self) -> Registration:
+    def _registration(self, preflight: Preflight) -> Registration:
         return Registration(
             node_id=self._identity.node_id,
             hostname=socket.gethostname(),
             ip=outward_ip(),
             role=self._identity.role,
-            capabilities=self._preflight.capabilities,
+            capabilities=preflight.capabilities,
             version=self._identity.version,
-            checks=self._preflight.checks,
+            checks=preflight.checks,
         )
 
     def _heartbeat(self, status: NodeStatus) -> Heartbeat:

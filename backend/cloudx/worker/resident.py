@@ -39,7 +39,7 @@ class ResidentWorker:
         claim_chunk: ClaimChunk,
         renew_lease: RenewLease,
         workshop: Workshop,
-        agent: NodeAgent,
+        agent: NodeAgent | None,
     ) -> None:
         self._claimant = claimant
         self._claim_chunk = claim_chunk
@@ -57,7 +57,9 @@ class ResidentWorker:
 
     def run(self) -> int:
         """Work until stopped; the exit code."""
-        background = [self._agent.run_until, self._renew_until, self._reconcile_until]
+        background = [self._renew_until, self._reconcile_until]
+        if self._agent is not None:  # under Nomad, an agent of its own reports the machine
+            background.append(self._agent.run_until)
         threads = [threading.Thread(target=work, args=(self._stopping,), daemon=True) for work in background]
         for thread in threads:
             thread.start()

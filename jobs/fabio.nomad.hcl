@@ -1,0 +1,183 @@
+# Fabio on each VPS: sends requests to the API's healthy instances, as Consul knows them.
+
+variable "driver" {
+  type        = string
+  description = "docker (the image) or raw_exec (a cloudx installed on the VPS)."
+  default     = "docker"
+
+  validation {
+    condition     = contains(["docker", "raw_exec"], var.driver)
+    error_message = "The driver is docker or raw_exec."
+  }
+}
+
+variable "image" {
+  type        = string
+  description = "Fabio's image, for docker."
+  default     = "fabiolb/fabio:1.6.3"
+}
+
+variable "fabio_command" {
+  type        = string
+  description = "The path of fabio on the VPS, for raw_exec; `scripts/find-servers fabio` prints it."
+  default     = "/usr/local/bin/fabio"
+}
+
+variable "version" {
+  type        = string
+  description = "What Consul's meta and /api/nodes call this version; another one is a rollout."
+  default     = "dev"
+}
+
+variable "datacenters" {
+  type        = list(string)
+  description = "Where it may run."
+  default     = ["*"]
+}
+
+variable "address" {
+  type        = string
+  description = "The address it listens on. 0.0.0.0 opens it to the network; put TLS in front, or give Fabio certificates by arguments."
+  default     = "127.0.0.1"
+}
+
+variable "port" {
+  type        = number
+  description = "For the API's clients."
+  default     = 9999
+}
+
+variable "page_port" {
+  type        = number
+  description = "For Fabio's own page and its health, on loopback."
+  default     = 9998
+}
+
+variable "consul_addr" {
+  type        = string
+  description = "HOST:PORT of the VPS's Consul agent."
+  default     = "127.0.0.1:8500"
+}
+
+variable "arguments" {
+  type        = list(string)
+  description = "Further arguments, such as [\"-proxy.cs\", \"…\"] for certificates."
+  default     = []
+}
+
+variable "cpu" {
+  type        = number
+  description = "MHz."
+  default     = 200
+}
+
+variable "memory" {
+  type        = number
+  description = "MB."
+  default     = 128
+}
+
+locals {
+  is_docker = var.driver == "docker"
+}
+
+job "fabio" {
+  datacenters = var.datacenters
+  type        = "system"
+
+  update {
+    max_parallel     = 1
+    health_check     = "checks"
+    min_healthy_time = "3s"
+    healthy_deadline = "60s"
+  }
+
+  group "fabio" {
+    network {
+      port "http" {
+        static = var.port
+      }
+
+      port "page" {
+        static = var.page_port
+      }
+    }
+
+    restart {
+      attempts = 5
+      interval = "2m"
+      delay    = "3s"
+      mode     = "delay"
+    }
+
+    service {
+      name = "fabio"
+      port = "http"
+
+      meta {
+        version = var.version
+        node_id = "${node.unique.id}"
+        node    = "${node.unique.name}"
+      }
+
+      check {
+        name     = "alive"
+        type     = "http"
+        port     = "page"
+        path     = "/health"
+        interval = "5s"
+        timeout  = "3s"
+      }
+    }
+
+    task "fabio" {
+      driver       = var.driver
+      kill_signal  = "SIGTERM"
+      kill_timeout = "15s" # -proxy.shutdownwait and what is under way
+
+      config {
+        image          = local.is_docker ? var.image : null
+        network_mode   = local.is_docker ? "host" : null
+        cap_drop       = local.is_docker ? ["all"] : null
+        auth_soft_fail = local.is_docker ? true : null
+        command        = local.is_docker ? "/usr/bin/fabio" : var.fabio_command
+        args = concat([
+          "-cfg", "${NOMAD_SECRETS_DIR}/fabio.properties",
+          "-proxy.addr", "${var.address}:${var.port}",
+          "-ui.addr", "127.0.0.1:${var.page_port}",
+          "-ui.access", "ro",
+          "-registry.consul.addr", var.consul_addr,
+          "-registry.consul.register.enabled=false", # Nomad has registered it
+          "-registry.consul.checksRequired", "all",  # one failing check is enough to get no requests
+          "-registry.consul.kvpath", "/fabio/config",
+          "-proxy.shutdownwait", "5s",
+          "-proxy.keepalivetimeout", "15s",
+          "-proxy.noroutestatus", "503",
+          "-log.access.target", "",
+        ], var.arguments)
+      }
+
+      consul {}
+
+      # Fabio takes its token from this file; what Nomad puts into the environment is not needed.
+      template {
+        destination = "${NOMAD_SECRETS_DIR}/fabio.properties"
+        data        = "registry.consul.token = {{ printf \"%s/consul_token\" (env \"NOMAD_SECRETS_DIR\") | file }}\n"
+        change_mode = "restart"
+        perms       = "0600"
+      }
+
+      template {
+        destination = "${NOMAD_TASK_DIR}/blank.env"
+        data        = "CONSUL_TOKEN=\nCONSUL_HTTP_TOKEN=\n"
+        env         = true
+        change_mode = "noop"
+      }
+
+      resources {
+        cpu    = var.cpu
+        memory = var.memory
+      }
+    }
+  }
+}

@@ -1,0 +1,154 @@
+# The node agent, one on each VPS: registers it, beats, and says in Consul what is wrong with it.
+
+variable "driver" {
+  type        = string
+  description = "docker (the image) or raw_exec (a cloudx installed on the VPS)."
+  default     = "docker"
+
+  validation {
+    condition     = contains(["docker", "raw_exec"], var.driver)
+    error_message = "The driver is docker or raw_exec."
+  }
+}
+
+variable "image" {
+  type        = string
+  description = "The image, for docker. Its tag is not latest, or every start asks a registry."
+  default     = "cloudx:dev"
+}
+
+variable "command" {
+  type        = string
+  description = "The path of cloudx on the VPS, for raw_exec."
+  default     = "/opt/cloudx/.venv/bin/cloudx"
+}
+
+variable "version" {
+  type        = string
+  description = "What Consul's meta and /api/nodes call this version; another one is a rollout."
+  default     = "dev"
+}
+
+variable "datacenters" {
+  type        = list(string)
+  description = "Where it may run."
+  default     = ["*"]
+}
+
+variable "primary_url" {
+  type        = string
+  description = "The API as each VPS reaches it: Fabio, which runs on each."
+  default     = "http://127.0.0.1:9999"
+}
+
+variable "cpu" {
+  type        = number
+  description = "MHz."
+  default     = 100
+}
+
+variable "memory" {
+  type        = number
+  description = "MB."
+  default     = 128
+}
+
+locals {
+  is_docker = var.driver == "docker"
+  # What the machine is checked for, by the names of `cloudx agent --checks`. Each is a Consul check of its own.
+  preflights = ["raw-socket", "offloads", "clock", "tool-nmap", "tool-masscan", "tool-zmap"]
+}
+
+job "node" {
+  datacenters = var.datacenters
+  type        = "system"
+
+  update {
+    max_parallel     = 1
+    health_check     = "checks"
+    min_healthy_time = "3s"
+    healthy_deadline = "60s"
+  }
+
+  group "node" {
+    network {
+      port "checks" {}
+    }
+
+    restart {
+      attempts = 5
+      interval = "2m"
+      delay    = "3s"
+      mode     = "delay"
+    }
+
+    service {
+      name = "cloudx-node"
+      port = "checks"
+
+      meta {
+        version  = var.version
+        node_id  = "${node.unique.id}"
+        hostname = "${attr.unique.hostname}"
+      }
+
+      check {
+        name     = "heartbeat"
+        type     = "http"
+        path     = "/checks/heartbeat"
+        interval = "5s"
+        timeout  = "5s"
+      }
+
+      dynamic "check" {
+        for_each = local.preflights
+        content {
+          name      = check.value
+          type      = "http"
+          path      = "/checks/${check.value}"
+          interval  = "10s"
+          timeout   = "9s"     # it may have to start each scanner, to ask its version
+          on_update = "ignore" # it is about the machine; a new version of the agent is as good as the old there
+        }
+      }
+    }
+
+    task "node" {
+      driver       = var.driver
+      kill_signal  = "SIGTERM"
+      kill_timeout = "10s"
+
+      config {
+        image          = local.is_docker ? var.image : null
+        network_mode   = local.is_docker ? "host" : null # the machine's own interfaces are what is checked
+        cap_drop       = local.is_docker ? ["all"] : null
+        cap_add        = local.is_docker ? ["net_raw"] : null
+        auth_soft_fail = local.is_docker ? true : null
+        command        = local.is_docker ? "cloudx" : var.command
+        args           = ["agent", "--checks", "${NOMAD_ADDR_checks}"]
+      }
+
+      # Who it is at the API: nobody gives it a token.
+      identity {
+        name = "cloudx"
+        aud  = ["cloudx"]
+        file = true
+        ttl  = "1h"
+      }
+
+      env {
+        NODE_ID                = "${node.unique.id}"
+        PRIMARY_NODE_URL       = var.primary_url
+        CLOUDX_NODE_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/nomad_cloudx.jwt"
+        CLOUDX_DATA_DIR        = "${NOMAD_TASK_DIR}/data"
+        CLOUDX_VERSION         = var.version
+        CLOUDX_LOG_FORMAT      = "json"
+      }
+
+      resources {
+        cpu    = var.cpu
+        memory = var.memory
+      }
+    }
+  }
+}
