@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ORDER = ("start", "masscan_through_api", "ingest", "nmap_parse", "result_pages", "api_rates", "plan_and_claim")
+ORDER = (
+    "start",
+    "masscan_through_api",
+    "ingest",
+    "nmap_parse",
+    "result_pages",
+    "api_rates",
+    "plan_and_claim",
+    "fleet_view",
+)
 
 
 def main() -> int:

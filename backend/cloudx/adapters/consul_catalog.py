@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 import requests
 from consul import base
 from consul.std import HTTPClient
 
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
-from cloudx.domain.nodes import Check, CheckStatus
+from cloudx.domain.nodes import Check, CheckStatus, word_of
 from cloudx.services.fleet_ports import Answer, NodeInstance
 
 NODE_SERVICE = "cloudx-node"
@@ -23,7 +23,6 @@ _OUTPUT_LIMIT = 2000
 _LONGEST_WAIT_FACTOR = 1.07
 _GRACE_SECONDS = 2.0
 _HTTP_PREFIX = re.compile(r"^HTTP GET \S+: \d{3}[^:]* Output: ", re.DOTALL)
-_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 
 
 class ConsulCatalog:
@@ -37,6 +36,8 @@ class ConsulCatalog:
         scheme, host, port = consul_address(address)
         self._url = f"{scheme}://{host}:{port}"
         self._http = HTTPClient(host, port, scheme, verify=True)
+        # The agent is on this machine: compressing a fleet takes it longer than sending it plain.
+        self._http.session.headers["Accept-Encoding"] = "identity"
         self._http.session.trust_env = host not in ("127.0.0.1", "localhost", "[::1]")
         self._token = token
         self._path = f"/v1/health/service/{service}"
@@ -55,7 +56,7 @@ class ConsulCatalog:
             raise DependencyUnavailable(self._unreachable(error)) from error
         if _is_withheld(answer, token):
             raise DependencyUnavailable(f"{self._url} does not show all nodes. {_ACCESS_REMEDY}")
-        return Answer(int(answer.headers["X-Consul-Index"]), lambda: parse_instances(json.loads(answer.content)))
+        return Answer(int(answer.headers["X-Consul-Index"]), lambda: parse_instances(orjson.loads(answer.content)))
 
     def _unreachable(self, error: Exception) -> str:
         said = f"{self._url} does not answer ({type(error).__name__})"
@@ -113,9 +114,9 @@ def _instance(entry: dict[str, Any]) -> NodeInstance:
 
 
 def _check(said: dict[str, Any]) -> Check:
-    check_id = said["CheckID"]
+    check_id, name = said["CheckID"], said["Name"]
     if check_id.startswith("_nomad-check-"):  # Nomad's ids are hashes; a check's name is its id to people
-        check_id = _NOT_A_WORD.sub("-", said["Name"].lower()).strip("-") or check_id
+        check_id = word_of(name) or check_id
     output = _HTTP_PREFIX.sub("", said["Output"])[:_OUTPUT_LIMIT].strip()
-    shown = "".join(c if c.isprintable() else " " for c in output)
-    return Check(check_id, said["Name"], CheckStatus(said["Status"]), shown)
+    shown = output if output.isprintable() else "".join(c if c.isprintable() else " " for c in output)
+    return Check(check_id, name, CheckStatus(said["Status"]), shown)

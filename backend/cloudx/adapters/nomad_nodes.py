@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 from nomad.api.exceptions import BaseNomadException
 from requests import Response
 
@@ -39,7 +40,7 @@ class NomadNodes:
             response: Response = self._nodes.request(method="get", params=params, timeout=timeout)
         except BaseNomadException as error:
             raise nomad_failure(self._address, error, "node read") from error
-        return Answer(int(response.headers["X-Nomad-Index"]), lambda: parse_clients(response.json()))
+        return Answer(int(response.headers["X-Nomad-Index"]), lambda: parse_clients(orjson.loads(response.content)))
 
 
 def parse_clients(stubs: list[dict[str, Any]]) -> tuple[NomadClient, ...]:

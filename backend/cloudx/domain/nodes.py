@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from .errors import NoCapableNode
 from .tools import ScanType
@@ -15,6 +17,7 @@ DEGRADED_AFTER_SECONDS = 15.0
 OFFLINE_AFTER_SECONDS = 30.0
 DEGRADED_MEMORY_PERCENT = 95.0
 RAW_SOCKET = "raw_socket"
+_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 CAPABILITIES = ("nmap", "masscan", "zmap", RAW_SOCKET)
 
 
@@ -68,6 +71,12 @@ class Check:
     name: str
     status: CheckStatus
     output: str = ""
+
+
+@lru_cache(maxsize=4096)
+def word_of(name: str) -> str:
+    """A check's name as one word, by which different sources' checks of the same thing are matched."""
+    return _NOT_A_WORD.sub("-", name.lower()).strip("-")
 
 
 @dataclass(frozen=True)

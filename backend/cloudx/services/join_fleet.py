@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from cloudx.domain.nodes import Check, CheckStatus, ClientState, Node, NodeRole
+from cloudx.domain.nodes import Check, CheckStatus, ClientState, Node, NodeRole, word_of
 
 from .fleet_ports import NodeInstance, NomadClient
 
@@ -27,7 +26,6 @@ _NOMAD_SAYS = {
         "Nomad has lost the machine. Look whether it runs, and its Nomad agent: `systemctl restart nomad` there",
     ),
 }
-_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True)
@@ -41,14 +39,13 @@ class ClusterView:
 
 def join_fleet(beating: Iterable[Node], cluster: ClusterView) -> tuple[Node, ...]:
     """One node for each id that anybody knows, by id."""
-    joined = {node.node_id: node for node in beating}
-    for instance in _newest(cluster.instances).values():
-        node = joined.get(instance.node_id) or _unheard(instance.node_id)
-        joined[instance.node_id] = _with_instance(node, instance, CONSUL in cluster.stale)
-    for client in cluster.clients:
-        node = joined.get(client.node_id) or _unheard(client.node_id)
-        joined[client.node_id] = _with_client(node, client, NOMAD in cluster.stale)
-    return tuple(joined[node_id] for node_id in sorted(joined))
+    nodes = {node.node_id: node for node in beating}
+    instances = _newest(cluster.instances)
+    clients = {client.node_id: client for client in cluster.clients}
+    return tuple(
+        _joined(nodes.get(node_id) or _unheard(node_id), instances.get(node_id), clients.get(node_id), cluster.stale)
+        for node_id in sorted(nodes.keys() | instances.keys() | clients.keys())
+    )
 
 
 def _newest(instances: Iterable[NodeInstance]) -> dict[str, NodeInstance]:
@@ -66,35 +63,37 @@ def _unheard(node_id: str) -> Node:
     return Node(node_id, "", "", NodeRole.WORKER, (), "", registered_at=None, last_seen=None, sources=())
 
 
-def _with_instance(node: Node, instance: NodeInstance, is_stale: bool) -> Node:
-    is_alive = all(check.status is not CheckStatus.CRITICAL for check in instance.checks)
+def _joined(node: Node, instance: NodeInstance | None, client: NomadClient | None, stale: frozenset[str]) -> Node:
+    """A node that only beats is taken as it is: with thousands of them each copy counts."""
+    if instance is None and client is None:
+        return node
+    sources = (*((CONSUL,) if instance else ()), *((NOMAD,) if client else ()), *node.sources)
     return replace(
         node,
-        hostname=node.hostname or instance.hostname,
-        ip=node.ip or instance.ip,
-        version=instance.version or node.version,
-        checks=_live_first(instance.checks, node.checks),
-        sources=(CONSUL, *node.sources),
-        is_vouched_for=is_alive and not is_stale,
-        stale_sources=(*node.stale_sources, CONSUL) if is_stale else node.stale_sources,
+        hostname=node.hostname or (instance.hostname if instance else client.name if client else ""),
+        ip=node.ip or (instance.ip if instance else client.ip if client else ""),
+        version=(instance.version if instance else "") or node.version,
+        checks=_checks(node, instance, client),
+        sources=sources,
+        client=client.state if client else None,
+        is_vouched_for=instance is not None and CONSUL not in stale and _is_alive(instance),
+        stale_sources=tuple(name for name in sources if name in stale),
     )
 
 
-def _with_client(node: Node, client: NomadClient, is_stale: bool) -> Node:
+def _is_alive(instance: NodeInstance) -> bool:
+    return all(check.status is not CheckStatus.CRITICAL for check in instance.checks)
+
+
+def _checks(node: Node, instance: NodeInstance | None, client: NomadClient | None) -> tuple[Check, ...]:
+    checks = _live_first(instance.checks, node.checks) if instance else node.checks
+    if client is None:
+        return checks
     status, meaning = _NOMAD_SAYS[client.state]
     said = f"{client.said}: {meaning}" if client.said else meaning
-    checks = [*node.checks, Check("nomad-client", "Nomad client", status, said)]
-    if not node.sources and client.state is ClientState.READY:
-        checks.append(_NO_AGENT)
-    return replace(
-        node,
-        hostname=node.hostname or client.name,
-        ip=node.ip or client.ip,
-        checks=tuple(checks),
-        sources=tuple(name for name in (CONSUL, NOMAD, HEARTBEAT) if name == NOMAD or name in node.sources),
-        client=client.state,
-        stale_sources=(*node.stale_sources, NOMAD) if is_stale else node.stale_sources,
-    )
+    checks = (*checks, Check("nomad-client", "Nomad client", status, said))
+    is_unheard = instance is None and not node.sources
+    return (*checks, _NO_AGENT) if is_unheard and client.state is ClientState.READY else checks
 
 
 _NO_AGENT = Check(
@@ -107,10 +106,6 @@ _NO_AGENT = Check(
 
 def _live_first(live: tuple[Check, ...], reported: tuple[Check, ...]) -> tuple[Check, ...]:
     """Consul's checks are looked at every few seconds, those of a registration once: the former replace the latter."""
-    known = {word for check in live for word in (_word(check.id), _word(check.name))}
-    kept = tuple(check for check in reported if _word(check.id) not in known and _word(check.name) not in known)
+    known = {word for check in live for word in (word_of(check.id), word_of(check.name))}
+    kept = [check for check in reported if word_of(check.id) not in known and word_of(check.name) not in known]
     return (*live, *kept)
-
-
-def _word(text: str) -> str:
-    return _NOT_A_WORD.sub("-", text.lower()).strip("-")

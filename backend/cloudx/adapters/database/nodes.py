@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select
@@ -57,15 +58,24 @@ def _values(node: Node) -> dict[str, Any]:
     return values
 
 
+@lru_cache(maxsize=4096)  # the fleet is read each second, and these say the same again and again
+def _checks(text: str) -> tuple[Check, ...]:
+    return tuple(Check(**{**c, "status": CheckStatus(c["status"])}) for c in json.loads(text))
+
+
+@lru_cache(maxsize=256)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
+
+
 def _node(row: RowMapping) -> Node:
-    checks = tuple(Check(**{**c, "status": CheckStatus(c["status"])}) for c in json.loads(row["checks"]))
     return Node(
         **{
             **row,
             "role": NodeRole(row["role"]),
             "reported_status": NodeStatus(row["reported_status"]),
-            "capabilities": tuple(json.loads(row["capabilities"])),
+            "capabilities": _words(row["capabilities"]),
             "loadavg": tuple(json.loads(row["loadavg"])),
-            "checks": checks,
+            "checks": _checks(row["checks"]),
         }
     )

@@ -1,0 +1,87 @@
+"""/api/nodes of a running API that follows a real Consul and a real Nomad."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from fixtures.cluster_servers import MANAGEMENT_TOKEN
+from fixtures.gunicorn import NODE_TOKEN
+from fixtures.service import until
+
+
+@pytest.fixture
+def consul_alone(new_consul):
+    return new_consul()
+
+
+@pytest.fixture
+def api(new_gunicorn, consul_alone, nomad):
+    cluster = {"CONSUL_HTTP_ADDR": consul_alone.url, "NOMAD_ADDR": nomad.url}
+    return new_gunicorn(CONSUL_HTTP_TOKEN=MANAGEMENT_TOKEN, WEB_CONCURRENCY="1", **cluster)
+
+
+def node_of(api, node_id: str) -> dict:
+    return api.get(f"/api/nodes/{node_id}").json()
+
+
+def sources_of(api) -> dict[str, str]:
+    return {name: one["status"] for name, one in api.get("/api/sync-status").json()["sources"].items()}
+
+
+def test_a_machine_is_one_node_of_all_three_sources(api, consul_alone, nomad):
+    node_id = nomad.node_id
+    body = {"node_id": node_id, "hostname": "vps", "ip": "10.9.0.1", "capabilities": ["nmap"], "version": "0.1"}
+    assert api.post("/api/nodes/register", body, token=NODE_TOKEN).status_code == 201
+    consul_alone.register_node(node_id, "critical", "no raw socket: give it CAP_NET_RAW", version="rollout-7")
+    until(lambda: len(node_of(api, node_id).get("sources", ())) == 3, 5, lambda: node_of(api, node_id))
+    node = node_of(api, node_id)
+    assert node["sources"] == ["consul", "nomad", "heartbeat"]
+    assert (node["status"], node["version"], node["capabilities"]) == ("critical", "rollout-7", ["nmap"])
+    assert [c["output"] for c in node["checks"]] == ["no raw socket: give it CAP_NET_RAW", "ready for work"]
+    consul_alone.register_node(node_id, "passing", "open", version="rollout-7")
+    until(lambda: node_of(api, node_id)["status"] == "healthy", 5)
+
+
+def test_a_machine_that_nomad_takes_out_of_scheduling_is_shown_draining(api, nomad):
+    node_id = nomad.node_id
+    nomad.call("PUT", f"/v1/node/{node_id}/eligibility", {"Eligibility": "ineligible"})
+    try:
+        until(lambda: node_of(api, node_id).get("status") == "draining", 5, lambda: node_of(api, node_id))
+    finally:
+        nomad.call("PUT", f"/v1/node/{node_id}/eligibility", {"Eligibility": "eligible"})
+    until(lambda: node_of(api, node_id)["status"] != "draining", 5)
+
+
+def test_a_consul_that_is_killed_leaves_its_last_view_marked_stale_until_it_is_back(api, consul_alone):
+    consul_alone.register_node("vps1", "passing", "open", version="7")
+    until(lambda: "consul" in node_of(api, "vps1").get("sources", ()), 5)
+    until(lambda: sources_of(api)["consul"] == "active", 5)
+    consul_alone.kill()
+    until(lambda: node_of(api, "vps1")["stale"], 2)
+    node, sync = node_of(api, "vps1"), api.get("/api/sync-status").json()
+    assert node["version"] == "7" and "consul" in node["sources"]
+    assert sync["status"] == "error" and sync["reason"].startswith("Consul:") and "is shown" in sync["reason"]
+    assert sources_of(api)["heartbeat"] == "active"
+    assert api.get("/api/ready").status_code == 200
+    consul_alone.start()
+    consul_alone.register_node("vps1", "passing", "open", version="8")
+    until(lambda: node_of(api, "vps1")["version"] == "8", 10, lambda: api.get("/api/sync-status").json())
+    assert not node_of(api, "vps1")["stale"] and sources_of(api)["consul"] == "active"
+
+
+def test_no_request_waits_for_a_consul_that_hangs(api, consul_alone):
+    consul_alone.register_node("vps1")
+    until(lambda: "consul" in node_of(api, "vps1").get("sources", ()), 5)
+    consul_alone.signal(signal.SIGSTOP)
+    for path in ("/api/nodes", "/api/nodes/vps1", "/api/sync-status", "/api/ready"):
+        started = time.monotonic()
+        assert api.get(path).status_code == 200
+        assert time.monotonic() - started < 1, path
+
+
+def test_without_consul_and_nomad_heartbeats_are_the_only_source(shared_gunicorn):
+    assert list(sources_of(shared_gunicorn)) == ["heartbeat"]
+    until(lambda: node_of(shared_gunicorn, "vps1").get("sources") == ["heartbeat"], 5)
