@@ -22,6 +22,7 @@ run: $(RUN_READY) ## The whole product on this machine: http://127.0.0.1:5001 (P
 	@exec $(BIN)/cloudx up
 
 dev: $(RUN_READY) ## The production shape on this machine: Nomad, Consul, Vault, Fabio (DRIVER=docker; needs root)
+	@[ "$(DRIVER)" != docker ] || scripts/make-image
 	@exec setpriv --pdeathsig TERM -- $(BIN)/cloudx dev --driver $(DRIVER)
 
 test: $(DEV_READY) ## Every test, with real scanners, PostgreSQL and containers (needs root)

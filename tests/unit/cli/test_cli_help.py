@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cloudx.cli.main import app
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "cli.md"
-PROCESSES = ("up", "serve", "worker", "agent", "db upgrade")
+PROCESSES = ("up", "serve", "worker", "agent", "db upgrade", "dev", "cluster set-up")
 
 
 def _names(command: object, path: str = "") -> Iterator[str]:

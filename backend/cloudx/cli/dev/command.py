@@ -33,7 +33,7 @@ def dev(
 ) -> None:
     """Run the production shape on this machine until Ctrl-C: needs a checkout and root.
 
-    Example: sudo make dev DRIVER=docker
+    Example: sudo cloudx dev --driver docker
     """
     from .run import DevOptions, run_dev
     from .waiting import Interrupted

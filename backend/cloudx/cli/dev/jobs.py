@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +14,18 @@ from typing import Any
 from cloudx.domain.errors import ClusterUnavailable
 
 from .layout import DevFolder
+from .waiting import Interrupted
 
 JOBS = ("fabio", "backend", "node", "worker")
+_OPTIONS = {"fabio": ("-var=driver=raw_exec",)}  # its program is here in any case, its image need not be to be had
 _WORDS = 12  # lines of a failed task's last words
 
 
 class Jobs:
     """The jobs of one run, by Nomad's own program and API."""
 
-    def __init__(self, folder: DevFolder, nomad: Path, environment: dict[str, str]) -> None:
+    def __init__(self, folder: DevFolder, nomad: Path, environment: dict[str, str], stopping: threading.Event) -> None:
+        self._stopping = stopping
         self._folder = folder
         self._nomad = nomad
         self._environment = environment
@@ -29,11 +33,14 @@ class Jobs:
     def run_all(self) -> None:
         """`nomad job run` of each file. Raises ClusterUnavailable with Nomad's own words."""
         for name in JOBS:
-            command = [str(self._nomad), "job", "run", "-detach", str(self._folder.checkout / f"jobs/{name}.nomad.hcl")]
+            if self._stopping.is_set():
+                raise Interrupted
+            file = self._folder.checkout / f"jobs/{name}.nomad.hcl"
+            command = [str(self._nomad), "job", "run", "-detach", *_OPTIONS.get(name, ()), str(file)]
             environment = {**os.environ, **self._environment}
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                raise ClusterUnavailable(f"jobs/{name}.nomad.hcl does not run: {(done.stdout + done.stderr).strip()}")
+                raise ClusterUnavailable(f"{file} does not run: {(done.stdout + done.stderr).strip()}")
 
     def not_running_yet(self) -> list[str]:
         """Jobs that have no running, healthy allocation. Raises ClusterUnavailable when one has failed for good."""

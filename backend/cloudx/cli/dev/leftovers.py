@@ -21,14 +21,10 @@ KILL_SECONDS = 5.0
 
 def clear_leftovers(folder: DevFolder) -> None:
     """End our processes, then our containers, then unmount what Nomad mounted for their secrets."""
-    own = our_processes(folder)
-    for process in own:
-        _quietly(process.terminate)
-    _, stubborn = psutil.wait_procs(own, LEAVE_SECONDS)
-    for process in [*stubborn, *our_processes(folder)]:  # whatever was started meanwhile
-        _quietly(process.kill)
-    psutil.wait_procs(stubborn, KILL_SECONDS)
-    _remove_containers(folder)
+    _end([process for process in our_processes(folder) if not _is_docker(process)])
+    for container in our_containers(folder):
+        _output([_program("docker"), "rm", "-f", container])
+    _end(our_processes(folder))  # Docker's daemon, where we started it, and whatever was started meanwhile
     for mount in our_mounts(folder):
         subprocess.run([_program("umount"), "--lazy", mount], check=False, stderr=subprocess.DEVNULL)
     folder.children.unlink(missing_ok=True)
@@ -66,9 +62,20 @@ def our_containers(folder: DevFolder) -> list[str]:
     return [one for one in listed if f"{folder.nomad}/" in _output([docker, "inspect", "-f", "{{json .Mounts}}", one])]
 
 
-def _remove_containers(folder: DevFolder) -> None:
-    for container in our_containers(folder):
-        subprocess.run([_program("docker"), "rm", "-f", container], check=False, capture_output=True)
+def _end(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        _quietly(process.terminate)
+    _, stubborn = psutil.wait_procs(processes, LEAVE_SECONDS)
+    for process in stubborn:
+        _quietly(process.kill)
+    psutil.wait_procs(stubborn, KILL_SECONDS)
+
+
+def _is_docker(process: psutil.Process) -> bool:
+    try:
+        return process.name().startswith(("dockerd", "containerd"))
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _program(name: str) -> str:

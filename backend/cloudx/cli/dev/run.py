@@ -69,7 +69,7 @@ class _Run:
         self._children = Children(folder)
         self._stack = Stack(
             folder, self._secrets, programs, find_postgres(), self._children, stopping,
-            options.durable, options.login_ttl, options.login_max_ttl,
+            options.driver, options.durable, options.login_ttl, options.login_max_ttl,
         )  # fmt: skip
         self._tail = LogTail(folder)
 
@@ -83,7 +83,7 @@ class _Run:
         variables = shell_variables(self._secrets, token, self._options.driver, self._programs["fabio"])
         write_env_file(self._folder, variables)
         if self._options.with_jobs:
-            jobs = Jobs(self._folder, self._programs["nomad"], variables)
+            jobs = Jobs(self._folder, self._programs["nomad"], variables, self._stopping)
             jobs.run_all()
             self._wait_healthy(jobs, token)
         self._announce(token, time.monotonic() - started)

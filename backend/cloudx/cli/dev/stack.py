@@ -40,6 +40,7 @@ class Stack:
     postgres_binaries: Path
     children: Children
     stopping: threading.Event
+    driver: str = "raw_exec"
     durable: bool = False
     login_ttl: str | None = None
     login_max_ttl: str | None = None
@@ -47,6 +48,8 @@ class Stack:
     def start(self) -> SetUpIdentities:
         """All four servers, with every identity set up."""
         environment = _server_environment(self.folder)
+        if self.driver == "docker":
+            self._start_docker(environment)
         self._init_postgres()
         self.children.start("postgres", postgres_command(self.postgres_binaries, self.folder), environment)
         self.children.start(
@@ -115,6 +118,13 @@ class Stack:
         if not copy.exists() or copy.stat().st_mtime < found.stat().st_mtime:
             shutil.copy2(found, copy)
         return copy
+
+    def _start_docker(self, environment: dict[str, str]) -> None:
+        """Where no daemon answers; leftovers.py ends ours."""
+        script = self.folder.checkout / "scripts/start-dockerd"
+        command = [str(script), str(self.folder.path / "dockerd.pid")]
+        if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode != 0:
+            raise ClusterUnavailable("No Docker daemon answers, and none could be started; the reason is above.")
 
     def _init_postgres(self) -> None:
         if (self.folder.postgres / "PG_VERSION").exists():
