@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cloudx.worker.node_agent import NodeAgent, NodeIdentity
     from cloudx.worker.resident import ResidentWorker
 
+LOCAL_IDLE_SECONDS = 0.1
 WORKER_POOL_SIZE = 16  # a connection for each chunk that commits, and for claiming and renewing
 
 
@@ -92,7 +93,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
 def resident_worker(settings: Settings, runs_folder: Path, only_scan: str | None = None) -> ResidentWorker:
     """A worker for this machine; `only_scan` makes it leave when that scan is over."""
     from cloudx.adapters.machine import LocalMachine
-    from cloudx.worker.resident import ResidentWorker
+    from cloudx.worker.resident import MAX_IDLE_SECONDS, ResidentWorker
     from cloudx.worker.run_chunk import Workshop
 
     machine = LocalMachine()

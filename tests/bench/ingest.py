@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.scanners.masscan import RESULTS_FILE, Masscan
+from cloudx.scanners.masscan_records import Replies
 from cloudx.services.edit_policy import ensure_first_scope
 from cloudx.services.scanner_port import Assignment
 from cloudx.services.settle_chunk import complete_chunk
@@ -69,6 +70,9 @@ def ingest(url: str, folder: Path, findings: int) -> float:
         SCAN_TYPES[Tool.MASSCAN, "tcp_scan"], claim.addresses, claim.ports, claim.lease.rate_pps, True, None
     )
     started = time.perf_counter()
+    replies = Replies(assignment)
+    replies.read_on(folder / RESULTS_FILE)
+    replies.save(folder)
     stored = complete_chunk(desk.open_ledger, claim, Masscan().observations(assignment, folder))
     seconds = time.perf_counter() - started
     assert stored == desk.count("findings") == findings

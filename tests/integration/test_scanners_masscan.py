@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cloudx.scanners.masscan import RESULTS_FILE, Masscan
+from cloudx.scanners.masscan_records import Replies
 from cloudx.services.scanner_port import Progress
 from cloudx.worker.scanner_process import ScannerProcess
 from fixtures.network import Network
@@ -93,6 +94,9 @@ def test_replies_to_other_runs_are_dropped(runs: Runs) -> None:
     mine, other = runs["half A"].result(), runs["half B"].result()
     both = b"".join((one.folder / RESULTS_FILE).read_bytes() for one in (mine, other, mine))
     (mine.folder / RESULTS_FILE).write_bytes(both)
+    replies = Replies(mine.assignment)
+    replies.read_on(mine.folder / RESULTS_FILE)
+    replies.save(mine.folder)
     found = list(SCANNERS[Masscan.tool].observations(mine.assignment, mine.folder))
     assert len(found) == len(mine.observed)
     assert {(one.ip, one.port) for one in found} == mine.open  # type: ignore[union-attr]

@@ -23,8 +23,11 @@ class AskedProbes:
         self._answered = bytearray(addresses.size * self._width // 8 + 1)
         self._port_offsets: dict[bytes, int | None] = {}  # by the text in the output; a run has few or 65,536
 
-    def is_first_reply(self, ip: bytes, port: bytes) -> bool:
-        """True once for each probe of the chunk; takes the IPv4 address and the port as the scanner wrote them."""
+    def place_of_first_reply(self, ip: bytes, port: bytes) -> int | None:
+        """The probe's place in the chunk (address-major), once for each; None for repeats and strays.
+
+        Takes the IPv4 address and the port as the scanner wrote them.
+        """
         try:
             column = self._port_offsets[port]
         except KeyError:
@@ -32,11 +35,12 @@ class AskedProbes:
         try:
             row = self._addresses.index_of_key(int.from_bytes(socket.inet_aton(ip.decode()), "big"))
         except OSError:
-            return False  # no address at all
+            return None  # no address at all
         if row is None or column is None:
-            return False
-        at, bit = divmod(row * self._width + column, 8)
-        if self._answered[at] >> bit & 1:
-            return False
-        self._answered[at] |= 1 << bit
-        return True
+            return None
+        place = row * self._width + column
+        at, bit = place >> 3, 1 << (place & 7)
+        if self._answered[at] & bit:
+            return None
+        self._answered[at] |= bit
+        return place

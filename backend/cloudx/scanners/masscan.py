@@ -12,7 +12,7 @@ from cloudx.domain.tools import Tool
 from cloudx.services.scanner_port import Assignment, Command, Egress, Progress
 
 from .keep_awake import KeepAwake
-from .masscan_records import read_findings
+from .masscan_records import Replies, saved_findings
 from .output_streams import Lines, Source, Tail, pieces, read_last_words
 from .run_number import seed_of, source_port_of
 
@@ -41,12 +41,13 @@ class Masscan:
         return Command(argv, {TARGETS_FILE: assignment.addresses.texts()}, time_critical=True)
 
     def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
-        """Progress by its status lines; keeps its receiver awake while it waits for late replies."""
-        lines, tail, progress = Lines(), Tail(), Progress(0.0)
+        """Progress by its status lines; while it waits for late replies, keeps it awake and reads what it has."""
+        lines, tail, progress, replies = Lines(), Tail(), Progress(0.0), Replies(assignment)
         with KeepAwake(_wake_address(assignment)) as keep_awake:
             for source, data in pieces(stdout, stderr, _WAKE_SECONDS):
                 if progress.sending_done:
                     keep_awake.nudge()
+                    replies.read_on(folder / RESULTS_FILE)
                 if source is not Source.STDERR:
                     continue
                 tail.add(data)
@@ -55,12 +56,14 @@ class Masscan:
                         progress = _advanced(progress, status)
                         yield progress
         tail.save(folder)
+        replies.read_on(folder / RESULTS_FILE)
+        replies.save(folder)
         if progress.sending_done:
             (folder / _SENT_FILE).touch()
 
     def observations(self, assignment: Assignment, folder: Path) -> Iterator[Observation]:
         """Open ports and live hosts, each once; replies to other runs' probes are dropped."""
-        return read_findings(folder / RESULTS_FILE, assignment)
+        return saved_findings(folder, assignment)
 
     def last_words(self, folder: Path) -> str:
         """What it said on stderr, without its status lines."""

@@ -73,7 +73,7 @@ class Zmap:
         stamp_text, stamp = "", datetime.now(UTC)
         with open(folder / RESULTS_FILE, encoding="ascii", newline="") as file:
             for ip, ttl, seconds in _rows(file):
-                if not asked.is_first_reply(ip.encode(), str(port).encode()):
+                if asked.place_of_first_reply(ip.encode(), str(port).encode()) is None:
                     continue
                 if seconds != stamp_text:
                     stamp_text, stamp = seconds, datetime.fromtimestamp(int(seconds), UTC)

@@ -21,8 +21,8 @@ from .run_chunk import ChunkRun, Workshop
 
 SENDING_SLOTS = 4
 MAX_RUNS = 12  # those that only wait for late replies included
-IDLE_SECONDS = 0.2
-MAX_IDLE_SECONDS = 0.5
+IDLE_SECONDS = 0.1
+MAX_IDLE_SECONDS = 0.5  # a question to a shared database; a local file may be asked more often
 RECONCILE_SECONDS = 2.0
 LEAVE_SECONDS = 8.0  # within Nomad's and Docker's usual grace
 
@@ -46,6 +46,7 @@ class ResidentWorker:
         self._renew_lease = renew_lease
         self._workshop = workshop
         self._agent = agent
+        self._max_idle_seconds = max_idle_seconds
         self._runs: list[ChunkRun] = []
         self._changed = threading.Event()
         self._stopping = threading.Event()
@@ -80,7 +81,7 @@ class ResidentWorker:
             if self._only_scan_is_over():
                 return 0
             self._changed.wait(idle_seconds)
-            idle_seconds = min(MAX_IDLE_SECONDS, idle_seconds * 1.5)
+            idle_seconds = min(self._max_idle_seconds, idle_seconds * 1.5)
         return 0
 
     def _claim_one(self) -> bool:

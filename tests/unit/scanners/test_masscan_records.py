@@ -14,6 +14,7 @@ from cloudx.domain.findings import Finding
 from cloudx.domain.port_set import PortSet
 from cloudx.scanners.asked_probes import AskedProbes
 from cloudx.scanners.masscan import RESULTS_FILE, Masscan
+from cloudx.scanners.masscan_records import Replies
 from fixtures.assignments import assign
 
 
@@ -27,7 +28,25 @@ def record(ip: str, port: int, proto: str = "tcp", rec_type: str = "status", rea
 
 def found_in(folder: Path, text: str, type_name: str = "tcp_scan", ports: str | None = "22,80") -> list[Finding]:
     (folder / RESULTS_FILE).write_text(text)
-    return list(Masscan().observations(assign("masscan", type_name, "198.51.100.0/28", ports), folder))  # type: ignore[arg-type]
+    assignment = assign("masscan", type_name, "198.51.100.0/28", ports)  # type: ignore[arg-type]
+    replies = Replies(assignment)
+    replies.read_on(folder / RESULTS_FILE)
+    replies.save(folder)
+    return list(Masscan().observations(assignment, folder))
+
+
+def test_what_is_read_while_the_file_grows_is_what_is_read_at_the_end(tmp_path: Path) -> None:
+    assignment = assign("masscan", "tcp_scan", "198.51.100.0/28", "22,80")
+    text = "".join(record(f"198.51.100.{last % 16}", port) for port in (80, 22) for last in range(16))
+    file, replies = tmp_path / RESULTS_FILE, Replies(assignment)
+    replies.read_on(file)  # before masscan has made it
+    for end in range(0, len(text) + 700, 700):
+        file.write_text(text[:end])
+        replies.read_on(file)
+    replies.save(tmp_path)
+    grown = list(Masscan().observations(assignment, tmp_path))
+    assert grown == found_in(tmp_path, text)
+    assert [(one.ip, one.port) for one in grown[:2]] == [("198.51.100.0", 22), ("198.51.100.0", 80)]
 
 
 def test_a_record_becomes_a_finding(tmp_path: Path) -> None:
@@ -93,6 +112,7 @@ def test_each_probe_of_a_chunk_is_answered_exactly_once(
     for key, port in replies:
         text = str(next(iter(AddressSet(((key, key),))))).encode()
         expected = addresses.index_of_key(key) is not None and ports.index_of(port) is not None
-        assert asked.is_first_reply(text, str(port).encode()) == (expected and (key, port) not in new)
+        place = asked.place_of_first_reply(text, str(port).encode())
+        assert (place is not None) == (expected and (key, port) not in new)
         if expected:
             new.add((key, port))
