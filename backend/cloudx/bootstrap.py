@@ -113,6 +113,7 @@ def resident_worker(settings: Settings, runs_folder: Path, only_scan: str | None
         renew_lease=RenewLease(open_ledger, policies),
         workshop=Workshop(open_ledger, _scanners(), machine, preflight.capabilities, runs_folder),
         agent=None if settings.cloudx_executor is Executor.NOMAD else _worker_node(settings, preflight, open_ledger),
+        max_idle_seconds=LOCAL_IDLE_SECONDS if settings.uses_own_sqlite else MAX_IDLE_SECONDS,
     )
 
 

@@ -40,6 +40,7 @@ class ResidentWorker:
         renew_lease: RenewLease,
         workshop: Workshop,
         agent: NodeAgent | None,
+        max_idle_seconds: float = MAX_IDLE_SECONDS,
     ) -> None:
         self._claimant = claimant
         self._claim_chunk = claim_chunk
