@@ -30,11 +30,12 @@ test: $(DEV_READY) ## Every test, with real scanners, PostgreSQL and containers 
 	@$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest tests
 
-check: $(DEV_READY) ## Lint, types, import rules, unit tests
+check: $(DEV_READY) ## Lint, types, import rules, job files, unit tests
 	$(BIN)/ruff check backend tests
 	$(BIN)/ruff format --check backend tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@scripts/validate-jobs
 	$(BIN)/pytest tests/unit
 
 bench: $(DEV_READY) ## The benchmarks, one JSON line a figure (needs root)

@@ -11,10 +11,11 @@ import psycopg2
 from sqlalchemy import Connection
 
 from cloudx.domain.chunks import Lease
-from cloudx.domain.errors import Conflict, DependencyUnavailable
+from cloudx.domain.errors import Conflict
 from cloudx.domain.findings import Finding
 
 from .column_types import plain
+from .outages import has_lost_its_rights, outage
 
 _COPY = "COPY findings (scan_id, ip, protocol, port, state, service, hostname, observed_at, node_id, extra) FROM STDIN"
 _NULL = "\\N"
@@ -76,11 +77,11 @@ def copy_rows(connection: Connection, lease: Lease, found: Iterator[Finding], ho
 
 def _translated(error: psycopg2.Error) -> Exception:
     """SQLAlchemy, which does this elsewhere, does not see a COPY."""
-    reason = str(error).strip().splitlines()[0][:200]
     if isinstance(error, psycopg2.IntegrityError):
+        reason = str(error).strip().splitlines()[0][:200]
         return Conflict(f"The scanner reported one finding twice ({reason}). This is a defect: please report it.")
-    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-        return DependencyUnavailable(f"The database does not answer ({reason}). Try again shortly.")
+    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or has_lost_its_rights(error):
+        return outage(error)
     return error
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from cloudx.domain.errors import Conflict, DependencyUnavailable
+from cloudx.domain.errors import Conflict
 from cloudx.services.ports import Ledger, OpenLedger
 
 from .audit import SqlAudit
@@ -19,6 +19,7 @@ from .chunks import SqlChunks
 from .column_types import db_now
 from .findings import SqlFindings
 from .nodes import SqlNodes
+from .outages import has_lost_its_rights, outage
 from .policies import SqlPolicies
 from .scans import SqlScans
 from .tokens import SqlTokens
@@ -68,8 +69,7 @@ def open_ledger_on(engine: Connects) -> OpenLedger:
         except (DBAPIError, PoolTimeout) as error:
             if isinstance(error, DBAPIError) and not _is_outage(error):
                 raise
-            reason = str(getattr(error, "orig", error)).strip().splitlines()[0][:200]
-            raise DependencyUnavailable(f"The database does not answer ({reason}). Try again shortly.") from error
+            raise outage(getattr(error, "orig", error)) from error
 
     def open_ledger(*, read_only: bool = False) -> AbstractContextManager[Ledger]:
         return transaction(read_only)
@@ -78,5 +78,6 @@ def open_ledger_on(engine: Connects) -> OpenLedger:
 
 
 def _is_outage(error: DBAPIError) -> bool:
-    """Connection losses, restarts, time-outs and full disks, as against defects in our SQL."""
-    return error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")
+    """Connection losses, restarts, time-outs, full disks and ended logins, as against defects in our SQL."""
+    is_lost = error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")
+    return is_lost or has_lost_its_rights(error.orig)

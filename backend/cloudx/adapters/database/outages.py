@@ -1,0 +1,23 @@
+"""What counts as an outage of the database, and what is said about it."""
+
+from __future__ import annotations
+
+from cloudx.domain.errors import DependencyUnavailable
+
+_INSUFFICIENT_PRIVILEGE = "42501"  # https://www.postgresql.org/docs/15/errcodes-appendix.html
+
+
+def has_lost_its_rights(error: object) -> bool:
+    """True for a login whose lease has ended: PostgreSQL lets its sessions live on without a single right."""
+    return getattr(error, "pgcode", None) == _INSUFFICIENT_PRIVILEGE
+
+
+def outage(error: object) -> DependencyUnavailable:
+    """The error for people; `error` is the driver's."""
+    reason = str(error).strip().splitlines()[0][:200]
+    if has_lost_its_rights(error):
+        return DependencyUnavailable(
+            f"The database refuses this login ({reason}): its lease may have ended. The next login is used as soon as "
+            "it is there; see whether Vault is unsealed."
+        )
+    return DependencyUnavailable(f"The database does not answer ({reason}). Try again shortly.")
