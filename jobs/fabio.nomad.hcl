@@ -154,6 +154,7 @@ job "fabio" {
           "-proxy.keepalivetimeout", "15s",
           "-proxy.noroutestatus", "503",
           "-log.access.target", "",
+          "-log.level", "WARN", # at INFO it begins by logging its configuration, the token with it
         ], var.arguments)
       }
 

@@ -126,21 +126,25 @@ def test_after_kill_9_of_the_run_alone_the_next_one_recovers(dev_cluster):
 
 def test_after_kill_9_of_everything_tasks_and_mounts_are_cleared_and_a_bystander_lives(dev_cluster):
     bystander = subprocess.Popen(["sleep", "600"], cwd=FOLDER.path, env={"NOT" + MARK: str(FOLDER.path)})
-    servers = [dev_cluster.child_pid(name) for name in ("nomad", "consul", "vault", "postgres")]
-    os.kill(dev_cluster.process.pid, signal.SIGSTOP)
-    for pid in (*servers, dev_cluster.process.pid):
-        os.kill(pid, signal.SIGKILL)
-    dev_cluster.process.wait(10)
-    orphans = our_processes(FOLDER)
-    assert any("gunicorn" in " ".join(one.cmdline()) for one in orphans), "kill -9 of Nomad leaves its tasks"
-    assert our_mounts(FOLDER)
-    dev_cluster.start()
     try:
+        kill_everything_but_the_tasks(dev_cluster)
+        orphans = our_processes(FOLDER)
+        assert any("gunicorn" in " ".join(one.cmdline()) for one in orphans), "kill -9 of Nomad leaves its tasks"
+        assert our_mounts(FOLDER)
+        dev_cluster.start()
         assert not any(one.is_running() for one in orphans)
         assert bystander.poll() is None
     finally:
         bystander.kill()
         bystander.wait()
+
+
+def kill_everything_but_the_tasks(cluster: DevCluster) -> None:
+    servers = [cluster.child_pid(name) for name in ("nomad", "consul", "vault", "postgres")]
+    os.kill(cluster.process.pid, signal.SIGSTOP)
+    for pid in (*servers, cluster.process.pid):
+        os.kill(pid, signal.SIGKILL)
+    cluster.process.wait(10)
 
 
 def test_what_it_keeps_is_closed_to_other_users(dev_cluster):

@@ -43,6 +43,7 @@ def our_processes(folder: DevFolder) -> list[psutil.Process]:
         for process in psutil.process_iter()
         if process.pid != os.getpid()
         and ((process.pid in noted and _started(process) == noted[process.pid]) or _is_ours(process, mark, folder))
+        and not _is_dead(process)
     ]
 
 
@@ -89,7 +90,7 @@ def _output(command: list[str]) -> str:
 def _is_ours(process: psutil.Process, mark: bytes, folder: DevFolder) -> bool:
     try:
         if mark in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
-            return process.status() != psutil.STATUS_ZOMBIE
+            return True
         # PostgreSQL writes its title over its environment.
         return process.name() == "postgres" and process.cwd() == str(folder.postgres)
     except (OSError, psutil.Error):
@@ -108,6 +109,14 @@ def _started(process: psutil.Process) -> float:
         return process.create_time()
     except psutil.NoSuchProcess:
         return 0.0
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    """Gone, or only waiting for somebody to ask how it ended."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _quietly(act: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from typing import IO
 
@@ -16,7 +17,8 @@ WAIT_SECONDS = 90.0
 
 def claim(folder: DevFolder) -> IO[str]:
     """The lock, for as long as the caller keeps it. Raises BadConfiguration when another run has it."""
-    lock = open(folder.path / "lock", "a+")  # noqa: SIM115 - the lock lives as long as the caller keeps it
+    # Opened without a `with`: the lock lives as long as the caller keeps it.
+    lock = os.fdopen(os.open(folder.path / "lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+")
     deadline = time.monotonic() + WAIT_SECONDS
     while not _try(lock):
         lock.seek(0)

@@ -28,6 +28,7 @@ from .waiting import answers, wait_until
 
 LOOK_SECONDS = 0.5
 HEALTHY_SECONDS = 180.0
+FABIO_ROUTES = f"http://{HOST}:{FABIO_PAGE_PORT}/api/routes"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,9 @@ class _Run:
         def healthy() -> bool:
             nonlocal missing
             before, missing = missing, not_healthy_yet(jobs, {
-                "a route through Fabio": lambda: answers(f"{URL}/api/ready"),
+                # Its page first: each request that finds no route is a line in its log.
+                "Fabio's route": lambda: answers(FABIO_ROUTES, containing=b"cloudx-backend"),
+                "the API through Fabio": lambda: answers(f"{URL}/api/ready"),
                 "a healthy node": lambda: _has_healthy_node(token),
             })  # fmt: skip
             if missing and missing != before:

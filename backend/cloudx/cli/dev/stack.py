@@ -61,8 +61,8 @@ class Stack:
         self._wait("Consul", lambda: answers(f"{CONSUL_URL}/v1/status/leader"))
         identities = self._identities()
         self._admit_nomad(identities)
+        self._wait("Vault", lambda: answers(f"{VAULT_URL}/v1/sys/health"))  # Nomad's client looks for it at its start
         self.children.start("nomad", nomad_command(self.programs, self.folder, self.secrets), environment)
-        self._wait("Vault", lambda: answers(f"{VAULT_URL}/v1/sys/health"))
         self._wait("PostgreSQL", lambda: _listens(POSTGRES_PORT))
         self._wait("Nomad", lambda: answers(f"{NOMAD_URL}/v1/status/leader"))
         self._set_up(identities)
@@ -110,6 +110,8 @@ class Stack:
                 login_max_ttl=self.login_max_ttl,
             )
         )
+        token = {"X-Nomad-Token": self.secrets.nomad}
+        self._wait("Nomad's client", lambda: answers(f"{NOMAD_URL}/v1/nodes", token, containing=b'"Status":"ready"'))
 
     def _vault_plugin(self) -> Path:
         """In Vault's plugin folder, as a copy: Vault follows no link out of it."""

@@ -30,11 +30,12 @@ def wait_until(ready: Callable[[], bool], what: str, seconds: float, interrupted
         time.sleep(PAUSE_SECONDS)
 
 
-def answers(url: str, headers: dict[str, str] | None = None) -> bool:
-    """True when a GET of our own loopback URL is answered with success and something that is not empty."""
+def answers(url: str, headers: dict[str, str] | None = None, containing: bytes = b"") -> bool:
+    """True when a GET of our own loopback URL succeeds with something that is not empty and contains this."""
     request = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - our own loopback URL
     try:
         with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310 - as above
-            return bool(answer.read().strip(b'" \n'))
+            body = answer.read()
+            return bool(body.strip(b'" \n')) and containing in body
     except (urllib.error.URLError, OSError):
         return False
