@@ -140,6 +140,12 @@ class Settings(BaseSettings):
         return not self.database_url and self.database_url_file is None
 
     @property
+    def own_url(self) -> str:
+        """Where the API of this install answers, seen from this machine."""
+        host = "127.0.0.1" if self.cloudx_bind in ("0.0.0.0", "::") else self.cloudx_bind  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
     def node_name(self) -> str:
         """NODE_ID, else the host name."""
         return self.node_id or socket.gethostname()
@@ -205,6 +211,13 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         return Settings(**values)  # type: ignore[arg-type]
     except ValidationError as error:
         raise BadConfiguration(_one_line(error)) from None
+
+
+def nomad_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of job files that a shell sets, by name, as Nomad's own command takes them (NOMAD_VAR_…)."""
+    environ = os.environ if environ is None else environ
+    prefix = "NOMAD_VAR_"
+    return {name.removeprefix(prefix): value for name, value in environ.items() if name.startswith(prefix)}
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:

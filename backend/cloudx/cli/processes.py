@@ -10,7 +10,6 @@ import threading
 import time
 import typing
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -19,12 +18,11 @@ import typer
 from cloudx.config import AuthMode, Settings, load_settings
 from cloudx.domain.errors import BadConfiguration, CloudxError, DependencyUnavailable
 
-from .first_start import ensure_admin_token
-from .supervise import Supervisor, claim_data_folder, require_free_port
+from .exclusive_start import claim_data_folder, require_free_port
+from .first_start import ensure_admin_token, write_cli_file
+from .supervise import COMMANDS
 
 DATABASE_WAIT_SECONDS = 60.0
-GUNICORN_CONF = Path(__file__).parent.parent / "gunicorn_conf.py"
-GUNICORN = [sys.executable, "-m", "gunicorn", "--config", str(GUNICORN_CONF), "cloudx.wsgi:app"]
 
 log = structlog.get_logger()
 db = typer.Typer(help="The database's schema.", no_args_is_help=True)
@@ -36,13 +34,13 @@ def up() -> None:
     Example: PORT=5002 cloudx up
     """
     settings = _settings()
-    lock = claim_data_folder(settings.cloudx_data_dir)
+    claim_data_folder(settings.cloudx_data_dir)
     require_free_port(settings.cloudx_bind, settings.port)
-    _prepare_in_a_child(settings)
+    _prepare(settings)
     environment = _with_admin_token(settings)
-    worker = [sys.executable, "-m", "cloudx.cli.main", "worker"]
-    with lock:
-        sys.exit(Supervisor(settings, {"api": GUNICORN, "worker": worker}, environment).run())
+    write_cli_file(settings.cloudx_data_dir, settings.own_url, load_settings(environment).admin_token())
+    supervise = [sys.executable, "-m", "cloudx.cli.supervise", str(settings.cloudx_data_dir)]
+    os.execve(supervise[0], supervise, environment)  # noqa: S606 - a fixed list; it takes this process's place
 
 
 def serve() -> None:
@@ -53,7 +51,8 @@ def serve() -> None:
     settings = _settings()
     _prepare(settings)
     environment = _with_admin_token(settings, announce=True)
-    os.execve(GUNICORN[0], GUNICORN, environment)  # noqa: S606 - a fixed list; gunicorn takes this process's place
+    gunicorn = COMMANDS["api"]
+    os.execve(gunicorn[0], gunicorn, environment)  # noqa: S606 - a fixed list; gunicorn takes this process's place
 
 
 def worker(
@@ -146,23 +145,6 @@ def _prepare(settings: Settings) -> None:
         _wait_until(why_not)
     except CloudxError as error:
         _stop(error.message)
-
-
-def _prepare_in_a_child(settings: Settings) -> None:
-    """As _prepare, in a process that goes away with its 30 MB of libraries: the supervisor stays small."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            _prepare(settings)
-            code = 0
-        except typer.Exit as stopped:
-            code = stopped.exit_code
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if status != 0:
-        raise typer.Exit(1)
 
 
 def _wait_until(why_not: Callable[[], str | None]) -> None:

@@ -31,7 +31,7 @@ _RECORD = re.compile(
 # A reply's eight bytes, from the top: the probe's place in the chunk, seconds since the first reply, how it answered.
 _SECONDS_BITS, _ANSWER_BITS = 18, 10
 _MAX_SECONDS, _MAX_ANSWERS = (1 << _SECONDS_BITS) - 1, 1 << _ANSWER_BITS
-_SORTED_REPLIES = 100_000  # at once, which takes 4 MB
+_SORTED_REPLIES = 50_000  # at once, which takes 2 MB
 _REPLIES_FILE, _ANSWERS_FILE = "replies", "answers.json"
 
 

@@ -18,9 +18,9 @@ from cloudx.domain.findings import Finding
 from .column_types import packed, plain
 from .tables import findings
 
-_BATCH = 10_000  # sorted by key, so that neighbours land on the same page of the table
+_BATCH = 5_000  # sorted by key, so that neighbours land on the same page of the table
 # Inserts fall all over the table: SQLite's own 2 MB of cache would make them twice as slow.
-_BULK_CACHE_KIB, _USUAL_CACHE_KIB = 8_000, 2_000
+_BULK_CACHE_KIB, _USUAL_CACHE_KIB = 4_000, 2_000
 _COLUMNS = [column.name for column in findings.c]
 _INSERT = f"INSERT INTO findings ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 

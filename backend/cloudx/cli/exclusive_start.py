@@ -1,0 +1,37 @@
+"""What only one `cloudx up` may have at a time: its data folder and its port."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+import typer
+
+
+def claim_data_folder(folder: Path) -> None:
+    """Lock the data folder for this process's life, across exec; stops the start when another has it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
+    os.set_inheritable(lock, True)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _stop(f"another `cloudx up` uses {folder.absolute()}. Stop it, or set CLOUDX_DATA_DIR to another folder.")
+
+
+def require_free_port(bind: str, port: int) -> None:
+    """Stop the start with the remedy when the port is taken."""
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    with socket.socket(family) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((bind, port))
+        except OSError as error:
+            _stop(f"{bind}:{port} cannot be used ({error.strerror}). Free it, or choose another: make run PORT=5002")
+
+
+def _stop(message: str) -> None:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(1)
