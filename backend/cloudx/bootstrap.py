@@ -220,9 +220,15 @@ def _authenticate(settings: Settings, open_ledger: OpenLedger) -> Authenticate:
         )
         verifiers.append(clerk)
     if settings.cloudx_nomad_jwks_url:
-        verifiers.append(WorkloadIdentities(settings.cloudx_nomad_jwks_url))
+        verifiers.append(WorkloadIdentities(settings.cloudx_nomad_jwks_url, _node_of_allocation(settings)))
     is_open = settings.cloudx_auth is AuthMode.OPEN
     return Authenticate(open_ledger, settings.admin_token, settings.node_token, verifiers, is_open)
+
+
+def _node_of_allocation(settings: Settings) -> Callable[[str], str] | None:
+    from cloudx.adapters.nomad_allocations import NomadAllocations
+
+    return NomadAllocations(settings.nomad_addr, settings.nomads_token).node_of if settings.nomad_addr else None
 
 
 def _scanners() -> dict[Tool, Scanner]:

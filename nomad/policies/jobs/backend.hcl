@@ -2,3 +2,8 @@
 node {
   policy = "read"
 }
+
+# It asks on which machine an allocation runs, so that a node agent's identity speaks for its own machine alone.
+namespace "default" {
+  capabilities = ["read-job"]
+}
