@@ -15,6 +15,7 @@ import structlog
 from cloudx.domain.errors import CloudxError, DependencyUnavailable, LeaseLost
 from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.tools import Tool
+from cloudx.freed_memory import give_back
 from cloudx.services.claim_chunk import Claim
 from cloudx.services.ports import Machine, OpenLedger
 from cloudx.services.renew_leases import Order
@@ -99,6 +100,7 @@ class ChunkRun:
             self._fail(_reason(error))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            give_back()
             self.progress = Progress(1.0, sending_done=True)
             self._on_change()
 

@@ -34,7 +34,9 @@ def engine_for(url: str, pool_size: int = 5) -> Engine:
 
 
 def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False})
+    connect_args = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
+    # Last in, first out: few connections are used, each of which keeps a page cache.
+    engine = create_engine(url, pool_use_lifo=True, connect_args=connect_args)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
