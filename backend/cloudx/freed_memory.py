@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 def _glibc_trim() -> Callable[[int], int] | None:
     try:
-        return ctypes.CDLL(None).malloc_trim  # type: ignore[no-any-return]
+        return ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError):  # another C library, musl for one
         return None
 
