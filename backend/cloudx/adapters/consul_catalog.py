@@ -25,14 +25,14 @@ _GRACE_SECONDS = 2.0
 _HTTP_PREFIX = re.compile(r"^HTTP GET \S+: \d{3}[^:]* Output: ", re.DOTALL)
 
 
-class ConsulCatalog:
+class ConsulClient:
     """Asks one Consul agent; the token is asked for anew each time, since its file may change.
 
     python-consul2's transport and errors without its `Consul` class: that one lets CONSUL_HTTP_ADDR and
     CONSUL_HTTP_TOKEN of the environment win over what it is given. One instance a thread.
     """
 
-    def __init__(self, address: str, token: Callable[[], str | None], service: str = NODE_SERVICE) -> None:
+    def __init__(self, address: str, token: Callable[[], str | None]) -> None:
         scheme, host, port = consul_address(address)
         self._url = f"{scheme}://{host}:{port}"
         self._http = HTTPClient(host, port, scheme, verify=True)
@@ -40,27 +40,41 @@ class ConsulCatalog:
         self._http.session.headers["Accept-Encoding"] = "identity"
         self._http.session.trust_env = host not in ("127.0.0.1", "localhost", "[::1]")
         self._token = token
-        self._path = f"/v1/health/service/{service}"
 
-    def __call__(self, index: int, wait_seconds: float) -> Answer[tuple[NodeInstance, ...]]:
-        """Implements services.ports.BlockingQuery: every instance, the sick ones too."""
+    def ask(self, path: str, params: list[tuple[str, Any]], answer_seconds: float) -> tuple[int, Callable[[], Any]]:
+        """(the index or 0, what decodes the answer). Raises DependencyUnavailable, for want of rights too."""
         token = self._token()
         # How long is set here and now: the library knows one timeout for all requests.
-        self._http.timeout = (CONNECT_SECONDS, wait_seconds * _LONGEST_WAIT_FACTOR + _GRACE_SECONDS)
-        params = [("index", index), ("wait", f"{wait_seconds:g}s")] if index else []
+        self._http.timeout = (CONNECT_SECONDS, answer_seconds)
         try:
-            answer = self._http.get(_checked, self._path, params, {"X-Consul-Token": token} if token else {})
+            answer = self._http.get(_checked, path, params, {"X-Consul-Token": token} if token else {})
         except base.ACLPermissionDenied as error:
             raise DependencyUnavailable(f"{self._url} refuses the token ({error}). {_ACCESS_REMEDY}") from error
         except (requests.RequestException, base.ConsulException) as error:
             raise DependencyUnavailable(self._unreachable(error)) from error
         if _is_withheld(answer, token):
-            raise DependencyUnavailable(f"{self._url} does not show all nodes. {_ACCESS_REMEDY}")
-        return Answer(int(answer.headers["X-Consul-Index"]), lambda: parse_instances(orjson.loads(answer.content)))
+            raise DependencyUnavailable(f"{self._url} does not show all of it. {_ACCESS_REMEDY}")
+        return int(answer.headers.get("X-Consul-Index", 0)), lambda: orjson.loads(answer.content)
 
     def _unreachable(self, error: Exception) -> str:
         said = f"{self._url} does not answer ({type(error).__name__})"
         return f"{said}. See whether the Consul agent runs there: `consul members`."
+
+
+class ConsulCatalog:
+    """Implements services.fleet_ports.BlockingQuery for the node agents, the sick ones too."""
+
+    def __init__(self, address: str, token: Callable[[], str | None], service: str = NODE_SERVICE) -> None:
+        self._client = ConsulClient(address, token)
+        self._path = f"/v1/health/service/{service}"
+
+    def __call__(self, index: int, wait_seconds: float) -> Answer[tuple[NodeInstance, ...]]:
+        """Implements BlockingQuery."""
+        params = [("index", index), ("wait", f"{wait_seconds:g}s")] if index else []
+        answered_index, load = self._client.ask(
+            self._path, params, wait_seconds * _LONGEST_WAIT_FACTOR + _GRACE_SECONDS
+        )
+        return Answer(answered_index, lambda: parse_instances(load()))
 
 
 _ACCESS_REMEDY = (
@@ -86,8 +100,8 @@ def consul_address(address: str) -> tuple[str, str, int]:
 def _is_withheld(answer: base.Response, token: str | None) -> bool:
     """A short list for want of rights is no small fleet. To requests without a token Consul does not say it."""
     if token is None:
-        return answer.headers.get("X-Consul-Default-ACL-Policy") == "deny" and answer.content.strip() == b"[]"
-    return answer.headers.get("X-Consul-Results-Filtered-By-ACLs") == "true"
+        return bool(answer.headers.get("X-Consul-Default-ACL-Policy") == "deny" and answer.content.strip() == b"[]")
+    return bool(answer.headers.get("X-Consul-Results-Filtered-By-ACLs") == "true")
 
 
 def _checked(response: base.Response) -> base.Response:
@@ -117,6 +131,10 @@ def _check(said: dict[str, Any]) -> Check:
     check_id, name = said["CheckID"], said["Name"]
     if check_id.startswith("_nomad-check-"):  # Nomad's ids are hashes; a check's name is its id to people
         check_id = word_of(name) or check_id
-    output = _HTTP_PREFIX.sub("", said["Output"])[:_OUTPUT_LIMIT].strip()
-    shown = output if output.isprintable() else "".join(c if c.isprintable() else " " for c in output)
-    return Check(check_id, name, CheckStatus(said["Status"]), shown)
+    return Check(check_id, name, CheckStatus(said["Status"]), shown_output(said["Output"]))
+
+
+def shown_output(output: str) -> str:
+    """A check's output without Consul's preface, on one line; what is not printable is blanked."""
+    text = _HTTP_PREFIX.sub("", output)[:_OUTPUT_LIMIT].strip()
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)

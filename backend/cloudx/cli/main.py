@@ -12,7 +12,7 @@ import typer
 
 from cloudx import __version__
 
-from .cluster_setup import cluster
+from .cluster import cluster
 from .dev import dev
 from .node_commands import nodes
 from .policy_commands import exclusions, scopes, tokens

@@ -27,12 +27,19 @@ ScanIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The scan's id
 
 @contextmanager
 def api_session() -> Iterator[ApiClient]:
-    """The API as the environment names it; whatever goes wrong inside ends the command with a sentence."""
-    try:
+    """The API as the environment names it."""
+    with ending_in_words():
         from .api_client import ApiClient
         from .connection import find_connection
 
         yield ApiClient(find_connection(load_settings()))
+
+
+@contextmanager
+def ending_in_words() -> Iterator[None]:
+    """Whatever goes wrong inside ends the command with a sentence and an exit code."""
+    try:
+        yield
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except CloudxError as error:

@@ -1,0 +1,46 @@
+"""The checks that do not pass now, of what Nomad registered in Consul."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from cloudx.services.rollout_ports import FailingCheck
+
+from .consul_catalog import ConsulClient, shown_output
+
+TIMEOUT_SECONDS = 5.0
+# How Nomad names the services of its tasks and groups.
+_ALLOCATION = re.compile(r"_nomad-task-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-")
+
+
+class ConsulChecks:
+    """Implements services.rollout_ports.Checks."""
+
+    def __init__(self, address: str, token: Callable[[], str | None]) -> None:
+        self._client = ConsulClient(address, token)
+
+    def failing(self) -> list[FailingCheck]:
+        """Implements Checks."""
+        found = [
+            check for state in ("critical", "warning") for check in self._ask(f"/v1/health/state/{state}")
+            if _ALLOCATION.match(check["ServiceID"])
+        ]  # fmt: skip
+        return [_failing(check) for check in self._with_outputs(found)]
+
+    def _with_outputs(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """An output alone reaches the catalog up to `check_update_interval` late (5 minutes); the agent has it."""
+        if all(check["Output"] for check in found):
+            return found
+        local = self._ask("/v1/agent/checks")
+        return [local.get(check["CheckID"], check) for check in found]
+
+    def _ask(self, path: str) -> Any:
+        return self._client.ask(path, [], TIMEOUT_SECONDS)[1]()
+
+
+def _failing(check: dict[str, Any]) -> FailingCheck:
+    match = _ALLOCATION.match(check["ServiceID"])
+    allocation_id = match[1] if match else ""
+    return FailingCheck(allocation_id, check["Node"], check["Name"], shown_output(check["Output"]))

@@ -1,0 +1,111 @@
+"""Nomad's JSON documents, read into the services' terms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloudx.services.rollout_ports import (
+    Allocation,
+    Deployment,
+    Evaluation,
+    FailedPlacement,
+    GroupProgress,
+    JobVersion,
+    MachineState,
+    TaskReport,
+)
+
+_SHOWN_EVENTS = 4
+
+
+def job_version(job: dict[str, Any]) -> JobVersion:
+    """What /v1/job/ID says of its version."""
+    return JobVersion(job["Version"], bool(job["Stable"]), _label(job))
+
+
+def _label(job: dict[str, Any]) -> str:
+    for group in job.get("TaskGroups") or []:
+        for service in group.get("Services") or []:
+            label = (service.get("Meta") or {}).get("version")
+            if label:
+                return str(label)
+    return ""
+
+
+def deployment(said: dict[str, Any]) -> Deployment:
+    """One of /v1/job/ID/deployments."""
+    groups = tuple(_group(name, state) for name, state in sorted((said["TaskGroups"] or {}).items()))
+    return Deployment(said["ID"], said["JobVersion"], said["Status"], said["StatusDescription"] or "", groups)
+
+
+def _group(name: str, state: dict[str, Any]) -> GroupProgress:
+    return GroupProgress(
+        name=name,
+        desired=state["DesiredTotal"],
+        placed=state["PlacedAllocs"],
+        healthy=state["HealthyAllocs"],
+        unhealthy=state["UnhealthyAllocs"],
+        canaries=state["DesiredCanaries"],
+        is_promoted=state["Promoted"],
+    )
+
+
+def evaluation(said: dict[str, Any]) -> Evaluation:
+    """/v1/evaluation/ID."""
+    failed = (said.get("FailedTGAllocs") or {}).items()
+    placements = tuple(FailedPlacement(group, placement_reason(metric)) for group, metric in sorted(failed))
+    return Evaluation(said["Status"], said.get("StatusDescription") or "", placements)
+
+
+def placement_reason(metric: dict[str, Any]) -> str:
+    """Why no machine took a group, from an AllocMetric, as `nomad job status` words it."""
+    evaluated = metric["NodesEvaluated"]
+    if not evaluated:
+        return "no machine is eligible in its datacenters and node pool"
+    reasons = [f"{count} of {evaluated} machines fail: {what}" for what, count in _items(metric, "ConstraintFiltered")]
+    reasons += [
+        f"{count} of {evaluated} machines are of class {what}" for what, count in _items(metric, "ClassFiltered")
+    ]
+    reasons += [
+        f"{count} of {evaluated} machines have too little left of: {what}"
+        for what, count in _items(metric, "DimensionExhausted")
+    ]
+    reasons += [f"over its quota of: {what}" for what in metric.get("QuotaExhausted") or []]
+    return "; ".join(reasons) or f"none of {evaluated} machines took it"
+
+
+def _items(metric: dict[str, Any], name: str) -> list[tuple[str, int]]:
+    return sorted((metric.get(name) or {}).items())
+
+
+def allocation(stub: dict[str, Any]) -> Allocation:
+    """One of /v1/job/ID/allocations or /v1/node/ID/allocations (whose documents carry the job itself)."""
+    version = stub["JobVersion"] if "JobVersion" in stub else stub["Job"]["Version"]
+    return Allocation(
+        id=stub["ID"],
+        job_id=stub["JobID"],
+        group=stub["TaskGroup"],
+        version=version,
+        node_name=stub.get("NodeName") or stub["NodeID"][:8],
+        status=stub["ClientStatus"],
+        desired=stub["DesiredStatus"],
+        healthy=(stub.get("DeploymentStatus") or {}).get("Healthy"),
+        tasks=tuple(_task(name, state) for name, state in (stub.get("TaskStates") or {}).items()),
+    )
+
+
+def _task(name: str, state: dict[str, Any]) -> TaskReport:
+    events = [str(event.get("DisplayMessage") or event["Type"]) for event in state.get("Events") or []]
+    return TaskReport(name, state["State"], state["Failed"], state["Restarts"], tuple(events[-_SHOWN_EVENTS:]))
+
+
+def machine(node: dict[str, Any]) -> MachineState:
+    """One of /v1/nodes, or /v1/node/ID."""
+    return MachineState(
+        id=node["ID"],
+        name=node["Name"],
+        status=node["Status"],
+        is_draining=bool(node["Drain"]),
+        is_eligible=node["SchedulingEligibility"] == "eligible",
+        last_drain=(node.get("LastDrain") or {}).get("Status", ""),
+    )

@@ -1,0 +1,156 @@
+"""Nomad's jobs and machines as rollouts and drains need them, by python-nomad."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from nomad.api.exceptions import BaseNomadException
+
+from cloudx.domain.errors import CloudxError
+from cloudx.services.job_variables import variables_file
+from cloudx.services.rollout_ports import (
+    Allocation,
+    Deployment,
+    Evaluation,
+    JobSource,
+    JobState,
+    JobVersion,
+    MachineState,
+    Submitted,
+)
+
+from . import nomad_documents as documents
+from .nomad_client import nomad_client, nomad_failure
+
+_LOG_BYTES = 4000
+
+T = TypeVar("T")
+
+
+class NomadApi:
+    """One agent, one token; the library's failures leave as ours."""
+
+    def __init__(self, address: str, token: str | None) -> None:
+        self._address = address
+        self._client = nomad_client(address, token)
+
+    def _asked(self, ask: Callable[[], T], needs: str) -> T:
+        try:
+            return ask()
+        except BaseNomadException as error:
+            raise nomad_failure(self._address, error, needs) from error
+
+
+class NomadJobs(NomadApi):
+    """Implements services.rollout_ports.Jobs."""
+
+    def submit(self, source: JobSource) -> Submitted:
+        """Parse on the server and register, with the source for Nomad's own page."""
+        body = {"JobHCL": source.hcl, "Canonicalize": True, "Variables": variables_file(source)}
+        job = self._asked(
+            lambda: self._client.jobs.request("parse", json=body, method="post").json(), "namespace parse-job"
+        )
+        submission = {"Source": source.hcl, "Format": "hcl2", "Variables": body["Variables"]}
+        answer = self._asked(
+            lambda: self._client.jobs.request(json={"Job": job, "Submission": submission}, method="post").json(),
+            "namespace submit-job",
+        )
+        return Submitted(job["ID"], self._job(job["ID"])["Version"], answer["EvalID"])
+
+    def revert(self, job_id: str, version: int) -> Submitted:
+        """Implements Jobs."""
+        answer = self._asked(lambda: self._client.job.revert_job(job_id, version), "namespace submit-job")
+        return Submitted(job_id, self._job(job_id)["Version"], answer["EvalID"])
+
+    def all(self) -> list[JobState]:
+        """Implements Jobs; the instances of parameterized and periodic jobs are left out."""
+        stubs = self._asked(self._client.jobs.get_jobs, "namespace read-job")
+        return [self._state(stub) for stub in stubs if not stub["ParentID"]]
+
+    def _state(self, stub: dict[str, Any]) -> JobState:
+        job = self._job(stub["ID"])
+        groups = ((stub.get("JobSummary") or {}).get("Summary") or {}).values()
+        has_count = job["Type"] in ("service", "batch") and not job.get("ParameterizedJob")
+        newest = self.deployments(stub["ID"])[:1]
+        return JobState(
+            job_id=stub["ID"],
+            type=job["Type"],
+            status=stub["Status"],
+            version=documents.job_version(job),
+            running=sum(group["Running"] for group in groups),
+            desired=sum(group["Count"] for group in job["TaskGroups"]) if has_count else None,
+            deployment=newest[0].status if newest else "",
+        )
+
+    def versions(self, job_id: str) -> list[JobVersion]:
+        """Implements Jobs."""
+        found = self._asked(lambda: self._client.job.get_versions(job_id), "namespace read-job")
+        return [documents.job_version(job) for job in found["Versions"]]
+
+    def evaluation(self, evaluation_id: str) -> Evaluation:
+        """Implements Jobs."""
+        said = self._asked(lambda: self._client.evaluation.get_evaluation(evaluation_id), "namespace read-job")
+        return documents.evaluation(said)
+
+    def deployments(self, job_id: str) -> list[Deployment]:
+        """Implements Jobs."""
+        found = self._asked(lambda: self._client.job.get_deployments(job_id), "namespace read-job") or []
+        newest_first = sorted(found, key=lambda one: -int(one["CreateIndex"]))
+        return [documents.deployment(one) for one in newest_first]
+
+    def allocations(self, job_id: str) -> list[Allocation]:
+        """Implements Jobs."""
+        found = self._asked(lambda: self._client.job.get_allocations(job_id), "namespace read-job")
+        return [documents.allocation(stub) for stub in found]
+
+    def last_lines(self, allocation_id: str, task: str) -> str:
+        """Implements Jobs; a machine that does not answer, or logs that are gone, are no reason to fail."""
+        texts = (self._log(allocation_id, task, stream) for stream in ("stderr", "stdout"))
+        return next((text for text in texts if text), "")
+
+    def _log(self, allocation_id: str, task: str, stream: str) -> str:
+        params = {"task": task, "type": stream, "origin": "end", "offset": _LOG_BYTES, "plain": "true"}
+        logs = self._client.client.stream_logs
+        try:
+            answer = self._asked(lambda: logs.request(allocation_id, params=params, method="get"), "read-logs")
+        except CloudxError:
+            return ""
+        return str(answer.text).strip()
+
+    def _job(self, job_id: str) -> dict[str, Any]:
+        job: dict[str, Any] = self._asked(lambda: self._client.job.get_job(job_id), "namespace read-job")
+        return job
+
+
+class NomadMachines(NomadApi):
+    """Implements services.rollout_ports.Machines."""
+
+    def all(self) -> list[MachineState]:
+        """Implements Machines."""
+        return [documents.machine(stub) for stub in self._asked(self._client.nodes.get_nodes, "node read")]
+
+    def find(self, name: str) -> list[MachineState]:
+        """Implements Machines."""
+        nodes = self.all()
+        named = [node for node in nodes if name in (node.name, node.id)]
+        return named or [node for node in nodes if len(name) >= 4 and node.id.startswith(name)]
+
+    def state(self, node_id: str) -> MachineState:
+        """Implements Machines."""
+        return documents.machine(self._asked(lambda: self._client.node.get_node(node_id), "node read"))
+
+    def drain(self, node_id: str, deadline_seconds: float) -> None:
+        """Implements Machines."""
+        spec = {"Deadline": int(deadline_seconds * 1e9), "IgnoreSystemJobs": False}
+        self._asked(lambda: self._client.node.drain_node_with_spec(node_id, spec), "node write")
+
+    def restore(self, node_id: str) -> None:
+        """Implements Machines."""
+        spec: dict[str, Any] = {}
+        self._asked(lambda: self._client.node.drain_node_with_spec(node_id, spec, mark_eligible=True), "node write")
+
+    def allocations(self, node_id: str) -> list[Allocation]:
+        """Implements Machines."""
+        found = self._asked(lambda: self._client.node.get_allocations(node_id), "namespace read-job")
+        return [documents.allocation(one) for one in found]

@@ -1,0 +1,223 @@
+"""Roll a job out or back, watch Nomad until it is through, and find out why where it fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from cloudx.domain.errors import CloudxError, DependencyUnavailable, NotFound
+
+from .rollout_ports import (
+    Allocation,
+    Checks,
+    Deployment,
+    Evaluation,
+    FailedPlacement,
+    FailingCheck,
+    Jobs,
+    JobSource,
+    JobVersion,
+    Submitted,
+)
+
+LOOK_SECONDS = 0.5
+AWAY_SECONDS = 120.0  # a leader change takes Nomad seconds; the rollout goes on meanwhile
+SHOWN_LINES = 12
+SHOWN_ILL = 3
+
+
+@dataclass(frozen=True)
+class LogEnd:
+    """The last lines of one task."""
+
+    allocation_id: str
+    task: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A rollout at one moment; `trouble` says why the newest moment is not known."""
+
+    submitted: Submitted
+    deployment: Deployment | None = None
+    allocations: tuple[Allocation, ...] = ()
+    failing: tuple[FailingCheck, ...] = ()
+    unplaced: tuple[FailedPlacement, ...] = ()
+    trouble: str | None = None
+    checks_problem: str | None = None  # why nothing is known of Consul's checks
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended, in a sentence, with what explains a failure."""
+
+    succeeded: bool
+    message: str
+    progress: Progress
+    logs: tuple[LogEnd, ...] = ()
+
+
+Show = Callable[[Progress], None]
+
+
+@dataclass
+class FollowRollout:
+    """Watches one submitted version until Nomad has decided."""
+
+    jobs: Jobs
+    checks: Checks | None
+    rest: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    # Nomad's progress deadline begins with the first instance that finds a machine: without any it would never end.
+    placement_seconds: float = 30.0
+    # Failing allocations are deregistered from Consul when Nomad gives up: what their checks said is kept.
+    _seen_failing: dict[tuple[str, str], FailingCheck] = field(default_factory=dict)
+    _checks_problem: str | None = None
+
+    def __call__(self, submitted: Submitted, show: Show, timeout_seconds: float) -> Outcome:
+        """Show each moment; the outcome once it is known, or that it was not within the time."""
+        progress = Progress(submitted)
+        started_at = answered_at = self.clock()
+        while self.clock() - started_at < timeout_seconds:
+            try:
+                progress, evaluation = self._look(submitted)
+                answered_at = self.clock()
+            except DependencyUnavailable as error:
+                if self.clock() - answered_at > AWAY_SECONDS:
+                    raise
+                progress = replace(progress, trouble=error.message)
+                evaluation = None
+            show(progress)
+            has_waited = self.clock() - started_at > self.placement_seconds
+            verdict = evaluation and self._verdict(progress, evaluation, has_waited)
+            if verdict:
+                return verdict
+            self.rest(LOOK_SECONDS)
+        return self._failure(progress, f"it is not through after {timeout_seconds:.0f} s; Nomad goes on with it")
+
+    def _look(self, submitted: Submitted) -> tuple[Progress, Evaluation]:
+        job_id, version = submitted.job_id, submitted.version
+        evaluation = self.jobs.evaluation(submitted.evaluation_id)
+        deployments = [one for one in self.jobs.deployments(job_id) if one.version == version]
+        allocations = tuple(one for one in self.jobs.allocations(job_id) if one.version == version)
+        unwell = {one.id for one in allocations if one.healthy is not True}
+        self._note_failing(unwell)
+        progress = Progress(
+            submitted=submitted,
+            deployment=deployments[0] if deployments else None,
+            allocations=allocations,
+            failing=tuple(check for check in self._seen_failing.values() if check.allocation_id in unwell),
+            unplaced=evaluation.failed_placements,
+            checks_problem=self._checks_problem,
+        )
+        return progress, evaluation
+
+    def _note_failing(self, allocation_ids: set[str]) -> None:
+        try:
+            found = self.checks.failing() if self.checks else []
+            self._checks_problem = None
+        except CloudxError as error:  # Consul explains a failure, it decides nothing
+            self._checks_problem = error.message
+            return
+        for check in found:
+            key = (check.allocation_id, check.name)
+            # A check that has not run yet counts as failing, and says nothing.
+            if check.allocation_id in allocation_ids and (check.output or key not in self._seen_failing):
+                self._seen_failing[key] = check
+
+    def _verdict(self, progress: Progress, evaluation: Evaluation, has_waited: bool) -> Outcome | None:
+        if has_waited and progress.unplaced and not progress.allocations:
+            return self._failure(progress, "no machine takes it; Nomad places it when one can")
+        if progress.deployment is not None:
+            return self._deployment_verdict(progress, progress.deployment)
+        if evaluation.status in ("failed", "canceled"):
+            return self._failure(progress, f"Nomad could not place it: {evaluation.said or evaluation.status}")
+        if not evaluation.is_over:
+            return None
+        # No deployment: batch jobs, and those without an update block. They are through when all that was placed runs.
+        live = [one for one in progress.allocations if one.desired == "run"]
+        if any(one.status in ("failed", "lost") for one in live):
+            return self._failure(progress, "an instance failed")
+        if progress.unplaced:
+            return self._failure(progress, "not every instance found a machine")
+        if all(one.status in ("running", "complete") for one in live):
+            return self._success(progress)
+        return None
+
+    def _deployment_verdict(self, progress: Progress, deployment: Deployment) -> Outcome | None:
+        if deployment.status == "successful":
+            return self._success(progress)
+        return self._failure(progress, deployment.said) if deployment.is_over else None
+
+    def _success(self, progress: Progress) -> Outcome:
+        submitted = progress.submitted
+        return Outcome(True, f"{submitted.job_id} runs at version {submitted.version}.", progress)
+
+    def _failure(self, progress: Progress, why: str) -> Outcome:
+        submitted = progress.submitted
+        message = f"{submitted.job_id} version {submitted.version} was not rolled out: {why.rstrip('.')}."
+        return Outcome(False, message, progress, self._logs(progress))
+
+    def _logs(self, progress: Progress) -> tuple[LogEnd, ...]:
+        ill = [one for one in progress.allocations if one.is_ill] or [
+            one for one in progress.allocations if one.healthy is not True
+        ]
+        tasks = [(one, task) for one in ill[-SHOWN_ILL:] for task in one.tasks]
+        # A task that ended well explains nothing; where all did, each is shown.
+        suspects = [(one, task) for one, task in tasks if task.has_failed or task.state != "dead"] or tasks
+        found = ((one.id, task.name, self.jobs.last_lines(one.id, task.name)) for one, task in suspects)
+        return tuple(LogEnd(i, name, tuple(text.splitlines()[-SHOWN_LINES:])) for i, name, text in found if text)
+
+
+@dataclass(frozen=True)
+class RollOut:
+    """The use cases of `cloudx cluster rollout` and `rollback`."""
+
+    jobs: Jobs
+    follow: FollowRollout
+
+    def roll_out(self, source: JobSource, show: Show, timeout_seconds: float) -> Outcome:
+        """Submit a job file and watch it; when Nomad rolls it back by itself, that is watched too."""
+        return self._through(self.jobs.submit(source), show, timeout_seconds)
+
+    def roll_back(self, job_id: str, to: int | None, show: Show, timeout_seconds: float) -> Outcome:
+        """Go back to a version, the last stable one before the newest unless told. Raises NotFound."""
+        target = choose_version(job_id, self.jobs.versions(job_id), to)
+        return self._through(self.jobs.revert(job_id, target.number), show, timeout_seconds)
+
+    def _through(self, submitted: Submitted, show: Show, timeout_seconds: float) -> Outcome:
+        outcome = self.follow(submitted, show, timeout_seconds)
+        if outcome.succeeded:
+            return outcome
+        restored = self._restored(submitted, show)
+        return replace(outcome, message=f"{outcome.message} {restored}") if restored else outcome
+
+    def _restored(self, failed: Submitted, show: Show) -> str | None:
+        """Nomad's own way back is a version of its own, with a deployment like any."""
+        deployments = self.jobs.deployments(failed.job_id)
+        newer = next((one for one in deployments if one.version > failed.version), None)
+        if newer is None:
+            return None
+        while not newer.is_over:
+            self.follow.rest(LOOK_SECONDS)
+            newer = next(one for one in self.jobs.deployments(failed.job_id) if one.id == newer.id)
+            back = Submitted(failed.job_id, newer.version, "")
+            show(Progress(back, newer))
+        if newer.status == "successful":
+            return f"What ran before it runs again, as version {newer.version}."
+        return f"Going back, as version {newer.version}, failed too: {newer.said}"
+
+
+def choose_version(job_id: str, versions: list[JobVersion], to: int | None) -> JobVersion:
+    """The version to go back to. Raises NotFound with those there are."""
+    if to is not None:
+        chosen = next((one for one in versions if one.number == to), None)
+    else:
+        chosen = next((one for one in versions[1:] if one.is_stable), None)
+    if chosen is None:
+        known = ", ".join(f"{one.number}{' (stable)' if one.is_stable else ''}" for one in versions)
+        wanted = f"version {to}" if to is not None else "stable version before the newest"
+        raise NotFound(f"{job_id} has no {wanted}. It has: {known}. Name one with --to, or roll a job file out.")
+    return chosen
