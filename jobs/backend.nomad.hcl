@@ -83,6 +83,12 @@ variable "consul_addr" {
   default     = "http://127.0.0.1:8500"
 }
 
+variable "healthy_deadline" {
+  type        = string
+  description = "How long a new instance may take until its checks pass; after that Nomad goes back."
+  default     = "90s"
+}
+
 variable "settings" {
   type        = map(string)
   description = "Further settings of docs/operations.md, none of them secret, such as { CLOUDX_CORS_ORIGINS = \"https://…\" }."
@@ -107,8 +113,8 @@ job "backend" {
     auto_revert       = true
     health_check      = "checks"
     min_healthy_time  = "3s"
-    healthy_deadline  = "90s"
-    progress_deadline = "3m"
+    healthy_deadline  = var.healthy_deadline
+    progress_deadline = "0s" # one instance that is not healthy in time ends the rollout; there is no second try
   }
 
   spread {
@@ -261,7 +267,7 @@ job "backend" {
         change_mode = "noop"
       }
 
-      env {
+      env = merge({
         PORT                    = "${NOMAD_PORT_http}"
         CLOUDX_BIND             = local.is_docker && var.network_mode != "host" ? "0.0.0.0" : "${NOMAD_IP_http}"
         CLOUDX_DATA_DIR         = "${NOMAD_TASK_DIR}/data"
@@ -275,7 +281,7 @@ job "backend" {
         CLOUDX_NOMAD_JWKS_URL   = "${var.nomad_addr}/.well-known/jwks.json"
         CONSUL_HTTP_ADDR        = var.consul_addr
         CONSUL_HTTP_TOKEN_FILE  = "${NOMAD_SECRETS_DIR}/consul_token"
-      }
+      }, var.settings)
 
       resources {
         cpu    = var.cpu
