@@ -11,3 +11,6 @@ acl {
 }
 
 leave_on_terminate = false # a reboot is no departure: its services come back as they were
+
+# What a failing check says reaches the catalog, and so people, this soon; by default only after five minutes.
+check_update_interval = "5s"

@@ -14,3 +14,6 @@ ports {
   dns      = -1
   serf_wan = -1
 }
+
+# What a failing check says reaches the catalog, and so people, this soon; by default only after five minutes.
+check_update_interval = "5s"

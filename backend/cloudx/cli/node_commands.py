@@ -31,22 +31,22 @@ def _print_nodes(found: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
     from .scan_tables import styled
-    from .scan_text import age
     from .terminal import out, table, visible
 
-    columns = ("NODE", "STATUS", "ROLE", "ADDRESS", "CPU", "MEM", "SCANS", "SEEN", "CAN")
+    columns = ("NODE", "STATUS", "VERSION", "ROLE", "ADDRESS", "CPU", "MEM", "SCANS", "SEEN", "CAN")
     shown = table(*columns, right=("CPU", "MEM", "SCANS", "SEEN"), folds=("CAN",))
     now = datetime.now(UTC)
     for node in found:
         shown.add_row(
             Text(visible(node["node_id"])),
             styled(node["status"]),
+            visible(node["version"], 20),
             visible(node["role"]),
             visible(node["ip"]),
             _percent(node.get("cpu")),
             _percent(node.get("mem")),
             str(node.get("scans_running", "")),
-            age(node["last_seen"], now),
+            _seen(node, now),
             Text(visible(", ".join(node["capabilities"]))),
         )
     out().print(shown)
@@ -63,6 +63,14 @@ def _print_failing_checks(node: dict[str, Any]) -> None:
         if check["status"] != "passing":
             what = f"{node['node_id']}: {check['name']} {check['status']}: {check['output']}"
             out().print(Text(visible(what, 600), style=_CHECK_STYLES.get(check["status"], "")), soft_wrap=True)
+
+
+def _seen(node: dict[str, Any], now: datetime) -> str:
+    """How long ago it beat; marked where what is shown of it is stale."""
+    from .scan_text import age
+
+    seen = age(node["last_seen"], now) or "never"
+    return f"{seen} stale" if node.get("stale") else seen
 
 
 def _percent(value: float | None) -> str:

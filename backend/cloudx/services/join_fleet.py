@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from cloudx.domain.nodes import Check, CheckStatus, ClientState, Node, NodeRole, word_of
@@ -37,15 +37,37 @@ class ClusterView:
     stale: frozenset[str] = frozenset()
 
 
+Inputs = tuple[Node | None, NodeInstance | None, NomadClient | None, frozenset[str]]
+
+
+class JoinedNodes:
+    """Joins again and again, and only what differs from the last time: a change is one node's of thousands."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[Inputs, Node]] = {}
+
+    def join(self, beating: Iterable[Node], cluster: ClusterView) -> tuple[Node, ...]:
+        """As join_fleet does; a node that nothing changed about is the very object of the last time."""
+        last, self._last = self._last, {}
+        for node_id, inputs in _inputs(beating, cluster):
+            known = last.get(node_id)
+            is_same = known is not None and known[0][0] is inputs[0] and known[0][1:] == inputs[1:]
+            self._last[node_id] = known if known and is_same else (inputs, _joined(node_id, *inputs))
+        return tuple(node for _, node in self._last.values())
+
+
 def join_fleet(beating: Iterable[Node], cluster: ClusterView) -> tuple[Node, ...]:
     """One node for each id that anybody knows, by id."""
+    return JoinedNodes().join(beating, cluster)
+
+
+def _inputs(beating: Iterable[Node], cluster: ClusterView) -> Iterator[tuple[str, Inputs]]:
+    """What is known of each id, by id."""
     nodes = {node.node_id: node for node in beating}
     instances = _newest(cluster.instances)
     clients = {client.node_id: client for client in cluster.clients}
-    return tuple(
-        _joined(nodes.get(node_id) or _unheard(node_id), instances.get(node_id), clients.get(node_id), cluster.stale)
-        for node_id in sorted(nodes.keys() | instances.keys() | clients.keys())
-    )
+    for node_id in sorted(nodes.keys() | instances.keys() | clients.keys()):
+        yield node_id, (nodes.get(node_id), instances.get(node_id), clients.get(node_id), cluster.stale)
 
 
 def _newest(instances: Iterable[NodeInstance]) -> dict[str, NodeInstance]:
@@ -63,10 +85,16 @@ def _unheard(node_id: str) -> Node:
     return Node(node_id, "", "", NodeRole.WORKER, (), "", registered_at=None, last_seen=None, sources=())
 
 
-def _joined(node: Node, instance: NodeInstance | None, client: NomadClient | None, stale: frozenset[str]) -> Node:
-    """A node that only beats is taken as it is: with thousands of them each copy counts."""
+def _joined(
+    node_id: str,
+    beating: Node | None,
+    instance: NodeInstance | None,
+    client: NomadClient | None,
+    stale: frozenset[str],
+) -> Node:
+    node = beating or _unheard(node_id)
     if instance is None and client is None:
-        return node
+        return node  # one that only beats is taken as it is
     sources = (*((CONSUL,) if instance else ()), *((NOMAD,) if client else ()), *node.sources)
     return replace(
         node,

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from cloudx.domain.errors import CloudxError, DependencyUnavailable
 from cloudx.domain.nodes import Node
 
-from .join_fleet import HEARTBEAT, join_fleet
+from .join_fleet import HEARTBEAT, JoinedNodes
 from .ports import OpenLedger
 from .watch_cluster import ClusterWatch, SourceFreshness
 
@@ -87,13 +87,28 @@ class EncodedNodes:
 class FleetSnapshot:
     """One reading, shown; `problem` says why it is older than it should be."""
 
-    def __init__(self, reading: FleetReading, encode: Encode, taken_at: float, problem: str | None = None) -> None:
+    def __init__(
+        self,
+        reading: FleetReading,
+        encode: Encode,
+        taken_at: float,
+        problem: str | None = None,
+        last: FleetSnapshot | None = None,
+    ) -> None:
         self.reading = reading
         self.taken_at = taken_at
         self.problem = problem
-        self.nodes = [show_node(node, reading, is_old=problem is not None) for node in reading.nodes]
+        self.nodes = self._shown(last)
         self._encode = encode
         self._encoded: dict[tuple[str | None, str | None], EncodedNodes] = {}
+
+    def _shown(self, last: FleetSnapshot | None) -> list[dict[str, Any]]:
+        """Each node as shown; what the last snapshot of the same heartbeats shows already is taken from it."""
+        reading, is_old = self.reading, self.problem is not None
+        known: dict[int, dict[str, Any]] = {}
+        if last is not None and last.reading.now is reading.now and (last.problem is not None) == is_old:
+            known = {id(node): shown for node, shown in zip(last.reading.nodes, last.nodes, strict=True)}
+        return [known.get(id(node)) or show_node(node, reading, is_old) for node in reading.nodes]
 
     def encoded(self, status: str | None = None, role: str | None = None) -> EncodedNodes:
         """The list of those with a status and a role, encoded at the first request for it."""
@@ -126,6 +141,7 @@ class FleetWatch:
         self._encode = encode
         self._clock = clock
         self._cluster = cluster or ClusterWatch()
+        self._joined = JoinedNodes()
         self._heartbeats: FleetReading | None = None
         self._heartbeats_at = 0.0
         self._showing = threading.Lock()
@@ -179,8 +195,8 @@ class FleetWatch:
             heartbeats = self._heartbeats
             if heartbeats is None:
                 return
-            joined = replace(heartbeats, nodes=join_fleet(heartbeats.nodes, self._cluster.view()))
-            snapshot = FleetSnapshot(joined, self._encode, self._heartbeats_at, self._last_problem)
+            joined = replace(heartbeats, nodes=self._joined.join(heartbeats.nodes, self._cluster.view()))
+            snapshot = FleetSnapshot(joined, self._encode, self._heartbeats_at, self._last_problem, self._snapshot)
             self._snapshot = snapshot
         for listener in self._listeners:
             listener(snapshot)

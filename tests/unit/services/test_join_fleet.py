@@ -10,7 +10,7 @@ import pytest
 
 from cloudx.domain.nodes import Check, CheckStatus, ClientState, Node, NodeRole, NodeStatus
 from cloudx.services.fleet_ports import NodeInstance, NomadClient
-from cloudx.services.join_fleet import ClusterView, join_fleet
+from cloudx.services.join_fleet import ClusterView, JoinedNodes, join_fleet
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 S, C = NodeStatus, ClientState
@@ -140,3 +140,23 @@ def test_every_combination_of_sources_gives_each_id_once_in_order():
                 name for name, of in (("heartbeat", beats), ("consul", instances), ("nomad", clients))
                 if node.node_id in [one.node_id for one in of]
             }  # fmt: skip
+
+
+def test_only_what_changed_is_joined_anew():
+    beats, joined = (beating("a"), beating("b"), beating("c")), JoinedNodes()
+    before = joined.join(beats, ClusterView((instance(node_id="a"), instance(node_id="b"))))
+    after = joined.join(beats, ClusterView((instance(node_id="a"), instance(FAILING, node_id="b"))))
+    assert after[0] is before[0] and after[2] is before[2]
+    assert after[1].status(NOW) is S.CRITICAL and before[1].status(NOW) is S.HEALTHY
+
+
+def test_joining_again_gives_what_joining_afresh_would():
+    joined, views = JoinedNodes(), [
+        ClusterView(),
+        ClusterView((instance(),), (client(),)),
+        ClusterView((instance(FAILING),), (client(C.DOWN, "b"),)),
+        ClusterView((instance(FAILING),), (), frozenset({"consul"})),
+        ClusterView((), (client(node_id="z"),)),
+    ]  # fmt: skip
+    for beats, view in product(((beating("a"), beating("b")), (), (beating("b", 99),)), views * 2):
+        assert joined.join(beats, view) == join_fleet(beats, view)
