@@ -98,44 +98,49 @@ def _has_closed_ports(ports: etree._Element | None) -> bool:
 
 
 def _findings(ports: etree._Element, ip: str, hostname: str | None, observed_at: datetime) -> list[Finding]:
-    """One pass over the children in nmap's order (state, service, scripts): this is where the time goes."""
-    found = []
-    for port in ports.iterchildren("port"):
-        state, service = "", None
-        extra: dict[str, Any] = {}
-        scripts: list[tuple[str, str]] = []
-        for child in port:
-            tag = child.tag
-            if tag == "state":
-                state = child.get("state", "")
-                if state not in _KEPT_STATES:
-                    break
-            elif tag == "service":
-                service, extra = _service(child)
-            elif tag == "script" and len(scripts) < _MAX_SCRIPTS:
-                scripts.append(_script(child))
-        if state in _KEPT_STATES:
-            if scripts:
-                extra["scripts"] = dict(scripts)
-            number, protocol = int(port.get("portid", 0)), port.get("protocol", "tcp")
-            found.append(Finding(ip, protocol, number, state, observed_at, service, hostname, extra))
-    return found
+    """One flat walk in nmap's order (port: state, service: cpe, scripts): this is where the time goes."""
+    kept: list[_OpenPort] = []
+    port = last = None
+    for element in ports.iter("port", "state", "service", "cpe", "script"):
+        tag = element.tag
+        if tag == "port":
+            port, last = element, None
+        elif tag == "state":
+            state = element.get("state", "")
+            if port is not None and state in _KEPT_STATES:
+                last = _OpenPort(port, state)
+                kept.append(last)
+        elif last is not None:
+            last.note(tag, element)
+    return [Finding(ip, p.protocol, p.number, p.state, observed_at, p.service, hostname, p.extra) for p in kept]
 
 
-def _service(element: etree._Element) -> tuple[str | None, dict[str, Any]]:
-    """Its name, and what nmap found out of its version."""
-    get = element.get
-    extra: dict[str, Any] = {}
-    for name in _VERSION_FIELDS:
-        if said := get(name):
-            extra[name] = said[:_MAX_TEXT]
-    if len(element):
-        extra["cpe"] = [cpe.text[:_MAX_TEXT] for cpe in element if cpe.text]
-    return get("name", "")[:_MAX_TEXT] or None, extra
+class _OpenPort:
+    """One port while its parts are read; every text is cut, since a hostile target may say megabytes."""
+
+    __slots__ = ("extra", "number", "protocol", "service", "state")
+
+    def __init__(self, port: etree._Element, state: str) -> None:
+        self.number, self.protocol, self.state = int(port.get("portid", 0)), port.get("protocol", "tcp"), state
+        self.service: str | None = None
+        self.extra: dict[str, Any] = {}
+
+    def note(self, tag: str, element: etree._Element) -> None:
+        """Take in a service, one of its cpes, or a script's output."""
+        get = element.get
+        if tag == "service":
+            self.service = get("name", "")[:_MAX_TEXT] or None
+            if get("method") != "table":  # a name looked up by the port's number comes without a version
+                self.extra |= {name: said[:_MAX_TEXT] for name in _VERSION_FIELDS if (said := get(name))}
+        elif tag == "cpe":
+            self.extra.setdefault("cpe", []).append((element.text or "")[:_MAX_TEXT])
+        elif len(scripts := self.extra.setdefault("scripts", {})) < _MAX_SCRIPTS:
+            name, output = _script(element)
+            scripts[name] = output
 
 
 def _script(element: etree._Element) -> tuple[str, str]:
-    """Its name and what it said, cut: a hostile target may make it say megabytes."""
+    """Its name and what it said."""
     return element.get("id", "")[:_MAX_TEXT], element.get("output", "")[:_MAX_SCRIPT_TEXT]
 
 

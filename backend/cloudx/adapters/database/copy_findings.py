@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -105,9 +105,9 @@ class _ExtraTexts:
     """Extras as COPY takes them; those the scanners share between findings are written out once."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[dict[str, Any], str]] = {}  # by id; the dict is kept, so no other gets its id
+        self._known: dict[int, tuple[Mapping[str, Any], str]] = {}  # by id; the dict is kept, so no other gets its id
 
-    def of(self, extra: dict[str, Any]) -> str:
+    def of(self, extra: Mapping[str, Any]) -> str:
         known = self._known.get(id(extra))
         if known is not None:
             return known[1]
