@@ -43,7 +43,7 @@ def test_an_agent_is_read_with_its_meta_and_its_checks_the_failing_ones_too(cons
     (found,) = catalog_of(consul)(0, 1).load()
     assert (found.node_id, found.hostname, found.version, found.ip) == ("vps1", "vps1.example.org", "1.4", "10.9.0.1")
     assert [(c.name, c.status, c.output) for c in found.checks] == [
-        ("raw_socket", CheckStatus.CRITICAL, "not  permitted")
+        ("raw_socket", CheckStatus.CRITICAL, "503 Service Unavailable: not  permitted")
     ]
 
 

@@ -22,7 +22,7 @@ _OUTPUT_LIMIT = 2000
 # Consul adds up to a sixteenth to the wait, so that not all watchers return at once.
 _LONGEST_WAIT_FACTOR = 1.07
 _GRACE_SECONDS = 2.0
-_HTTP_PREFIX = re.compile(r"^HTTP GET \S+: \d{3}[^:]* Output: ", re.DOTALL)
+_HTTP_PREFIX = re.compile(r"^HTTP GET \S+: (\d{3} [\w -]*?) Output: ")
 
 
 class ConsulClient:
@@ -135,6 +135,10 @@ def _check(said: dict[str, Any]) -> Check:
 
 
 def shown_output(output: str) -> str:
-    """A check's output without Consul's preface, on one line; what is not printable is blanked."""
-    text = _HTTP_PREFIX.sub("", output)[:_OUTPUT_LIMIT].strip()
+    """A check's output without the address that was asked, on one line; what is not printable is blanked."""
+    text = _HTTP_PREFIX.sub(_status_unless_ok, output)[:_OUTPUT_LIMIT].strip()
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
+def _status_unless_ok(preface: re.Match[str]) -> str:
+    return "" if preface[1].startswith("200") else f"{preface[1]}: "
