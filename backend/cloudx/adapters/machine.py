@@ -28,14 +28,14 @@ class LocalMachine:
         """Look at tools, raw sockets and the interface of the default route."""
         versions = {tool.value: version for tool in Tool if (version := _version_of(tool)) is not None}
         raw_socket_error = _raw_socket_error()
-        interface = _default_interface_or_none()
+        interface, problem = _way_out()
         has_offloads = interface is not None and offloads_on(interface)
         return Preflight(
             capabilities=(*versions, *([RAW_SOCKET] if raw_socket_error is None else [])),
             checks=(
                 *(_tool_check(tool, versions.get(tool.value)) for tool in Tool),
                 _raw_socket_check(raw_socket_error),
-                _offloads_check(interface, has_offloads),
+                _offloads_check(interface, has_offloads, problem),
             ),
             tool_versions=versions,
             offloads_on=has_offloads,
@@ -72,11 +72,14 @@ def _raw_socket_error() -> str | None:
     return None
 
 
-def _default_interface_or_none() -> str | None:
+def _way_out() -> tuple[str | None, str]:
+    """The interface of the default route, or why there is none."""
     try:
-        return default_interface()
-    except (CloudxError, OSError):
-        return None
+        return default_interface(), "there is no default route: masscan and zmap can send only where a route leads"
+    except CloudxError as error:
+        return None, f"masscan and zmap cannot be told the way out: {error.message}"
+    except OSError as error:
+        return None, f"masscan and zmap cannot be told the way out: {error}"
 
 
 def _tool_check(tool: Tool, version: str | None) -> Check:
@@ -96,10 +99,9 @@ def _raw_socket_check(error: str | None) -> Check:
     return Check("raw-socket", "raw sockets", CheckStatus.WARNING, remedy)
 
 
-def _offloads_check(interface: str | None, on: bool) -> Check:
+def _offloads_check(interface: str | None, on: bool, problem: str) -> Check:
     if interface is None:
-        text = "there is no default route: masscan and zmap can send only where a route leads"
-        return Check("offloads", "interface offloads", CheckStatus.WARNING, text)
+        return Check("offloads", "interface offloads", CheckStatus.WARNING, problem)
     if not on:
         return Check("offloads", "interface offloads", CheckStatus.PASSING, f"{interface}: all off")
     remedy = (
