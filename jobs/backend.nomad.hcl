@@ -141,7 +141,8 @@ job "backend" {
       port = "http"
       # Canaries have the same tag: they take requests once their checks pass. With tags of their own there would be
       # a moment, after the promotion, in which Fabio has let go of the old and does not know the new.
-      tags = ["urlprefix-/"]
+      # The other two are for people: Consul's page lists tags beside an instance, whose own name is Nomad's.
+      tags = ["urlprefix-/", "version=${var.version}", "node=${node.unique.name}"]
 
       meta {
         version    = var.version

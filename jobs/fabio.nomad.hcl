@@ -113,6 +113,7 @@ job "fabio" {
     service {
       name = "fabio"
       port = "http"
+      tags = ["version=${var.version}", "node=${node.unique.name}"]
 
       meta {
         version = var.version
@@ -142,7 +143,6 @@ job "fabio" {
         auth_soft_fail = local.is_docker ? true : null
         command        = local.is_docker ? "/usr/bin/fabio" : var.fabio_command
         args = concat([
-          "-cfg", "${NOMAD_SECRETS_DIR}/fabio.properties",
           "-proxy.addr", "${var.address}:${var.port}",
           "-ui.addr", "127.0.0.1:${var.page_port}",
           "-ui.access", "ro",
@@ -153,19 +153,16 @@ job "fabio" {
           "-proxy.shutdownwait", "5s",
           "-proxy.keepalivetimeout", "15s",
           "-proxy.noroutestatus", "503",
-          "-log.access.target", "",
           "-log.level", "WARN", # at INFO it begins by logging its configuration, the token with it
         ], var.arguments)
       }
 
       consul {}
 
-      # Fabio takes its token from this file; what Nomad puts into the environment is not needed.
-      template {
-        destination = "${NOMAD_SECRETS_DIR}/fabio.properties"
-        data        = "registry.consul.token = {{ printf \"%s/consul_token\" (env \"NOMAD_SECRETS_DIR\") | file }}\n"
-        change_mode = "restart"
-        perms       = "0600"
+      # Consul's library reads the token from the file that Nomad keeps: Fabio's own settings, which its page shows to
+      # anybody at /api/config, do not hold it. Nomad's copies in the environment are not needed.
+      env {
+        CONSUL_HTTP_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/consul_token"
       }
 
       template {

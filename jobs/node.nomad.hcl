@@ -85,6 +85,7 @@ job "node" {
     service {
       name = "cloudx-node"
       port = "checks"
+      tags = ["version=${var.version}", "node=${node.unique.name}"]
 
       meta {
         version  = var.version
