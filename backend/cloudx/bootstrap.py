@@ -13,6 +13,7 @@ from cloudx.adapters.database import RotatingEngine, engine_for, open_ledger_on,
 from cloudx.adapters.latency import EchoOrConnect
 from cloudx.adapters.resolver import SystemResolver
 from cloudx.config import AuthMode, Executor, Settings
+from cloudx.domain.chunks import RENEW_SECONDS
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
 from cloudx.domain.nodes import Check, NodeRole, Preflight
 from cloudx.domain.tools import Tool
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from cloudx.worker.node_agent import NodeAgent, NodeIdentity
     from cloudx.worker.resident import ResidentWorker
 
+# A local file may be asked more often than a database that a fleet shares: scans start and bars move at once.
 LOCAL_IDLE_SECONDS = 0.1
+LOCAL_RENEW_SECONDS = 0.5
 _LOCAL_CONSUL = "http://127.0.0.1:8500"
 _LOCAL_NOMAD = "http://127.0.0.1:4646"
 WORKER_POOL_SIZE = 16  # a connection for each chunk that commits, and for claiming and renewing
@@ -120,6 +123,7 @@ def resident_worker(settings: Settings, runs_folder: Path, only_scan: str | None
         workshop=Workshop(open_ledger, _scanners(), machine, preflight.capabilities, runs_folder),
         agent=None if settings.cloudx_executor is Executor.NOMAD else _worker_node(settings, preflight, open_ledger),
         max_idle_seconds=LOCAL_IDLE_SECONDS if settings.uses_own_sqlite else MAX_IDLE_SECONDS,
+        renew_seconds=LOCAL_RENEW_SECONDS if settings.uses_own_sqlite else RENEW_SECONDS,
     )
 
 

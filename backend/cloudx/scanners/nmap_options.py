@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloudx.domain.port_set import PortSet
 from cloudx.services.scanner_port import Assignment
 
-STATS_SECONDS = 2
+STATS_MILLISECONDS = 500
 # A chunk's hosts go through each phase together, so that a phase's percentage is the chunk's.
 _HOST_GROUP = 256
 # Beyond nmap's own four probes (ICMP echo and timestamp, SYN 443, ACK 80): hosts that drop those
@@ -31,7 +31,7 @@ def options(assignment: Assignment) -> list[str]:
     """All options but input and output, of typed fields alone."""
     # -v puts tasks and down hosts into the XML. No --noninteractive: with it nmap 7.93 reports no
     # progress at all, and without a terminal it has none to read from anyway.
-    argv = ["-n", "-v", "--stats-every", f"{STATS_SECONDS}s", "-T4"]
+    argv = ["-n", "-v", "--stats-every", f"{STATS_MILLISECONDS}ms", "-T4"]
     argv += ["--privileged" if assignment.raw_sockets else "--unprivileged"]
     if assignment.addresses.ipv4_size == 0:
         argv.append("-6")

@@ -41,6 +41,7 @@ class ResidentWorker:
         workshop: Workshop,
         agent: NodeAgent | None,
         max_idle_seconds: float = MAX_IDLE_SECONDS,
+        renew_seconds: float = RENEW_SECONDS,
     ) -> None:
         self._claimant = claimant
         self._claim_chunk = claim_chunk
@@ -48,6 +49,7 @@ class ResidentWorker:
         self._workshop = workshop
         self._agent = agent
         self._max_idle_seconds = max_idle_seconds
+        self._renew_seconds = renew_seconds
         self._runs: list[ChunkRun] = []
         self._changed = threading.Event()
         self._stopping = threading.Event()
@@ -117,7 +119,7 @@ class ResidentWorker:
             return False  # the database is away: ask again
 
     def _renew_until(self, stopping: threading.Event) -> None:
-        while not stopping.wait(RENEW_SECONDS):
+        while not stopping.wait(self._renew_seconds):
             for run in self._runs:
                 if not run.is_over:
                     self._renew(run)

@@ -28,7 +28,7 @@ NMAP_START = [
     "-n",
     "-v",
     "--stats-every",
-    "2s",
+    "500ms",
     "-T4",
     "--privileged",
     "--max-rate",
