@@ -9,6 +9,8 @@ acl {
 }
 
 client {
+  no_host_uuid = false # the machine's own id: in dev mode a random one would be a new node at every start
+
   options = {
     "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean" # they ask a cloud that is not there
   }

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .waiting import Interrupted
 
 JOBS = ("fabio", "backend", "node", "worker")
 _OPTIONS = {"fabio": ("-var=driver=raw_exec",)}  # its program is here in any case, its image need not be to be had
+_EVENTS = 3
 _WORDS = 12  # lines of a failed task's last words
 
 
@@ -46,11 +48,16 @@ class Jobs:
         """Jobs that have no running, healthy allocation. Raises ClusterUnavailable when one has failed for good."""
         return [name for name in JOBS if not self._is_healthy(name)]
 
+    def last_words(self, name: str) -> str:
+        """How a job's allocations stand and what they said last; for one that does not become healthy."""
+        found = self._ask(f"job/{name}/allocations")
+        return "\n".join(self._words_of(one) for one in found) or self._why_not_placed(name) or "no allocation"
+
     def _is_healthy(self, name: str) -> bool:
         wanted = [one for one in self._ask(f"job/{name}/allocations") if one["DesiredStatus"] == "run"]
         for allocation in wanted:
             if allocation["ClientStatus"] == "failed":
-                raise ClusterUnavailable(f"job {name} has failed: {self._last_words(allocation)}")
+                raise ClusterUnavailable(f"job {name} has failed: {self._words_of(allocation)}")
         if not wanted and (reason := self._why_not_placed(name)):
             raise ClusterUnavailable(f"job {name} cannot be placed: {reason}")
         return bool(wanted) and all(_is_well(one) for one in wanted)
@@ -60,13 +67,13 @@ class Jobs:
         failed = [each["FailedTGAllocs"] for each in evaluations if each.get("FailedTGAllocs")]
         return json.dumps(failed[0]) if failed else ""
 
-    def _last_words(self, allocation: dict[str, Any]) -> str:
-        said = []
+    def _words_of(self, allocation: dict[str, Any]) -> str:
+        health = (allocation.get("DeploymentStatus") or {}).get("Healthy")
+        said = [f"allocation {allocation['ID'][:8]} is {allocation['ClientStatus']}, healthy: {health}"]
         for task, state in (allocation.get("TaskStates") or {}).items():
-            if state["Failed"] or state["Restarts"]:
-                said += [f"{task}: {event['DisplayMessage']}" for event in state["Events"][-3:]]
-                said += _tail_of(self._folder.nomad / "alloc" / allocation["ID"] / "alloc/logs", task)
-        return "\n  ".join(said) or allocation.get("ClientDescription", "")
+            said += [f"{task}: {event['DisplayMessage']}" for event in state["Events"][-_EVENTS:]]
+            said += _tail_of(self._folder.nomad / "alloc" / allocation["ID"] / "alloc/logs", task)
+        return "\n  ".join(said)
 
     def _ask(self, path: str) -> Any:
         address, token = self._environment["NOMAD_ADDR"], self._environment["NOMAD_TOKEN"]
@@ -76,8 +83,11 @@ class Jobs:
 
 
 def not_healthy_yet(jobs: Jobs, more: dict[str, Callable[[], bool]]) -> list[str]:
-    """What is still missing: jobs first, then what they serve."""
-    return jobs.not_running_yet() or [name for name, ready in more.items() if not ready()]
+    """What is still missing: jobs first, then the first of what they serve, each needing the one before it."""
+    missing = jobs.not_running_yet()
+    if missing:
+        return missing
+    return list(islice((name for name, ready in more.items() if not ready()), 1))
 
 
 def _is_well(allocation: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from cloudx.domain.errors import ClusterUnavailable
 
 from .children import Children
 from .env_file import URL, link_programs, shell_variables, write_env_file
-from .jobs import Jobs, not_healthy_yet
+from .jobs import JOBS, Jobs, not_healthy_yet
 from .layout import FABIO_PAGE_PORT, HOST, DevFolder
 from .leftovers import clear_leftovers
 from .lock import claim, say_leaving
@@ -122,7 +122,8 @@ class _Run:
         try:
             wait_until(healthy, "the backend", HEALTHY_SECONDS, self._stack.why_stop)
         except ClusterUnavailable as error:
-            still = f" Still missing: {', '.join(missing)}." if missing else ""
+            words = [f"{name}: {jobs.last_words(name)}" for name in missing if name in JOBS]
+            still = "\n".join([f" Still missing: {', '.join(missing)}.", *words]) if missing else ""
             raise ClusterUnavailable(f"{error.message}{still}") from error
 
     def _announce(self, token: str, seconds: float) -> None:
