@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import stat
 import subprocess
@@ -89,7 +88,7 @@ def test_what_a_killed_worker_left_is_cleared_and_what_a_live_one_uses_is_not(tm
     )
     live = RunFolder(tmp_path)
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
-    assert len(os.listdir(tmp_path)) == 2
+    assert len(list(tmp_path.iterdir())) == 2
     other = RunFolder(tmp_path)
     assert {folder.name for folder in tmp_path.iterdir()} == {live.path.name, other.path.name}
     live.remove()

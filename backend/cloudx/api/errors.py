@@ -26,6 +26,7 @@ STATUS_OF: dict[type[errors.CloudxError], int] = {
     errors.TooLarge: 413,
     errors.RateLimited: 429,
     errors.DependencyUnavailable: 503,
+    errors.ClusterUnavailable: 503,
 }
 RETRY_AFTER_SECONDS = 2
 SHOWN_PROBLEMS = 10
