@@ -251,6 +251,12 @@ job "backend" {
         data        = "{{ with secret \"database/creds/backend\" }}${local.database_url}{{ end }}"
         change_mode = "noop"
         perms       = "0600"
+
+        # At once: Nomad's own 5 s would come off the time in which both logins are good.
+        wait {
+          min = "0s"
+          max = "1s"
+        }
       }
 
       template {

@@ -104,6 +104,12 @@ job "worker" {
         data        = "{{ with secret \"database/creds/worker\" }}${local.database_url}{{ end }}"
         change_mode = "noop"
         perms       = "0600"
+
+        # At once: Nomad's own 5 s would come off the time in which both logins are good.
+        wait {
+          min = "0s"
+          max = "1s"
+        }
       }
 
       env {
