@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloudx.config import AuthMode, Settings, load_settings
-from cloudx.domain.errors import BadConfiguration
+from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
 
 OPERATIONS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 
@@ -70,6 +70,29 @@ def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     replacement.write_text("second\n")
     replacement.rename(file)  # as Vault's and Kubernetes' renderers do
     assert settings.admin_token() == "second"
+
+
+def test_a_database_url_file_wins_and_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    file = tmp_path / "database_url"
+    settings = load_settings({"DATABASE_URL_FILE": str(file), "DATABASE_URL": "postgresql://other@h/d"})
+    assert not settings.uses_own_sqlite
+    with pytest.raises(DependencyUnavailable, match="no database URL in"):
+        _ = settings.sqlalchemy_url
+    file.write_text("postgresql://first:secret@h/d\n")
+    assert settings.sqlalchemy_url == "postgresql+psycopg2://first:secret@h/d"
+    replacement = tmp_path / "next"
+    replacement.write_text("postgresql://second:secret@h/d")
+    replacement.rename(file)
+    assert settings.sqlalchemy_url == "postgresql+psycopg2://second:secret@h/d"
+    assert "secret@" not in repr(settings)
+
+
+@pytest.mark.parametrize(("name", "ask"), [("NOMAD_TOKEN", "nomads_token"), ("CONSUL_HTTP_TOKEN", "consuls_token")])
+def test_a_cluster_token_s_file_wins_over_its_value(tmp_path: Path, name: str, ask: str) -> None:
+    (tmp_path / "token").write_text("from the file\n")
+    value = {name: "from the environment"}
+    assert getattr(load_settings(value), ask)() == "from the environment"
+    assert getattr(load_settings(value | {f"{name}_FILE": str(tmp_path / "token")}), ask)() == "from the file"
 
 
 def test_comma_lists_are_split() -> None:

@@ -1,0 +1,77 @@
+"""When a node agent registers, when it only beats, and what it says of itself when nobody listens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from cloudx.domain.errors import DependencyUnavailable, NodeNotRegistered
+from cloudx.domain.nodes import CheckStatus, Heartbeat, NodeRole, NodeStatus, Preflight, Registration
+from cloudx.worker import node_agent
+from cloudx.worker.node_agent import NodeAgent, NodeIdentity
+
+IDENTITY = NodeIdentity("vps1", NodeRole.WORKER, "1.2")
+WELL = Preflight(capabilities=("nmap", "raw_socket"), checks=())
+WITHOUT_NMAP = Preflight(capabilities=("raw_socket",), checks=())
+
+
+class Primary:
+    """The other side: notes what it is told; `answers` are raised in turn, None being consent."""
+
+    def __init__(self, stopping: threading.Event, beats: int, answers: dict[int, Exception] | None = None) -> None:
+        self.registered: list[Registration] = []
+        self.beats: list[Heartbeat] = []
+        self._stopping, self._until, self._answers = stopping, beats, answers or {}
+
+    def register(self, said: Registration) -> None:
+        self.registered.append(said)
+
+    def beat(self, said: Heartbeat) -> None:
+        self.beats.append(said)
+        if len(self.beats) >= self._until:
+            self._stopping.set()
+        if answer := self._answers.get(len(self.beats)):
+            raise answer
+
+
+def run(look: Callable[[], Preflight], monkeypatch, beats: int, answers: dict[int, Exception] | None = None) -> Primary:
+    monkeypatch.setattr(node_agent, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(node_agent, "RETRY_SECONDS", 0.0)
+    stopping = threading.Event()
+    primary = Primary(stopping, beats, answers)
+    NodeAgent(IDENTITY, look, primary).run_until(stopping)
+    return primary
+
+
+def test_it_registers_once_beats_on_and_says_goodbye(monkeypatch):
+    primary = run(lambda: WELL, monkeypatch, beats=3)
+    assert len(primary.registered) == 1
+    assert [beat.status for beat in primary.beats] == [NodeStatus.HEALTHY] * 3 + [NodeStatus.OFFLINE]
+
+
+def test_it_registers_again_when_it_was_forgotten(monkeypatch):
+    primary = run(lambda: WELL, monkeypatch, beats=4, answers={2: NodeNotRegistered("who?")})
+    assert len(primary.registered) == 2
+
+
+def test_it_registers_again_when_the_machine_has_changed(monkeypatch):
+    looks = iter([WELL, WELL, WITHOUT_NMAP, WITHOUT_NMAP, WITHOUT_NMAP])
+    primary = run(lambda: next(looks), monkeypatch, beats=4)
+    assert [said.capabilities for said in primary.registered] == [WELL.capabilities, WITHOUT_NMAP.capabilities]
+
+
+def test_an_outage_of_the_primary_is_survived_without_registering_anew(monkeypatch):
+    primary = run(lambda: WELL, monkeypatch, beats=5, answers={2: DependencyUnavailable("away")})
+    assert len(primary.registered) == 1 and len(primary.beats) >= 5
+
+
+def test_heartbeats_that_nobody_takes_are_a_critical_check_with_the_reason(monkeypatch):
+    stopping = threading.Event()
+    silent = Primary(stopping, beats=1, answers={1: DependencyUnavailable("it is away")})
+    agent = NodeAgent(IDENTITY, lambda: WELL, silent)
+    assert agent.check().status is CheckStatus.PASSING, "a start is given its time"
+    agent.run_until(stopping)
+    moment = node_agent.time.monotonic() + 60
+    monkeypatch.setattr(node_agent.time, "monotonic", lambda: moment)
+    check = agent.check()
+    assert check.status is CheckStatus.CRITICAL and "it is away" in check.output
