@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.domain.nodes import Node, NodeRole
 from cloudx.services.watch_fleet import FleetReading, FleetWatch
