@@ -16,6 +16,7 @@ ORDER = (
     "api_rates",
     "plan_and_claim",
     "fleet_view",
+    "dev_to_healthy",
     "fabio_latency",
 )
 
