@@ -10,6 +10,9 @@ from cloudx.domain.errors import CloudxError
 from .ports import OpenLedger
 from .watch_fleet import FleetWatch
 
+# For the operator who reads it in Consul's page.
+_DATABASE_REMEDY = "If it stays so: does the database run, and does DATABASE_URL name it?"
+
 
 @dataclass(frozen=True)
 class DependencyState:
@@ -49,5 +52,5 @@ def _database(open_ledger: OpenLedger) -> DependencyState:
         with open_ledger(read_only=True) as ledger:
             ledger.policies.version()  # a table, so that a missing schema is noticed too
     except CloudxError as error:
-        return DependencyState("error", required=True, reason=error.message)
+        return DependencyState("error", required=True, reason=f"{error.message} {_DATABASE_REMEDY}")
     return DependencyState("ok", required=True)
