@@ -67,6 +67,11 @@ class DevFolder:
         return self.path / "vault-plugins"
 
     @property
+    def docker(self) -> Path:
+        """The Docker daemon's process id and log, where we had to start one."""
+        return self.path / "docker"
+
+    @property
     def children(self) -> Path:
         """The process ids of this run's servers."""
         return self.path / "children.json"
@@ -80,5 +85,5 @@ class DevFolder:
         """Make the folders, closed to everybody else."""
         self.path.mkdir(mode=0o700, exist_ok=True)
         self.path.chmod(0o700)
-        for folder in (self.logs, self.nomad, self.consul, self.plugins, self.binaries):
+        for folder in (self.logs, self.nomad, self.consul, self.plugins, self.docker, self.binaries):
             folder.mkdir(mode=0o700, exist_ok=True)

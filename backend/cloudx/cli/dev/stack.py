@@ -124,7 +124,7 @@ class Stack:
     def _start_docker(self, environment: dict[str, str]) -> None:
         """Where no daemon answers; leftovers.py ends ours."""
         script = self.folder.checkout / "scripts/start-dockerd"
-        command = [str(script), str(self.folder.path / "dockerd.pid")]
+        command = [str(script), str(self.folder.docker / "dockerd.pid")]
         if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode != 0:
             raise ClusterUnavailable("No Docker daemon answers, and none could be started; the reason is above.")
 
