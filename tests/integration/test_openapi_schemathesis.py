@@ -22,6 +22,9 @@ from cloudx.api.app import create_app
 from cloudx.bootstrap import api_dependencies, prepare_database
 from cloudx.config import load_settings
 
+# Its own strategies use `random`, of which Hypothesis disapproves now and then.
+pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
+
 # Of schemathesis' checks these are promises of ours; "unexpected" acceptance of odd data is judged by
 # test_hostile_inputs.py instead, where what is refused is written down.
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

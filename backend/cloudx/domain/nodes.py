@@ -155,6 +155,11 @@ def missing_capability(capabilities: tuple[str, ...], scan_type: ScanType) -> st
     return None
 
 
+def count_capable(nodes: list[Node], scan_type: ScanType, now: datetime) -> int:
+    """How many nodes could run such a scan now."""
+    return sum(node.status(now) not in _REMEDIES and node.why_not(scan_type) is None for node in nodes)
+
+
 def capable(nodes: list[Node], scan_type: ScanType, now: datetime) -> list[Node]:
     """The nodes that can run such a scan now. Raises NoCapableNode saying what each lacks."""
     fit = []

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.chunks import Lease
 from cloudx.domain.grants import Demand, grant_pps
-from cloudx.domain.nodes import missing_capability
+from cloudx.domain.nodes import count_capable, missing_capability
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.domain.tools import ScanType
 
 from .ports import Ledger, OpenLedger, WaitingScan
 from .scan_policy import PolicyCache
+
+COUNT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,33 @@ class Claim:
         return self.lease.span.units
 
 
+@dataclass
+class FleetSize:
+    """How many nodes could share a scan's rate, counted anew every few seconds.
+
+    Without it the first worker would take the whole rate, and win it back each time a chunk
+    of its own ends, before any other had asked.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    _counted: dict[ScanType, tuple[float, int]] = field(default_factory=dict)
+
+    def of(self, ledger: Ledger, scan_type: ScanType) -> int:
+        """The number as of the last COUNT_SECONDS."""
+        until, count = self._counted.get(scan_type, (float("-inf"), 0))
+        if self.clock() >= until:
+            count = count_capable(ledger.nodes.all(), scan_type, ledger.now())
+            self._counted[scan_type] = (self.clock() + COUNT_SECONDS, count)
+        return count
+
+
 @dataclass(frozen=True)
 class ClaimChunk:
     """The use case with what it needs."""
 
     open_ledger: OpenLedger
     policies: PolicyCache
+    fleet_size: FleetSize = field(default_factory=FleetSize)
 
     def __call__(self, claimant: Claimant) -> Claim | None:
         """Lease one chunk of the first scan that has work and rate to spare; None when there is nothing to do."""
@@ -65,7 +91,7 @@ class ClaimChunk:
         scan = ledger.scans.lock(scan_id)  # one claim at a time per scan: the sum of grants stays true
         if scan is None or scan.status.is_final:
             return None
-        rate = _grant(ledger, scan, claimant)
+        rate = self._grant(ledger, scan, claimant)
         lease = ledger.chunks.lease_next(scan, claimant.worker_id, claimant.node_id, rate) if rate else None
         if lease is None:
             return None
@@ -73,6 +99,20 @@ class ClaimChunk:
             scan = scan.moved_to(ScanStatus.RUNNING, ledger.now())
             ledger.scans.save_state(scan)
         return self._checked(ledger, scan, lease)
+
+    def _grant(self, ledger: Ledger, scan: Scan, claimant: Claimant) -> int:
+        now = ledger.chunks.sending_now(scan.id, claimant.node_id)
+        return grant_pps(
+            Demand(
+                tool=scan.tool,
+                scan_rate_pps=scan.rate_pps,
+                scan_granted_pps=now.scan_granted_pps,
+                node_limit_pps=claimant.node_limit_pps,
+                node_granted_pps=now.node_granted_pps,
+                workers=max(len(now.workers | {claimant.worker_id}), self.fleet_size.of(ledger, scan.type)),
+                chunks_open=now.chunks_open,
+            )
+        )
 
     def _checked(self, ledger: Ledger, scan: Scan, lease: Lease) -> Claim | None:
         """The claim with the exclusions of now applied; a scan whose scope is gone fails here."""
@@ -101,18 +141,3 @@ def _may_take(scan: WaitingScan, claimant: Claimant) -> bool:
     if claimant.only_scan not in (None, scan.id):
         return False
     return missing_capability(claimant.capabilities, scan.type) is None
-
-
-def _grant(ledger: Ledger, scan: Scan, claimant: Claimant) -> int:
-    now = ledger.chunks.sending_now(scan.id, claimant.node_id)
-    return grant_pps(
-        Demand(
-            tool=scan.tool,
-            scan_rate_pps=scan.rate_pps,
-            scan_granted_pps=now.scan_granted_pps,
-            node_limit_pps=claimant.node_limit_pps,
-            node_granted_pps=now.node_granted_pps,
-            workers=len(now.workers | {claimant.worker_id}),
-            chunks_open=now.chunks_open,
-        )
-    )
