@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg2
 import pytest
 import requests
@@ -69,15 +66,6 @@ def versions(cluster: DevCluster) -> set[str]:
     return {each["Service"]["Meta"]["version"] for each in instances(cluster, "cloudx-backend")}
 
 
-def backend_process(cluster: DevCluster) -> psutil.Process:
-    """gunicorn's arbiter, by the port it listens on."""
-    port = instances(cluster, "cloudx-backend")[0]["Service"]["Port"]
-    (pid, *_) = {c.pid for c in psutil.net_connections() if c.status == "LISTEN" and c.laddr[1] == port and c.pid}
-    process = psutil.Process(pid)
-    parent = process.parent()
-    return parent if parent is not None and "cloudx.wsgi:app" in parent.cmdline() else process
-
-
 @pytest.mark.parametrize(
     ("service", "named"),
     [("cloudx-backend", {"alive", "ready"}), ("cloudx-node", PREFLIGHTS), ("fabio", {"alive"})],
@@ -86,8 +74,10 @@ def test_every_instance_is_in_consul_with_its_version_its_node_and_a_check_for_e
     (node,) = dev_cluster.nomad("nodes")
     found = instances(dev_cluster, service)
     assert found
+    # Not the version of .dev/env: other tests of the same cluster roll out versions of their own.
+    wanted = dev_cluster.nomad(f"job/{service.removeprefix('cloudx-')}")["TaskGroups"][0]["Services"][0]["Meta"]
     for instance in found:
-        assert instance["Service"]["Meta"]["version"] == dev_cluster.environment["NOMAD_VAR_version"]
+        assert instance["Service"]["Meta"]["version"] == wanted["version"]
         assert instance["Service"]["Meta"]["node_id"] == node["ID"]
         assert set(checks(instance)) == named
         # An interface of the machine under test may well have its offloads on; nothing else may be amiss.
@@ -162,32 +152,6 @@ def test_a_version_that_fails_its_checks_is_taken_back_and_loses_no_request(dev_
         time.sleep(3)
     assert ended["Status"] == "failed" and "rolling back" in ended["StatusDescription"].lower()
     assert load.failures == [] and load.answered > 300
-
-
-def test_an_api_that_is_killed_is_back_by_itself_and_requests_that_are_tried_again_succeed(dev_cluster):
-    victim = backend_process(dev_cluster)
-    restarts = backend_restarts(dev_cluster)
-    with load_on(dev_cluster) as load:
-        for process in [victim, *victim.children(recursive=True)]:
-            os.kill(process.pid, signal.SIGKILL)
-        until(lambda: backend_restarts(dev_cluster) > restarts, 30)
-        until(lambda: all_passing(dev_cluster), 60)
-        time.sleep(3)
-    print(f"after kill -9 of one of two instances: {len(load.failures)} of {load.answered} requests failed")
-    last = max((failure.at for failure in load.failures), default=0.0)
-    assert last < time.time() - 2, "it goes on failing"
-    assert load.answered > 300
-
-
-def backend_restarts(cluster: DevCluster) -> int:
-    states = [each["TaskStates"] or {} for each in cluster.nomad("job/backend/allocations")]
-    return sum(state["backend"]["Restarts"] for state in states if "backend" in state)
-
-
-def all_passing(cluster: DevCluster) -> bool:
-    wanted = [each for each in cluster.nomad("job/backend/allocations") if each["DesiredStatus"] == "run"]
-    found = instances(cluster, "cloudx-backend")
-    return len(found) == len(wanted) and all(set(checks(each).values()) == {"passing"} for each in found)
 
 
 @pytest.fixture
