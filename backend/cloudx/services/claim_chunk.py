@@ -14,7 +14,8 @@ from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import ScanType
 
-from .ports import Ledger, OpenLedger, WaitingScan
+from .ports import Ledger, OpenLedger
+from .records import WaitingScan
 from .scan_policy import PolicyCache
 
 COUNT_SECONDS = 5.0

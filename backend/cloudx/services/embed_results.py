@@ -11,8 +11,9 @@ from typing import Any
 from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.scans import ScanStatus
 
-from .ports import Ledger, OpenLedger, ScanRecord
+from .ports import Ledger, OpenLedger
 from .read_results import inline_results
+from .records import ScanRecord
 from .view_scans import ScanView
 
 MAX_BUILDS = 5  # a build reads up to 20,000 rows

@@ -4,131 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from cloudx.domain.access import ApiToken, Principal
 from cloudx.domain.addresses import Address, AddressSet
-from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease, Verdict
+from cloudx.domain.chunks import ChunkSpan, Lease, Verdict
 from cloudx.domain.findings import Observation
 from cloudx.domain.nodes import Heartbeat, Node, Preflight, Registration
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import Exclusion, Scope
-from cloudx.domain.tools import ScanType
 
+from .records import (
+    AttemptRecord,
+    ChunkRecord,
+    FindingKey,
+    FindingRow,
+    HostRow,
+    ScanRecord,
+    SendingNow,
+    Tally,
+    WaitingScan,
+    WorkerShare,
+)
 from .scanner_port import Egress
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Where a scan's chunks and units stand. `in_flight_units` is an estimate of what leased chunks have sent."""
-
-    chunks_total: int = 0
-    chunks_done: int = 0
-    chunks_failed: int = 0
-    chunks_leased: int = 0
-    chunks_cancelled: int = 0
-    completed_units: int = 0
-    failed_units: int = 0
-    excluded_units: int = 0  # those excluded after submit; the scan itself knows the earlier ones
-    in_flight_units: float = 0.0
-
-    @property
-    def chunks_pending(self) -> int:
-        """Chunks nobody has yet."""
-        settled = self.chunks_done + self.chunks_failed + self.chunks_cancelled
-        return self.chunks_total - settled - self.chunks_leased
-
-
-@dataclass(frozen=True)
-class ScanRecord:
-    """A scan together with its tally."""
-
-    scan: Scan
-    tally: Tally
-
-
-@dataclass(frozen=True)
-class WaitingScan:
-    """A scan with a chunk that can be claimed now: as much of it as it takes to decide who may."""
-
-    id: str
-    type: ScanType
-
-
-@dataclass(frozen=True)
-class WorkerShare:
-    """What one node has done for a scan; `rate_pps` is what it is granted now."""
-
-    node_id: str
-    chunks_done: int
-    rate_pps: int
-
-
-@dataclass(frozen=True)
-class ChunkRecord:
-    """A chunk as the proof shows it."""
-
-    span: ChunkSpan
-    state: ChunkState
-    attempt: int
-    node_id: str | None
-    excluded_units: int
-    last_error: str | None
-
-
-@dataclass(frozen=True)
-class AttemptRecord:
-    """One try at a chunk: who, when and how it ended (done, failed, lost, released, cancelled; None: under way)."""
-
-    number: int
-    attempt: int
-    node_id: str
-    worker_id: str
-    started_at: datetime
-    ended_at: datetime | None
-    outcome: str | None
-
-
-@dataclass(frozen=True)
-class SendingNow:
-    """What is granted at this moment, for a grant decision."""
-
-    scan_granted_pps: int
-    node_granted_pps: int
-    workers: frozenset[str]
-    chunks_open: int  # pending or sending
-
-
-@dataclass(frozen=True)
-class FindingRow:
-    """A stored finding."""
-
-    scan_id: str
-    ip: str
-    protocol: str
-    port: int
-    state: str
-    service: str | None
-    hostname: str | None
-    observed_at: datetime
-    node_id: str
-    extra: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class HostRow:
-    """A stored host observation."""
-
-    ip: str
-    state: str
-    hostname: str | None
-    os_name: str | None
-    extra: dict[str, Any]
-
-
-FindingKey = tuple[str, str, int]  # ip, protocol, port: the order of result pages
 
 
 class Scans(Protocol):

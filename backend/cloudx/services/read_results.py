@@ -10,7 +10,8 @@ from typing import Any
 from cloudx.domain.tools import Tool
 
 from .control_scans import scan_not_found
-from .ports import FindingKey, FindingRow, HostRow, Ledger, OpenLedger, ScanRecord
+from .ports import Ledger, OpenLedger
+from .records import FindingKey, FindingRow, HostRow, ScanRecord
 
 INLINE_HOSTS = 1000
 MAX_INLINE_ROWS = 20_000  # a host may have 65,535 ports: the inline document has to stay small too

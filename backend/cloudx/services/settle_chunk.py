@@ -10,7 +10,8 @@ from cloudx.domain.findings import Observation
 from cloudx.domain.scans import ScanStatus
 
 from .claim_chunk import Claim
-from .ports import Ledger, OpenLedger, Tally
+from .ports import Ledger, OpenLedger
+from .records import Tally
 
 
 def complete_chunk(open_ledger: OpenLedger, claim: Claim, observations: Iterable[Observation]) -> int:

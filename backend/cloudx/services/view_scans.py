@@ -11,7 +11,8 @@ from cloudx.domain.coverage import Coverage, progress_percent
 from cloudx.domain.scans import Scan, ScanStatus
 
 from .control_scans import scan_not_found
-from .ports import AttemptRecord, ChunkRecord, OpenLedger, ScanRecord, Tally, WorkerShare
+from .ports import OpenLedger
+from .records import AttemptRecord, ChunkRecord, ScanRecord, Tally, WorkerShare
 
 PROOF_PAGE = 500
 

@@ -9,8 +9,8 @@ import pytest
 
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.new_id import new_id
-from cloudx.services.ports import FindingRow, HostRow, ScanRecord, Tally
 from cloudx.services.read_results import nmap_host
+from cloudx.services.records import FindingRow, HostRow, ScanRecord, Tally
 from cloudx.services.view_scans import coverage_of, view_of
 from unit.domain.scan_builder import NOW, a_scan
 

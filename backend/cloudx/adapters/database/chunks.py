@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case
 
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease, Verdict
 from cloudx.domain.scans import Scan
-from cloudx.services.ports import AttemptRecord, ChunkRecord, SendingNow, WorkerShare
+from cloudx.services.records import AttemptRecord, ChunkRecord, SendingNow, WorkerShare
 
 from .column_types import db_now
 from .tables import attempts, chunks, scans

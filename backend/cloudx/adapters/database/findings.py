@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, RowMapping, select, tuple_
 
 from cloudx.domain.chunks import Lease
 from cloudx.domain.findings import Finding, Host, Observation
-from cloudx.services.ports import FindingKey, FindingRow, HostRow
+from cloudx.services.records import FindingKey, FindingRow, HostRow
 
 from .copy_findings import copy_rows
 from .insert_findings import insert_rows

@@ -15,7 +15,7 @@ from cloudx.domain.chunks import ChunkSpan
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import Tool
-from cloudx.services.ports import Tally
+from cloudx.services.records import Tally
 
 OPEN = (ScanStatus.SUBMITTED.value, ScanStatus.RUNNING.value)
 MAX_CACHED_RANGES = 150_000  # about 30 MB

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, fu
 from cloudx.domain.chunks import ChunkSpan, claim_order
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
-from cloudx.services.ports import ScanRecord, Tally, WaitingScan
+from cloudx.services.records import ScanRecord, Tally, WaitingScan
 
 from .chunks import claimable
 from .column_types import db_now
