@@ -33,6 +33,8 @@ from cloudx.services.watch_fleet import FleetWatch, LedgerFleet
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from cloudx.adapters.consul_catalog import ConsulCatalog
+    from cloudx.adapters.nomad_nodes import NomadNodes
     from cloudx.api.dependencies import Dependencies
     from cloudx.services.cluster_ports import DatabaseAdmin
     from cloudx.services.drain_node import DrainNode
@@ -201,32 +203,59 @@ def _plain(secret: SecretStr | None) -> str | None:
 
 def _cluster_watch(settings: Settings) -> ClusterWatch:
     """Consul and Nomad where they are configured; without them heartbeats alone make the view."""
+    return ClusterWatch(consul=_consul_instances(settings), nomad=_nomad_clients(settings))
+
+
+# Imported only where they are configured: what Consul, Nomad and signatures need takes 29 MB of every process.
+def _consul_instances(settings: Settings) -> ConsulCatalog | None:
+    if not settings.consul_http_addr:
+        return None
     from cloudx.adapters.consul_catalog import ConsulCatalog
+
+    return ConsulCatalog(settings.consul_http_addr, settings.consuls_token)
+
+
+def _nomad_clients(settings: Settings) -> NomadNodes | None:
+    if not settings.nomad_addr:
+        return None
     from cloudx.adapters.nomad_nodes import NomadNodes
 
-    return ClusterWatch(
-        consul=ConsulCatalog(settings.consul_http_addr, settings.consuls_token) if settings.consul_http_addr else None,
-        nomad=NomadNodes(settings.nomad_addr, settings.nomads_token) if settings.nomad_addr else None,
-    )
+    return NomadNodes(settings.nomad_addr, settings.nomads_token)
 
 
 def _authenticate(settings: Settings, open_ledger: OpenLedger) -> Authenticate:
-    from cloudx.adapters.clerk import ClerkSessions
-    from cloudx.adapters.workload_identity import WorkloadIdentities
-
-    verifiers: list[TokenVerifier] = []
-    if settings.cloudx_clerk_issuer:
-        clerk = ClerkSessions(
-            settings.cloudx_clerk_issuer,
-            settings.cloudx_clerk_authorized_parties,
-            settings.cloudx_clerk_jwt_key,
-            settings.cloudx_clerk_default_role,
-        )
-        verifiers.append(clerk)
-    if settings.cloudx_nomad_jwks_url:
-        verifiers.append(WorkloadIdentities(settings.cloudx_nomad_jwks_url, _node_of_allocation(settings)))
+    verifiers = [*_clerk_sessions(settings), *_workload_identities(settings)]
     is_open = settings.cloudx_auth is AuthMode.OPEN
     return Authenticate(open_ledger, settings.admin_token, settings.node_token, verifiers, is_open)
+
+
+def _clerk_sessions(settings: Settings) -> list[TokenVerifier]:
+    if not settings.cloudx_clerk_issuer:
+        return []
+    from cloudx.adapters.clerk import ClerkSessions
+
+    sessions = ClerkSessions(
+        settings.cloudx_clerk_issuer,
+        settings.cloudx_clerk_authorized_parties,
+        settings.cloudx_clerk_jwt_key,
+        settings.cloudx_clerk_default_role,
+    )
+    return [sessions]
+
+
+def _workload_identities(settings: Settings) -> list[TokenVerifier]:
+    if not settings.cloudx_nomad_jwks_url:
+        return []
+    from cloudx.adapters.workload_identity import WorkloadIdentities
+
+    return [WorkloadIdentities(settings.cloudx_nomad_jwks_url, _node_of_allocation(settings))]
+
+
+def import_for_api(settings: Settings) -> None:
+    """Load the libraries that the API with these settings will use: once, before the fork, they are shared by all."""
+    _cluster_watch(settings)
+    _clerk_sessions(settings)
+    _workload_identities(settings)
 
 
 def _node_of_allocation(settings: Settings) -> Callable[[str], str] | None:
