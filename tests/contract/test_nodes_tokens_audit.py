@@ -36,12 +36,15 @@ def test_a_node_is_new_once_and_keeps_its_figures_when_it_registers_again(desk: 
     beat(desk, "node-2")
     first, _ = stored(desk, "node-2")
     checks = (Check("offloads", "Offloads", CheckStatus.WARNING, "turn them off"),)
-    said = Registration("node-2", "héb", "10.0.0.3", NodeRole.PRIMARY, ("nmap",), "2.0", checks)
+    said = Registration("node-2", "héb", "10.0.0.3", NodeRole.PRIMARY, ("nmap",), "2.0", checks, 5_000)
     assert register_node(desk.open_ledger, said) is False
     again, now = stored(desk, "node-2")
     assert (again.cpu, again.mem, again.loadavg, again.updated_at) == (12.5, 40.0, (0.1, 0.2, 0.3), SENT_AT)
     assert (again.hostname, again.role, again.capabilities, again.checks) == ("héb", "primary", ("nmap",), checks)
     assert again.registered_at == first.registered_at
+    assert (first.rate_limit_pps, again.rate_limit_pps) == (None, 5_000)
+    beat(desk, "node-2")
+    assert stored(desk, "node-2")[0].rate_limit_pps == 5_000
     assert again.status(now) is NodeStatus.HEALTHY
 
 

@@ -15,7 +15,7 @@ from fixtures.api import NODE_TOKEN
 BEAT = {"status": "healthy", "cpu": 12.5, "mem": 40, "loadavg": [0.5, 0.4, 0.3], "updated_at": "2026-01-01T00:00:00Z"}
 FIELDS = {
     "node_id", "hostname", "ip", "role", "capabilities", "version", "status", "last_seen", "cpu", "mem", "loadavg",
-    "updated_at", "checks", "sources", "stale", "scans_running",
+    "updated_at", "checks", "rate_limit_pps", "sources", "stale", "scans_running",
 }  # fmt: skip
 
 
@@ -35,12 +35,13 @@ def test_a_beat_of_a_node_that_never_registered_tells_it_to(api):
 
 def test_a_node_is_shown_with_everything_the_contract_names(api):
     check = {"id": "offloads", "name": "Offloads", "status": "warning", "output": "on\x00\nfor eth0"}
-    api.register(checks=[check], something_new="from a newer node")
+    api.register(checks=[check], rate_limit_pps=20_000, something_new="from a newer node")
     assert beat(api).status_code == 200
     (node,) = api.get("/api/nodes").json
     assert node.keys() == FIELDS and node == api.get("/api/nodes/vps1").json
     assert (node["status"], node["cpu"], node["sources"], node["stale"]) == ("healthy", 12.5, ["heartbeat"], False)
     assert node["checks"] == [check | {"output": "on  for eth0"}]
+    assert node["rate_limit_pps"] == 20_000
 
 
 def test_a_change_a_node_reports_is_seen_at_once(api):

@@ -101,6 +101,7 @@ class Node:
     loadavg: tuple[float, ...] = ()
     updated_at: datetime | None = None
     checks: tuple[Check, ...] = ()
+    rate_limit_pps: int | None = None  # what its machine can send, over all scans; None: it did not say
     sources: tuple[str, ...] = ("heartbeat",)
     client: ClientState | None = None
     is_vouched_for: bool = False
@@ -195,6 +196,7 @@ class Registration:
     capabilities: tuple[str, ...]
     version: str
     checks: tuple[Check, ...] = ()
+    rate_limit_pps: int | None = None  # None: it has not been measured
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ def register_node(open_ledger: OpenLedger, said: Registration) -> bool:
             registered_at=known.registered_at if known else now,
             last_seen=now,
             checks=said.checks,
+            rate_limit_pps=said.rate_limit_pps,
         )
         if known:
             figures = {"cpu": known.cpu, "mem": known.mem, "loadavg": known.loadavg, "updated_at": known.updated_at}

@@ -267,6 +267,7 @@ def show_node(node: Node, reading: FleetReading, is_old: bool = False) -> dict[s
         "loadavg": node.loadavg,
         "updated_at": node.updated_at,
         "checks": [{"id": c.id, "name": c.name, "status": c.status.value, "output": c.output} for c in node.checks],
+        "rate_limit_pps": node.rate_limit_pps,
         "sources": node.sources,
         "stale": is_old or node.is_stale(reading.now),
         "scans_running": reading.scans_running.get(node.node_id, 0),

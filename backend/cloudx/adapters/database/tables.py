@@ -168,6 +168,7 @@ nodes = Table(
     Column("loadavg", PlainText, nullable=False, comment="JSON array"),
     Column("updated_at", UtcDateTime),
     Column("checks", PlainText, nullable=False, comment="JSON array"),
+    Column("rate_limit_pps", BigInteger, comment="what its machine can send, over all scans"),
 )
 
 tokens = Table(

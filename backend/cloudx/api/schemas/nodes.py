@@ -12,6 +12,7 @@ from .common import Moment, Name, NodeId, Parameters, PlainText
 
 _Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 _Load = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+_Pps = Annotated[int, Field(ge=1, le=1_000_000_000)]
 _Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 
 
@@ -43,6 +44,7 @@ class RegisterBody(_NodeBody):
     capabilities: Annotated[list[_Word], Field(max_length=32)] = []
     version: PlainText = ""
     checks: Annotated[list[CheckBody], Field(max_length=64)] = []
+    rate_limit_pps: _Pps | None = None
 
     def to_registration(self) -> Registration:
         """What the service takes."""
@@ -54,6 +56,7 @@ class RegisterBody(_NodeBody):
             capabilities=tuple(self.capabilities),
             version=self.version,
             checks=tuple(check.to_check() for check in self.checks),
+            rate_limit_pps=self.rate_limit_pps,
         )
 
 
@@ -110,6 +113,7 @@ class NodeItem(BaseModel):
     loadavg: list[float]
     updated_at: str | None
     checks: list[CheckItem]
+    rate_limit_pps: int | None
     sources: list[str]
     stale: bool
     scans_running: int
