@@ -5,6 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 5001
 DRIVER ?= raw_exec
+N ?= 8
+KIND ?= nomad
 export PORT
 
 VENV := .venv
@@ -12,7 +14,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: help run dev test check bench image lock clean
+.PHONY: help run dev rig test check bench image lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -24,6 +26,11 @@ run: $(RUN_READY) ## The whole product on this machine: http://127.0.0.1:5001 (P
 dev: $(RUN_READY) ## The production shape on this machine: Nomad, Consul, Vault, Fabio (DRIVER=docker; needs root)
 	@[ "$(DRIVER)" != docker ] || scripts/make-image
 	@exec setpriv --pdeathsig TERM -- $(BIN)/cloudx dev --driver $(DRIVER)
+
+rig: $(DEV_READY) ## N VPSes as network namespaces around real servers (N=8, KIND=resident: no Nomad; needs root)
+	@scripts/install-test-tools
+	@[ "$(DRIVER)" != docker ] || scripts/make-image
+	@exec setpriv --pdeathsig TERM -- scripts/rig up --vpses $(N) --kind $(KIND) --driver $(DRIVER)
 
 test: $(DEV_READY) ## Every test, with real scanners, PostgreSQL and containers (needs root)
 	@scripts/install-test-tools

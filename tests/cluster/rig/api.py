@@ -1,0 +1,80 @@
+"""The API of a fleet, as its users call it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from fixtures.service import until
+
+Finding = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Api:
+    """Where it is and with which token."""
+
+    url: str
+    token: str
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """A request with the admin's token."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return requests.request(method, self.url + path, headers=headers, timeout=30, **options)
+
+    def is_ready(self) -> bool:
+        """Whether it answers, the database behind it."""
+        try:
+            return requests.get(f"{self.url}/api/ready", timeout=3).ok
+        except requests.RequestException:
+            return False
+
+    def nodes(self) -> dict[str, str]:
+        """Each node's status by its host name."""
+        answer = self.call("GET", "/api/nodes")
+        return {node["hostname"]: node["status"] for node in answer.json()} if answer.ok else {}
+
+    def scan(self, **body: Any) -> str:
+        """Submit one; its id."""
+        answer = self.call("POST", "/api/scans", json=body)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["job_id"])
+
+    def show(self, scan_id: str) -> dict[str, Any]:
+        """One scan."""
+        answer = self.call("GET", f"/api/scans/{scan_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def wait_for(self, scan_id: str, seconds: float) -> dict[str, Any]:
+        """The scan once it is over; outages meanwhile are waited out."""
+        shown: dict[str, Any] = {}
+
+        def is_over() -> bool:
+            nonlocal shown
+            try:
+                answer = self.call("GET", f"/api/scans/{scan_id}")
+            except requests.RequestException:
+                return False
+            if answer.ok:
+                shown = answer.json()
+            return shown.get("status") in ("completed", "failed", "stopped")
+
+        until(is_over, seconds, lambda: shown)
+        return shown
+
+    def coverage(self, scan_id: str) -> dict[str, Any]:
+        """The proof, chunk by chunk."""
+        answer = self.call("GET", f"/api/scans/{scan_id}/coverage")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def findings(self, scan_id: str) -> Counter[Finding]:
+        """How often each open port is among the results: once each, or something is wrong."""
+        answer = self.call("GET", f"/api/scans/{scan_id}/results?format=ndjson", stream=True)
+        assert answer.status_code == 200, answer.text
+        return Counter((row["ip"], row["port"]) for row in map(json.loads, answer.iter_lines()))

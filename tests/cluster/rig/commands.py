@@ -1,0 +1,100 @@
+"""The command line of the rig: bring one up, and break things in it by hand."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from .env_file import write_env_file
+from .layout import RigFolder
+from .rig import Rig, RigFailed
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+class Kind(StrEnum):
+    """Which fleet."""
+
+    NOMAD = "nomad"
+    RESIDENT = "resident"
+
+
+@app.command()
+def up(
+    n: Annotated[int, typer.Option("--vpses", "-n", help="How many VPSes.")] = 8,
+    kind: Annotated[Kind, typer.Option(help="With Nomad, Consul and Vault, or resident workers alone.")] = Kind.NOMAD,
+    driver: Annotated[str, typer.Option(help="How Nomad runs the jobs: raw_exec or docker.")] = "raw_exec",
+) -> None:
+    """Bring it up and stay until Ctrl-C, which takes all of it down."""
+    stopping = threading.Event()
+
+    def leave(*_: object) -> None:
+        if not stopping.is_set():
+            stopping.set()
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, leave)
+    rig: Rig | None = None
+    try:
+        started = time.monotonic()
+        rig = _new_rig(kind, n, driver)
+        rig.start()
+        write_env_file(rig.folder, rig.shell, rig.programs)
+        say(f"Healthy after {time.monotonic() - started:.1f} s.")
+        rig.announce()
+        _stay(rig)
+    except KeyboardInterrupt:
+        pass
+    except RigFailed as error:
+        say(f"error: {error}")
+        raise typer.Exit(1) from None
+    finally:
+        stopping.set()  # a second Ctrl-C does not stop the clearing up
+        if rig is not None and rig.has_begun:
+            say("Taking everything down …")
+            rig.stop()
+            say("Nothing of it is left.")
+
+
+def _new_rig(kind: Kind, vpses: int, driver: str) -> Rig:
+    if kind is Kind.RESIDENT:
+        from .resident import ResidentRig
+
+        return ResidentRig(vpses, say=say, dies_with_us=True)
+    from .nomad_fleet import NomadRig
+
+    return NomadRig(vpses, driver=driver, say=say, dies_with_us=True)
+
+
+def _stay(rig: Rig) -> None:
+    """Say what ends; nothing is started again, for somebody may have killed it on purpose."""
+    running: set[str] = set()
+    while True:
+        now = {key for key in rig.processes.all_keys() if rig.processes.is_running(key)}
+        for key in sorted(running - now):
+            say(f"{key} ended; its log is {rig.processes.log_of(key)}. `scripts/rig start {key}` starts it again.")
+        running = now
+        time.sleep(1.0)
+
+
+def say(words: str) -> None:
+    """To standard error, as make does."""
+    typer.echo(words, err=True)
+
+
+def run() -> None:
+    """The entry point."""
+    from . import fault_commands  # noqa: F401 - adds its commands
+
+    folder = RigFolder()
+    if len(sys.argv) > 1 and sys.argv[1] not in ("up", "--help") and not folder.env.exists():
+        say("error: no rig runs on this machine. Start one with `make rig N=4` in another terminal.")
+        sys.exit(2)
+    app()

@@ -1,0 +1,102 @@
+"""The faults as commands: `scripts/rig kill-vps 3`."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from . import faults
+from .commands import app, say
+from .layout import RigFolder, vps
+from .processes import Processes
+
+Number = Annotated[int, typer.Argument(metavar="N", help="The VPS's number: 3 is cxvps3.")]
+
+
+def _processes() -> Processes:
+    return Processes(RigFolder())
+
+
+@app.command()
+def kill_vps(number: Number) -> None:
+    """Pull a VPS's plug: its link down, its processes killed. Example: scripts/rig kill-vps 3"""
+    faults.kill_vps(vps(number))
+
+
+@app.command()
+def revive_vps(number: Number) -> None:
+    """Let a killed VPS boot again. Example: scripts/rig revive-vps 3"""
+    faults.revive_vps(_processes(), vps(number))
+
+
+@app.command()
+def cut_off(
+    number: Number, seconds: Annotated[float, typer.Option(help="Heal by itself after so long; 0: never.")] = 0
+) -> None:
+    """Part a VPS from the control network; it still reaches the targets. Example: scripts/rig cut-off 3 --seconds 60"""
+    faults.cut_off(vps(number))
+    if seconds:
+        time.sleep(seconds)
+        faults.heal(vps(number))
+
+
+@app.command()
+def heal(number: Number) -> None:
+    """End a partition. Example: scripts/rig heal 3"""
+    faults.heal(vps(number))
+
+
+@app.command()
+def kill_scanners(number: Number) -> None:
+    """kill -9 of the scanners on a VPS. Example: scripts/rig kill-scanners 3"""
+    say(f"{faults.kill_scanners(vps(number))} killed")
+
+
+@app.command()
+def kill_workers(number: Number) -> None:
+    """kill -9 of the workers on a VPS. Example: scripts/rig kill-workers 3"""
+    say(f"{faults.kill_workers(vps(number))} killed")
+
+
+@app.command()
+def fill_disk(number: Number) -> None:
+    """Fill a VPS's disk. Example: scripts/rig fill-disk 3"""
+    faults.fill_disk(vps(number))
+
+
+@app.command()
+def free_disk(number: Number) -> None:
+    """Make room on it again. Example: scripts/rig free-disk 3"""
+    faults.free_disk(vps(number))
+
+
+@app.command()
+def processes() -> None:
+    """List the rig's processes, by the names that stop, start and kill take."""
+    known = _processes()
+    for key in known.all_keys():
+        typer.echo(f"{key:24}{'runs' if known.is_running(key) else 'ended'}")
+
+
+@app.command()
+def stop(key: str, seconds: Annotated[float, typer.Option(help="Start it again after so long; 0: never.")] = 0) -> None:
+    """Stop a process. Example: scripts/rig stop cxsrv0.postgres --seconds 10"""
+    known = _processes()
+    known.stop(key)
+    if seconds:
+        time.sleep(seconds)
+        known.start_again(key)
+
+
+@app.command()
+def start(key: str) -> None:
+    """Start a process as it was started. Example: scripts/rig start cxvps3.worker"""
+    _processes().start_again(key)
+
+
+@app.command()
+def kill(key: str) -> None:
+    """kill -9 of a process. Example: scripts/rig kill cxvps3.worker"""
+    _processes().kill(key)

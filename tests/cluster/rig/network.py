@@ -1,0 +1,112 @@
+"""The network namespaces, their links and their routes. Needs root."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
+
+from .layout import BRIDGE, BRIDGE_IP, NAME, TARGET, TARGET_NETWORK, ip_of, mac_of
+
+_OFF = ("tso", "off", "gso", "off", "gro", "off", "lro", "off")
+_THROUGH_THE_BRIDGE = ("FORWARD", "-i", BRIDGE, "-o", BRIDGE, "-j", "ACCEPT")
+_KILL_SECONDS = 10.0
+
+
+def build(machines: Iterable[str]) -> None:
+    """The bridge, and each machine with its eth0 on it; the target answers on every address of its network."""
+    ip("link", "add", BRIDGE, "type", "bridge", "forward_delay", "0")
+    ip("addr", "add", f"{BRIDGE_IP}/24", "dev", BRIDGE)
+    ip("link", "set", BRIDGE, "up")
+    run("iptables", "-w", "-I", *_THROUGH_THE_BRIDGE)  # Docker's daemon drops what it does not know
+    for machine in machines:
+        _add(machine)
+    ip("-n", TARGET, "route", "add", "local", TARGET_NETWORK, "dev", "lo")
+    # Closed UDP ports answer at once instead of once a second; an ARP table of more than 128 machines would flush.
+    inside(TARGET, "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv4.tcp_max_syn_backlog=65536")
+
+
+def _add(machine: str) -> None:
+    outer = f"{machine}b"
+    ip("netns", "add", machine)
+    ip("link", "add", "eth0", "address", mac_of(machine), "netns", machine, "type", "veth", "peer", "name", outer)
+    ip("link", "set", outer, "master", BRIDGE, "up")
+    ip("-n", machine, "link", "set", "lo", "up")
+    ip("-n", machine, "addr", "add", f"{ip_of(machine)}/24", "dev", "eth0")
+    connect(machine)
+    # On both ends, or masscan's receive ring holds 31 packets (docs/operations.md).
+    inside(machine, "ethtool", "-K", "eth0", *_OFF[:6])
+    run("ethtool", "-K", outer, *_OFF[:6])
+
+
+def connect(machine: str) -> None:
+    """Its link up, its default route to the target network."""
+    ip("-n", machine, "link", "set", "eth0", "up")
+    if machine != TARGET:
+        ip("-n", machine, "route", "replace", "default", "via", ip_of(TARGET))
+
+
+def remove() -> None:
+    """Every machine of a rig with all that runs on it, the bridge and its rule; no error where there is none."""
+    found = machines()
+    kill_all_on(found)
+    for machine in found:
+        ip("netns", "del", machine)
+        _quietly("ip", "link", "del", f"{machine}b")  # the kernel takes it away later than we may come back
+    _quietly("ip", "link", "del", BRIDGE)
+    while _quietly("iptables", "-w", "-D", *_THROUGH_THE_BRIDGE):
+        continue
+
+
+def machines() -> list[str]:
+    """The rig's namespaces that exist now."""
+    names = [line.split()[0] for line in ip("netns", "list").splitlines() if line]
+    return [name for name in names if NAME.fullmatch(name)]
+
+
+def processes_on(machine: str) -> list[int]:
+    """The ids of everything that runs on it."""
+    return [int(pid) for pid in ip("netns", "pids", machine).split()]
+
+
+def kill_all_on(names: list[str]) -> None:
+    """kill -9 of all of it at once, again until nothing is left."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while pids := [pid for name in names for pid in processes_on(name)]:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"processes {pids} of {', '.join(names)} do not end after kill -9")
+        time.sleep(0.05)
+
+
+def prefix(machine: str) -> list[str]:
+    """What to put before a command to run it on that machine, which has a host name of its own."""
+    named = ["unshare", "--uts", "--", "sh", "-c", 'hostname "$0" && exec "$@"', machine]
+    return ["ip", "netns", "exec", machine, *named]
+
+
+def inside(machine: str, *command: str) -> str:
+    """Run a command on it to its end; its output."""
+    return run("ip", "netns", "exec", machine, *command)
+
+
+def ip(*arguments: str) -> str:
+    """iproute2's ip."""
+    return run("ip", *arguments)
+
+
+def run(*command: str) -> str:
+    """A command that must succeed; its output, or a RuntimeError with what it said."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"`{' '.join(command)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def _quietly(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0

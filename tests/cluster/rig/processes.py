@@ -1,0 +1,129 @@
+"""Processes on the rig's machines: how each was started is kept, so that a test or a hand can start it again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from cloudx.cli.dev.secrets import write_private
+
+from .layout import RigFolder
+from .network import prefix
+
+_DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"]
+_STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One process: what it takes to start it, and which one it is now."""
+
+    machine: str
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    stop_signal: str = "SIGTERM"
+    pid: int = 0
+    started: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """`cxvps1.worker`."""
+        return f"{self.machine}.{self.name}"
+
+
+class Processes:
+    """Those of one rig, found by its folder: another program may kill or start them meanwhile."""
+
+    def __init__(self, folder: RigFolder, dies_with_us: bool = False) -> None:
+        self._folder = folder
+        self._before = _DIES_WITH_US if dies_with_us else []
+        self._ours: dict[str, subprocess.Popen[bytes]] = {}  # to be waited for, or they stay as zombies
+
+    def start(self, launch: Launch) -> None:
+        """Start it; its output is appended to its log."""
+        self.reap()
+        with open(os.open(self.log_of(launch.key), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+            child = subprocess.Popen(
+                [*self._before, *prefix(launch.machine), *launch.command],
+                env=launch.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                cwd=self._folder.disk_of(launch.machine),
+            )  # fmt: skip
+        self._ours[launch.key] = child
+        now = replace(launch, pid=child.pid, started=psutil.Process(child.pid).create_time())
+        write_private(self._file(launch.key), json.dumps(asdict(now)))
+
+    def start_again(self, key: str, **environment: str) -> None:
+        """As it was started last; with further environment where given, for this time and those after it."""
+        launch = self.get(key)
+        if not self.is_running(key):
+            self.start(replace(launch, environment=launch.environment | environment))
+
+    def stop(self, key: str) -> None:
+        """Ask it to leave, wait, and kill what does not."""
+        self.signal(key, signal.Signals[self.get(key).stop_signal])
+        if not self._gone(key, _STOP_SECONDS):
+            self.kill(key)
+
+    def kill(self, key: str) -> None:
+        """kill -9 of that one process."""
+        self.signal(key, signal.SIGKILL)
+        self._gone(key, _STOP_SECONDS)
+
+    def signal(self, key: str, number: signal.Signals) -> None:
+        """Send it a signal; nothing when it does not run."""
+        if self.is_running(key):
+            os.kill(self.get(key).pid, number)
+
+    def is_running(self, key: str) -> bool:
+        """Whether it is the process we started, and no zombie."""
+        self.reap()
+        launch = self.get(key)
+        try:
+            process = psutil.Process(launch.pid)
+            return process.create_time() == launch.started and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    def get(self, key: str) -> Launch:
+        """How it was started last. Raises FileNotFoundError for one that never was."""
+        return Launch(**json.loads(self._file(key).read_text()))
+
+    def all_keys(self) -> list[str]:
+        """All that were ever started."""
+        return sorted(file.stem for file in self._folder.launches.glob("*.json"))
+
+    def on(self, machine: str) -> list[str]:
+        """Those of one machine."""
+        return [key for key in self.all_keys() if key.startswith(f"{machine}.")]
+
+    def log_of(self, key: str) -> Path:
+        """Its log file."""
+        return self._folder.logs / f"{key}.log"
+
+    def last_words(self, key: str) -> str:
+        """The end of its log."""
+        return self.log_of(key).read_text(errors="replace")[-2000:]
+
+    def reap(self) -> None:
+        """Wait for those of our children that have ended."""
+        for child in self._ours.values():
+            child.poll()
+
+    def _gone(self, key: str, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.is_running(key):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def _file(self, key: str) -> Path:
+        return self._folder.launches / f"{key}.json"

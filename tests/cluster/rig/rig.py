@@ -1,0 +1,149 @@
+"""One rig: the machines, the target network, and what a kind of fleet starts on them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from typing import IO, Any
+
+from cloudx.cli.dev.secrets import write_private
+
+from . import network, target
+from .api import Api
+from .capture import Capture
+from .disks import add_disk, mounts_below, remove_disks
+from .layout import MACHINE_LOCK, MAX_VPSES, STORE, TARGET, RigFolder, vps
+from .processes import Launch, Processes
+
+START_SECONDS = 60.0
+
+
+class RigFailed(Exception):
+    """It cannot start; the message says what is missing."""
+
+
+class Rig:
+    """What both kinds share. `start` makes all of it, `stop` takes all of it away."""
+
+    kind = ""
+    servers: tuple[str, ...] = ()
+
+    def __init__(self, vpses: int, say: Callable[[str], None] = lambda _: None, dies_with_us: bool = False) -> None:
+        if not 1 <= vpses <= MAX_VPSES:
+            raise RigFailed(f"N={vpses}: a rig has 1 to {MAX_VPSES} VPSes.")
+        if os.geteuid() != 0:
+            raise RigFailed("A rig makes network namespaces, which needs root. Run it with sudo.")
+        self.vpses = [vps(number) for number in range(1, vpses + 1)]
+        self.folder = RigFolder()
+        self.processes = Processes(self.folder, dies_with_us)
+        self.say = say
+        self._lock: IO[str] | None = None
+
+    @property
+    def api(self) -> Api:
+        """The API as people reach it."""
+        raise NotImplementedError
+
+    @property
+    def shell(self) -> dict[str, str]:
+        """What `.rig/env` sets."""
+        raise NotImplementedError
+
+    @property
+    def programs(self) -> str:
+        """A folder with the servers' programs, for PATH; empty where there are none."""
+        return ""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is something to take away."""
+        return self._lock is not None
+
+    def announce(self) -> None:
+        """Say what there is and how to use it."""
+        self.say(f"  API and page   {self.api.url}/")
+        first, last = self.vpses[0], self.vpses[-1]
+        self.say(f"  VPSes          {first} … {last}; `ip netns exec {first} bash` is a shell there")
+        self.say("In another shell: source .rig/env && cloudx nodes      scripts/rig --help breaks things.")
+        self.say("Ctrl-C here takes all of it down.")
+
+    def start(self, wait_for_the_machine: bool = False) -> None:
+        """All of it, or nothing: a start that fails takes away what there is by then."""
+        self._lock = claim_machine(wait_for_the_machine)
+        try:
+            clear_leftovers(self.folder)
+            self._build()
+            self.start_fleet()
+        except BaseException:
+            self.stop()
+            raise
+
+    def start_fleet(self) -> None:
+        """What a kind of fleet runs on the machines."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Nothing of it is left: no process, namespace, mount, rule or file."""
+        clear_leftovers(self.folder)
+        self.processes.reap()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def capture(self) -> Capture:
+        """Counts the probes that reach the target network while it is open."""
+        return Capture(self.folder)
+
+    def wait(self, what: str, ready: Callable[[], Any], seconds: float = START_SECONDS, key: str = "") -> None:
+        """Until it is ready; fails with the last words of the process `key`, or of those that ended."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if key and not self.processes.is_running(key):
+                raise RigFailed(f"{key} ended while we waited for {what}: {self.processes.last_words(key)}")
+            if time.monotonic() > deadline:
+                words = self.processes.last_words(key) if key else ""
+                raise RigFailed(
+                    f"{what} is not there after {seconds:.0f} s. The logs are in {self.folder.logs}. {words}"
+                )
+            time.sleep(0.1)
+
+    def launch(self, launch: Launch) -> None:
+        """Start a process of it."""
+        self.processes.start(launch)
+
+    def _build(self) -> None:
+        self.folder.make()
+        machines = [TARGET, STORE, *self.servers, *self.vpses]
+        network.build(machines)
+        for machine in machines:
+            if machine in self.vpses:
+                add_disk(self.folder, machine)
+            else:
+                self.folder.disk_of(machine).mkdir(mode=0o700)
+        write_private(self.folder.path / "rig.json", json.dumps({"kind": self.kind, "vpses": len(self.vpses)}))
+        self.launch(target.listeners_launch())
+        said = self.processes.log_of(target.KEY)
+        self.wait("the target network", lambda: "ready" in said.read_text(), key=target.KEY)
+
+
+def claim_machine(wait: bool) -> IO[str]:
+    """The right to the rig's names and addresses, as long as the caller keeps it."""
+    lock = open(MACHINE_LOCK, "w")  # noqa: SIM115 - it lives as long as the caller keeps it
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        lock.close()
+        raise RigFailed(f"another rig runs on this machine ({MACHINE_LOCK} is taken). Stop it with Ctrl-C.") from None
+    return lock
+
+
+def clear_leftovers(folder: RigFolder) -> None:
+    """Take away whatever a rig has made, this one or one that was killed."""
+    network.remove()
+    remove_disks(folder)
+    if not mounts_below(folder):  # never a removal that goes through a mount
+        shutil.rmtree(folder.path, ignore_errors=True)
