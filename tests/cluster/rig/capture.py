@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .layout import TARGET, TARGET_NETWORK, RigFolder
-from .network import prefix
+from .namespaces import prefix
 
 _SNAP_BYTES = 54
 _FILE_HEADER_BYTES = 24

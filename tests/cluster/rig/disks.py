@@ -45,6 +45,6 @@ def remove_disks(folder: RigFolder) -> None:
 
 
 def mounts_below(folder: RigFolder) -> list[str]:
-    """Mount points in the rig's folder, the deepest first."""
+    """Mount points on the machines' disks, the deepest first."""
     points = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    return sorted((point for point in points if point.startswith(f"{folder.path}/")), key=len, reverse=True)
+    return sorted((point for point in points if point.startswith(f"{folder.machines}/")), key=len, reverse=True)

@@ -53,9 +53,10 @@ def mac_of(machine: str) -> str:
 
 @dataclass(frozen=True)
 class RigFolder:
-    """Everything under .rig/ of the checkout, mode 0700; it lives as long as the rig."""
+    """Everything the rig keeps, mode 0700; it lives as long as the rig."""
 
     path: Path = CHECKOUT / ".rig"
+    machines: Path = Path("/run/cloudx-rig")  # a folder a machine; Nomad's sockets have short paths only
 
     @property
     def env(self) -> Path:
@@ -71,11 +72,6 @@ class RigFolder:
     def launches(self) -> Path:
         """How each process was started, for whoever starts it again."""
         return self.path / "launches"
-
-    @property
-    def machines(self) -> Path:
-        """A folder a machine: its disk."""
-        return self.path / "machines"
 
     def disk_of(self, machine: str) -> Path:
         """Where a machine's processes keep their data; on a VPS a small file system of its own."""

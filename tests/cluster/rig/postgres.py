@@ -13,7 +13,7 @@ from cloudx.cli.dev.servers import as_postgres
 
 from .environment import plain_environment
 from .layout import CONTROL_NETWORK, DATABASE, POSTGRES_PORT, STORE, RigFolder, ip_of
-from .network import prefix
+from .namespaces import prefix
 from .processes import Launch
 
 KEY = f"{STORE}.postgres"

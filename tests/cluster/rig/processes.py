@@ -15,7 +15,7 @@ import psutil
 from cloudx.cli.dev.secrets import write_private
 
 from .layout import RigFolder
-from .network import prefix
+from .namespaces import prefix
 
 _DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"]
 _STOP_SECONDS = 20.0
@@ -54,7 +54,6 @@ class Processes:
             child = subprocess.Popen(
                 [*self._before, *prefix(launch.machine), *launch.command],
                 env=launch.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                cwd=self._folder.disk_of(launch.machine),
             )  # fmt: skip
         self._ours[launch.key] = child
         now = replace(launch, pid=child.pid, started=psutil.Process(child.pid).create_time())

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from cloudx.cli.dev.secrets import write_private
 
-from . import network, target
+from . import namespaces, network, target
 from .api import Api
 from .capture import Capture
 from .disks import add_disk, mounts_below, remove_disks
@@ -118,12 +118,13 @@ class Rig:
     def _build(self) -> None:
         self.folder.make()
         machines = [TARGET, STORE, *self.servers, *self.vpses]
-        network.build(machines)
         for machine in machines:
             if machine in self.vpses:
                 add_disk(self.folder, machine)
             else:
                 self.folder.disk_of(machine).mkdir(mode=0o700)
+            namespaces.make(machine)
+        network.build(machines)
         write_private(self.folder.path / "rig.json", json.dumps({"kind": self.kind, "vpses": len(self.vpses)}))
         self.launch(target.listeners_launch())
         said = self.processes.log_of(target.KEY)
@@ -144,6 +145,8 @@ def claim_machine(wait: bool) -> IO[str]:
 def clear_leftovers(folder: RigFolder) -> None:
     """Take away whatever a rig has made, this one or one that was killed."""
     network.remove()
+    namespaces.remove_all()
     remove_disks(folder)
+    shutil.rmtree(folder.path, ignore_errors=True)
     if not mounts_below(folder):  # never a removal that goes through a mount
-        shutil.rmtree(folder.path, ignore_errors=True)
+        shutil.rmtree(folder.machines, ignore_errors=True)

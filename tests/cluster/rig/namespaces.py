@@ -1,0 +1,45 @@
+"""One machine: a network namespace, a host name and mounts of its own, which outlive each of its processes.
+
+The mounts matter to Nomad: an agent that is killed and started again must find its tasks' secrets where they were.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from .network import ip, run
+
+FOLDER = Path("/run/cloudx-rig-ns")
+
+
+def make(machine: str) -> None:
+    """Its namespaces; the network's is known to `ip netns` by the machine's name."""
+    if not FOLDER.exists():
+        FOLDER.mkdir(mode=0o700)
+        run("mount", "--bind", str(FOLDER), str(FOLDER))
+        run("mount", "--make-private", str(FOLDER))  # or no mount namespace could be kept in it
+    for kind in ("mnt", "uts"):
+        (FOLDER / f"{machine}.{kind}").touch()
+    ip("netns", "add", machine)
+    run("unshare", f"--mount={FOLDER}/{machine}.mnt", f"--uts={FOLDER}/{machine}.uts", "hostname", machine)
+    # /sys shows the interfaces of whoever mounted it.
+    run(*prefix(machine), "mount", "-t", "sysfs", "sysfs", "/sys")
+
+
+def prefix(machine: str) -> list[str]:
+    """What to put before a command to run it on that machine."""
+    kinds = [f"--mount={FOLDER}/{machine}.mnt", f"--uts={FOLDER}/{machine}.uts"]
+    return ["nsenter", f"--net=/run/netns/{machine}", *kinds, "--"]
+
+
+def remove_all() -> None:
+    """Forget them all; no error where there is none. What ran there has ended before."""
+    if not FOLDER.exists():
+        return
+    for file in FOLDER.iterdir():
+        subprocess.run(["umount", "--lazy", str(file)], check=False, capture_output=True)
+    subprocess.run(["umount", "--lazy", str(FOLDER)], check=False, capture_output=True)
+    for file in FOLDER.iterdir():
+        file.unlink()
+    FOLDER.rmdir()
