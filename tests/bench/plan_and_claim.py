@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
-from cloudx.domain.chunks import plan
+from cloudx.domain.chunk_plan import plan
 from cloudx.domain.scans import Scan
 from cloudx.services.edit_policy import ensure_first_scope
 from fixtures.ledgers import Desk

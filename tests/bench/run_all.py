@@ -14,6 +14,7 @@ ORDER = (
     "nmap_parse",
     "result_pages",
     "api_rates",
+    "plan_scan",
     "plan_and_claim",
     "fleet_view",
     "dev_to_healthy",

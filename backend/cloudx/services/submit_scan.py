@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from cloudx.domain.access import Principal
 from cloudx.domain.addresses import AddressSet
-from cloudx.domain.chunks import plan
+from cloudx.domain.chunk_plan import plan
 from cloudx.domain.errors import Conflict, InvalidInput
 from cloudx.domain.nodes import capable
 from cloudx.domain.port_set import PortSet

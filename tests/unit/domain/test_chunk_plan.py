@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections import Counter
 from itertools import combinations, pairwise
 
 import pytest
@@ -10,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudx.domain.addresses import AddressSet, to_key
-from cloudx.domain.chunks import (
+from cloudx.domain.chunk_plan import (
     CHUNK_SECONDS,
-    CHUNK_TRANSITIONS,
+    LAST_CHUNK_SECONDS,
     MAX_CHUNKS,
-    MAX_FAILURES,
     MAX_NMAP_HOSTS,
-    ChunkState,
-    after_failure,
+    MIN_HOSTS_ABREAST,
     claim_order,
+    divided,
     plan,
 )
+from cloudx.domain.chunks import CHUNK_TRANSITIONS, MAX_FAILURES, ChunkSpan, ChunkState, after_failure
 from cloudx.domain.errors import TooLarge
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan
@@ -84,25 +85,28 @@ def test_a_chunk_is_about_fifteen_seconds_of_sending_or_a_few_hosts(scan: Scan, 
         if scan.type.counts_hosts:
             assert span.units <= MAX_NMAP_HOSTS
         else:
-            assert span.units <= max(1, CHUNK_SECONDS * scan.rate_pps / workers)
+            row = max(1, min(span.port_count, scan.units_per_address))  # heights are rounded up to whole rows
+            assert span.units <= max(1, CHUNK_SECONDS * scan.rate_pps / workers) + row
 
 
 @pytest.mark.parametrize(
-    ("targets", "ports", "rate_pps"),
-    [("10.0.0.0/8", "1-1000", 1000), ("10.0.0.0/8", "1-1000", 100_000), ("10.0.0.0/8", "1-656", 1000),
-     ("10.0.0.0/8", "1-65535", 1), ("10.0.0.0/16", "1-65535", 1), ("0.0.0.0/0", "80", 1), ("10.0.0.1", "1-65535", 1),
-     ("0.0.0.0/0", "1-255", 10_000)],
+    ("targets", "ports", "rate_pps", "workers"),
+    [("10.0.0.0/8", "1-1000", 1000, 1), ("10.0.0.0/8", "1-1000", 100_000, 8), ("10.0.0.0/8", "1-656", 1000, 1000),
+     ("10.0.0.0/8", "1-65535", 1, 1000), ("10.0.0.0/16", "1-65535", 1, 8), ("0.0.0.0/0", "80", 1, 1),
+     ("10.0.0.1", "1-65535", 1, 1000), ("0.0.0.0/0", "1-255", 10_000, 1)],
 )  # fmt: skip
-def test_a_large_plan_has_a_bounded_number_of_chunks_in_bounded_memory(targets: str, ports: str, rate_pps: int) -> None:
+def test_a_large_plan_has_a_bounded_number_of_chunks_in_bounded_memory(
+    targets: str, ports: str, rate_pps: int, workers: int
+) -> None:
     scan = a_scan(targets, ports=ports, rate_pps=rate_pps)
     tracemalloc.start()
     count = units = 0
-    for span in plan(scan):
+    for span in plan(scan, workers):
         count, units = count + 1, units + span.units
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert units == scan.planned_units
-    assert count <= 1.2 * MAX_CHUNKS
+    assert count <= 1.1 * MAX_CHUNKS
     assert peak_bytes < 1 << 20
 
 
@@ -121,14 +125,110 @@ def test_nothing_to_probe_makes_no_chunk() -> None:
     assert list(plan(a_scan(addresses=AddressSet()))) == []
 
 
-@given(st.integers(0, 500), st.integers())
-def test_the_order_of_claims_is_a_shuffle_that_loses_nothing_and_repeats_with_its_seed(count: int, seed: int) -> None:
-    assert sorted(claim_order(count, seed)) == list(range(count))
-    assert claim_order(count, seed) == claim_order(count, seed)
+def seconds_of(scan: Scan, workers: int) -> list[float]:
+    """How long each chunk takes at a worker's share of the rate, in the order of claims."""
+    spans = list(plan(scan, workers))
+    places = claim_order([span.units for span in spans], seed=1)
+    in_order = sorted(zip(places, spans, strict=True), key=lambda pair: pair[0])
+    return [span.units * workers / scan.rate_pps for _, span in in_order]
+
+
+def test_the_last_waves_are_a_half_a_quarter_and_an_eighth_of_fifteen_seconds_one_chunk_a_worker_each() -> None:
+    seconds = seconds_of(a_scan("10.0.0.0/12", rate_pps=8000), workers=8)  # 131 s
+    waves = Counter(round(one, 1) for one in seconds)
+    eighths = {size: round(size * 8 / max(waves)) for size in waves}
+    assert Counter(eighths[round(one, 1)] for one in seconds) == {8: 64, 4: 8, 2: 8, 1: 16}
+    assert max(waves) == pytest.approx(CHUNK_SECONDS, rel=0.05)
+    assert all(later <= 1.01 * sooner for sooner, later in pairwise(seconds))
+    assert seconds[-1] == pytest.approx(LAST_CHUNK_SECONDS, rel=0.05)
+
+
+@pytest.mark.parametrize("rate_pps", [16_000, 8_000, 2_000])
+def test_a_scan_of_eight_seconds_or_more_gives_each_of_eight_workers_several_equal_shares(rate_pps: int) -> None:
+    seconds = seconds_of(a_scan("10.0.0.0/16", ports="80,443", rate_pps=rate_pps), workers=8)
+    assert len(seconds) >= 3 * 8
+    free_at = [0.0] * 8
+    for one in seconds:
+        free_at[free_at.index(min(free_at))] += one
+    assert max(free_at) <= 1.02 * sum(seconds) / 8
+
+
+def test_a_scan_too_short_to_share_is_not_torn_into_chunks_shorter_than_a_scanners_start() -> None:
+    assert len(list(plan(a_scan("10.0.0.0/24"), 8))) == 2  # a quarter of a second each for eight
+    assert len(list(plan(a_scan("10.0.0.7"), 1000))) == 1
+
+
+def test_one_worker_alone_gets_no_short_chunks() -> None:
+    assert min(seconds_of(a_scan("10.0.0.0/16"), workers=1)) > 0.8 * CHUNK_SECONDS
+
+
+def test_hosts_for_nmap_are_shared_likewise_four_runs_a_node() -> None:
+    counts = [span.units for span in plan(a_scan("10.0.0.0/16", tool=Tool.NMAP), 8)]
+    assert max(counts) in (59, 60)
+    assert sum(count <= 15 for count in counts) == 2 * 32
+    assert sum(15 < count <= 30 for count in counts) == 32
+    small = [span.units for span in plan(a_scan("10.0.0.0/24", tool=Tool.NMAP), 8)]
+    assert len(small) == 32
+    assert max(small) == 8
+
+
+@settings(max_examples=60, deadline=None)
+@given(scans(), st.integers(2, 40))
+def test_short_chunks_are_claimed_last(scan: Scan, workers: int) -> None:
+    units = [span.units for span in plan(scan, workers)]
+    places = claim_order(units, seed=3)
+    in_order = [size for _, size in sorted(zip(places, units, strict=True))]
+    assert all(later <= 1.5 * sooner for sooner, later in pairwise(in_order))
+
+
+def test_the_last_wave_is_spread_over_the_whole_scan() -> None:
+    spans = list(plan(a_scan("10.0.0.0/12", rate_pps=8000), 8))
+    shortest = min(span.units for span in spans)
+    last = [span for span in spans if span.units <= 1.1 * shortest]
+    assert len({span.address_start // 65536 for span in last}) >= 4
+
+
+@given(
+    st.builds(
+        ChunkSpan, st.just(7), st.integers(0, 99), st.integers(1, 900), st.integers(0, 9), st.integers(1, 30)
+    ),
+    st.integers(1, 40),
+)  # fmt: skip
+def test_the_parts_of_a_divided_chunk_are_disjoint_make_it_up_and_are_about_equal(span: ChunkSpan, parts: int) -> None:
+    cut = divided(span, parts)
+    assert 1 <= len(cut) <= parts
+    assert len(cut) > 1 or parts == 1 or span.units == 1
+    seen: Counter[tuple[int, int]] = Counter()
+    for part in cut:
+        hosts = range(part.address_start, part.address_start + part.address_count)
+        ports = range(part.port_start, part.port_start + part.port_count)
+        seen.update((host, port) for host in hosts for port in ports)
+    assert set(seen.values()) == {1}
+    assert len(seen) == span.units
+    inside = range(span.address_start, span.address_start + span.address_count)
+    assert all(host in inside and span.port_start <= port < span.port_start + span.port_count for host, port in seen)
+
+
+def test_a_chunk_is_divided_by_ports_while_few_hosts_stand_abreast_and_by_hosts_otherwise() -> None:
+    narrow, wide = ChunkSpan(0, 0, MIN_HOSTS_ABREAST, 0, 8), ChunkSpan(0, 0, 8 * MIN_HOSTS_ABREAST, 0, 8)
+    assert {part.address_count for part in divided(narrow, 8)} == {MIN_HOSTS_ABREAST}
+    assert {part.address_count for part in divided(wide, 8)} == {MIN_HOSTS_ABREAST}
+
+
+def test_one_address_times_one_port_cannot_be_divided() -> None:
+    assert divided(ChunkSpan(3, 9, 1, 4, 1), 8) == [ChunkSpan(3, 9, 1, 4, 1)]
+
+
+@given(st.lists(st.integers(1, 1000), max_size=500), st.integers())
+def test_the_order_of_claims_is_a_shuffle_that_loses_nothing_and_repeats_with_its_seed(
+    units: list[int], seed: int
+) -> None:
+    assert sorted(claim_order(units, seed)) == list(range(len(units)))
+    assert claim_order(units, seed) == claim_order(units, seed)
 
 
 def test_neighbouring_chunks_are_not_claimed_one_after_the_other() -> None:
-    order = claim_order(1000, 1)
+    order = claim_order([100] * 1000, 1)
     neighbours = sum(abs(one - two) == 1 for one, two in pairwise(order))
     assert neighbours < 20
 

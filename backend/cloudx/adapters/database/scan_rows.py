@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from cloudx.domain.addresses import AddressSet
-from cloudx.domain.chunks import ChunkSpan
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import Tool
@@ -59,19 +58,6 @@ def scan_values(scan: Scan) -> dict[str, Any]:
         "ports": str(scan.ports) if scan.ports else None,
         "host_names": json.dumps(scan.host_names),
         "status": scan.status.value,
-    }
-
-
-def chunk_values(scan_id: str, span: ChunkSpan, place: int) -> dict[str, Any]:
-    """A fresh chunk as the table has it."""
-    return {
-        "scan_id": scan_id,
-        "number": span.number,
-        "address_start": span.address_start,
-        "address_count": span.address_count,
-        "port_start": span.port_start,
-        "port_count": span.port_count,
-        "claim_order": place,
     }
 
 

@@ -7,17 +7,18 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, func, insert, select, update
 
-from cloudx.domain.chunks import ChunkSpan, claim_order
+from cloudx.domain.chunk_plan import claim_order
+from cloudx.domain.chunks import ChunkSpan
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.records import ScanRecord, Tally, WaitingScan
 
 from .chunks import claimable
 from .column_types import db_now
-from .scan_rows import COUNTERS, OPEN, AddressCache, chunk_values, scan_of, scan_values, tally_of
+from .insert_chunks import insert_chunks
+from .scan_rows import COUNTERS, OPEN, AddressCache, scan_of, scan_values, tally_of
 from .tables import attempts, chunks, findings, hosts, idempotency_keys, inline_results, scans
 
-_INSERT_BATCH = 10_000
 _ALL_BUT_ADDRESSES = [column for column in scans.c if column.name != "addresses"]
 _COUNTERS = [scans.c.id, scans.c.status, *(scans.c[name] for name in COUNTERS)]
 _addresses = AddressCache()  # of the process: a scan's id is unique over all ledgers
@@ -33,10 +34,8 @@ class SqlScans:
         """Write a scan and all its chunks."""
         cut = list(spans)
         self._connection.execute(insert(scans).values(**scan_values(scan), chunks_total=len(cut)))
-        order = claim_order(len(cut), seed=int(UUID(scan.id)))
-        for start in range(0, len(cut), _INSERT_BATCH):
-            batch = zip(cut[start : start + _INSERT_BATCH], order[start : start + _INSERT_BATCH], strict=True)
-            self._connection.execute(insert(chunks), [chunk_values(scan.id, span, place) for span, place in batch])
+        places = claim_order([span.units for span in cut], seed=int(UUID(scan.id)))
+        insert_chunks(self._connection, scan.id, cut, places)
 
     def get(self, scan_id: str) -> ScanRecord | None:
         """One scan with its tally."""

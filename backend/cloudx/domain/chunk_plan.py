@@ -1,0 +1,173 @@
+"""How a scan is cut into chunks: most of it in large ones, the end in ever smaller ones (docs/adr/0012).
+
+The plan lays a grid of equal cells over (addresses × ports). A few cells, spread over the whole scan, are carved
+into halves of halves; they are claimed last, so that all workers end at about the same time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from .chunks import ChunkSpan
+from .errors import TooLarge
+from .grants import NMAP_RUNS_PER_NODE
+from .scans import Scan
+
+CHUNK_SECONDS = 15.0  # of sending at the chunk's rate: what a lost worker costs
+LAST_CHUNK_SECONDS = CHUNK_SECONDS / 8  # below it a scanner's start would weigh more than the balance gained
+NMAP_CHUNK_SECONDS = 30.0
+LAST_NMAP_CHUNK_SECONDS = NMAP_CHUNK_SECONDS / 4  # nmap works on the hosts of one run side by side
+CELLS_EACH = 2.0  # what a worker should get at least: the last of them is carved
+MAX_NMAP_HOSTS = 256  # one nmap process's memory and one commit's size
+MAX_CHUNKS = 100_000  # past this, chunks grow instead
+MAX_PROBES = 1 << 40  # at a million packets a second: twelve days
+MAX_PLANNED = 1 << 53  # the excluded included: what every reader of JSON still counts exactly
+MIN_HOSTS_ABREAST = 256  # so that a chunk does not pour its whole rate on one address
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Cells of `height` addresses × `width` ports; `halvings` is how often the last ones are carved."""
+
+    height: int
+    width: int
+    lanes: int  # runs that go on side by side
+    halvings: int
+
+
+def plan(scan: Scan, expected_workers: int = 1, max_chunks: int = MAX_CHUNKS) -> Iterator[ChunkSpan]:
+    """Cut a scan into disjoint spans that together cover it exactly, in address order.
+
+    `expected_workers` are the nodes that can take part; about `max_chunks` are made, a tenth more at most for the
+    carved ones. Raises TooLarge for more probes than MAX_PROBES, or more than MAX_PLANNED with the excluded.
+    """
+    total = scan.addresses.size * scan.units_per_address
+    if total > MAX_PROBES:
+        raise TooLarge(f"The scan has {total:,} probes; at most {MAX_PROBES:,}. Ask for fewer addresses.")
+    if scan.planned_units > MAX_PLANNED:
+        raise TooLarge(f"Too much is excluded: {MAX_PLANNED:,} probes at most. Name what to scan instead of the rest.")
+    grid = _grid(scan, total, max(1, expected_workers), max_chunks)
+    yield from _spans(scan, grid, _carved_cells(scan, grid, max_chunks))
+
+
+def _grid(scan: Scan, total: int, workers: int, max_chunks: int) -> _Grid:
+    if scan.type.counts_hosts:
+        lanes, unit_seconds = workers * NMAP_RUNS_PER_NODE, scan.type.host_seconds
+        full_seconds, last_seconds, most = NMAP_CHUNK_SECONDS, LAST_NMAP_CHUNK_SECONDS, MAX_NMAP_HOSTS
+    else:
+        lanes, unit_seconds = workers, workers / scan.rate_pps
+        full_seconds, last_seconds, most = CHUNK_SECONDS, LAST_CHUNK_SECONDS, None
+    lane_seconds = total * unit_seconds / lanes
+    while lanes > 1 and full_seconds > last_seconds and lane_seconds < CELLS_EACH * full_seconds:
+        full_seconds /= 2  # one worker alone has nobody to wait for
+    cells = _cell_count(lane_seconds / full_seconds, lanes)
+    units = max(1, -(-total // min(cells, max_chunks)))
+    if most and units > most:
+        units = max(most, -(-total // max_chunks))
+    halvings = int(math.log2(max(1.0, units * unit_seconds / last_seconds)) + 0.1) if lanes > 1 else 0
+    return _Grid(*_shape(scan, units), lanes, halvings)
+
+
+def _cell_count(full_cells_each: float, lanes: int) -> int:
+    """As many for every lane, so that equal workers end together; few where there is little to do."""
+    if full_cells_each <= 0.5:
+        return max(1, math.ceil(lanes * full_cells_each))
+    return lanes * math.ceil(full_cells_each)
+
+
+def _shape(scan: Scan, units: int) -> tuple[int, int]:
+    """Addresses and ports in a full cell."""
+    ports = scan.units_per_address
+    if ports == 1 or scan.type.tool == "zmap":
+        return units, 1  # zmap takes one port a run
+    abreast = max(1, min(scan.addresses.size, MIN_HOSTS_ABREAST))
+    widest = max(1, min(ports, units // abreast))
+    width = -(-ports // -(-ports // widest))  # columns of equal width: a thin last one would double the chunks
+    return max(1, -(-units // width)), width
+
+
+def _sections(scan: Scan, grid: _Grid) -> Iterator[tuple[int, int, int]]:
+    """First and end offset of the addresses of each IP version, and how many rows they get."""
+    # A scanner run takes one IP version, so a chunk never crosses from IPv4 into IPv6.
+    for low, high in ((0, scan.addresses.ipv4_size), (scan.addresses.ipv4_size, scan.addresses.size)):
+        yield low, high, -(-(high - low) // grid.height)
+
+
+def _spans(scan: Scan, grid: _Grid, carved: frozenset[int]) -> Iterator[ChunkSpan]:
+    ports, number = scan.units_per_address, 0
+    cells = itertools.count()
+    for low, high, rows in _sections(scan, grid):
+        for row in range(rows):
+            start, end = low + (high - low) * row // rows, low + (high - low) * (row + 1) // rows
+            for port_start in range(0, ports, grid.width):
+                cell = ChunkSpan(number, start, end - start, port_start, min(grid.width, ports - port_start))
+                pieces = _carve(cell, grid.halvings) if next(cells) in carved else (cell,)
+                for piece in pieces:
+                    yield piece if piece.number == number else replace(piece, number=number)
+                    number += 1
+
+
+def _carved_cells(scan: Scan, grid: _Grid, max_chunks: int) -> frozenset[int]:
+    """One cell a lane, anywhere in the scan, so that the last waves do not meet at its end."""
+    if not grid.halvings:
+        return frozenset()
+    cells = sum(rows for _, _, rows in _sections(scan, grid)) * -(-scan.units_per_address // grid.width)
+    wanted = min(grid.lanes, -(-cells // 2), max_chunks // (10 * grid.halvings))
+    return frozenset(random.Random(scan.id).sample(range(cells), wanted))  # noqa: S311 - spreads load, keeps no secret
+
+
+def _carve(cell: ChunkSpan, halvings: int) -> Iterator[ChunkSpan]:
+    """A half, a quarter, an eighth, … and the last size twice."""
+    rest = cell
+    for _ in range(halvings):
+        if rest.units == 1:
+            break
+        taken, rest = halved(rest)
+        yield taken
+    yield rest
+
+
+def halved(span: ChunkSpan, first_share: int = 1, shares: int = 2) -> tuple[ChunkSpan, ChunkSpan]:
+    """Two disjoint spans that make up this one, the first of about `first_share` ÷ `shares` of it."""
+    if span.port_count > 1 and span.address_count < 2 * MIN_HOSTS_ABREAST:
+        ports = min(max(1, span.port_count * first_share // shares), span.port_count - 1)
+        rest = replace(span, port_start=span.port_start + ports, port_count=span.port_count - ports)
+        return replace(span, port_count=ports), rest
+    hosts = min(max(1, span.address_count * first_share // shares), span.address_count - 1)
+    rest = replace(span, address_start=span.address_start + hosts, address_count=span.address_count - hosts)
+    return replace(span, address_count=hosts), rest
+
+
+def divided(span: ChunkSpan, parts: int) -> list[ChunkSpan]:
+    """At most so many disjoint spans of about equal size that make up this one; all have its number."""
+    parts = min(parts, span.units)
+    if parts <= 1:
+        return [span]
+    one, other = halved(span, parts // 2, parts)
+    return divided(one, parts // 2) + divided(other, parts - parts // 2)
+
+
+def claim_order(units: Sequence[int], seed: int) -> list[int]:
+    """Each chunk's place in the queue: large ones first, halves of them next, …, shuffled within a size.
+
+    Shuffled, so that the fleet does not fall on one /24 at once.
+    """
+    order = list(range(len(units)))
+    random.Random(seed).shuffle(order)  # noqa: S311 - spreads load, keeps no secret
+    wave_of = _waves(units)
+    order.sort(key=lambda index: wave_of[units[index]])
+    places = order.copy()
+    for place, index in enumerate(order):
+        places[index] = place
+    return places
+
+
+def _waves(units: Iterable[int]) -> dict[int, int]:
+    """How often the largest chunk was halved to give each size."""
+    sizes = set(units)
+    largest = max(sizes, default=1)
+    return {size: round(math.log2(largest / size)) for size in sizes}

@@ -1,0 +1,103 @@
+"""What it takes to plan a /8 × 1,000 ports, and to store the plan: seconds and memory, in a process of its own each.
+
+`python tests/bench/plan_scan.py`. Goals: planning under 1 s and 50 MB. Memory is what the step adds
+to the process (peak resident size after, minus before), and what Python allocated for it.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
+from cloudx.domain.chunk_plan import claim_order, plan
+from cloudx.services.edit_policy import ensure_first_scope
+from fixtures.ledgers import Desk
+from fixtures.postgres import new_server
+from unit.domain.scan_builder import a_scan
+
+TARGET, PORTS, WORKERS = "10.0.0.0/8", "1-1000", 8
+GOAL_SECONDS, GOAL_MB = 1.0, 50.0
+
+
+def peak_mb() -> float:
+    """The largest this process has been."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def planned() -> int:
+    """Cut the scan and shuffle its chunks; how many there are."""
+    spans = list(plan(a_scan(TARGET, ports=PORTS), WORKERS))
+    return len(claim_order([span.units for span in spans], seed=1))
+
+
+def measure_planning() -> dict[str, float]:
+    """Planning alone."""
+    before_mb, started = peak_mb(), time.perf_counter()
+    chunks = planned()
+    seconds, added_mb = time.perf_counter() - started, peak_mb() - before_mb
+    tracemalloc.start()
+    planned()
+    allocated_mb = tracemalloc.get_traced_memory()[1] / 2**20
+    return {"seconds": seconds, "mb": added_mb, "allocated_mb": allocated_mb, "chunks": chunks}
+
+
+def measure_submit(url: str) -> dict[str, float]:
+    """A submit by the service, from request to commit."""
+    engine = engine_for(url)
+    upgrade(engine)
+    open_ledger = open_ledger_on(engine)
+    ensure_first_scope(open_ledger)
+    desk = Desk(open_ledger, engine)
+    for number in range(2, WORKERS + 1):
+        desk.register(f"node-{number}")
+    desk.submit("10.0.0.1")  # whatever is loaded at the first use is not the plan's
+    before_mb, started = peak_mb(), time.perf_counter()
+    scan = desk.submit(TARGET, ports=PORTS)
+    seconds, added_mb = time.perf_counter() - started, peak_mb() - before_mb
+    chunks = desk.show(scan).tally.chunks_total
+    engine.dispose()
+    return {"seconds": seconds, "mb": added_mb, "chunks": chunks}
+
+
+def in_a_child(*arguments: str) -> dict[str, float]:
+    """One measurement in a fresh process."""
+    run = subprocess.run([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, check=True)
+    return json.loads(run.stdout)
+
+
+def report(name: str, figures: dict[str, float], **goals: float) -> None:
+    """Two lines: time and memory."""
+    for value, unit, goal in ((figures["seconds"], "s", "goal_s"), (figures["mb"], "MB", "goal_mb")):
+        more = {key: round(figures[key], 1) for key in ("chunks", "allocated_mb") if key in figures}
+        limit = {"goal": goals[goal], "ratio": round(value / goals[goal], 3)} if goal in goals else {}
+        print(json.dumps({"name": name, "value": round(value, 3), "unit": unit, **more, **limit}), flush=True)
+
+
+def main() -> None:
+    """Planning, then submits on PostgreSQL and SQLite."""
+    report("plan_slash_8_by_1000_ports", in_a_child("plan"), goal_s=GOAL_SECONDS, goal_mb=GOAL_MB)
+    server = new_server()
+    try:
+        report("submit_slash_8_by_1000_ports_postgresql", in_a_child("submit", server.url), goal_mb=GOAL_MB)
+    finally:
+        server.remove()
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/ledger.db"
+        report("submit_slash_8_by_1000_ports_sqlite", in_a_child("submit", url), goal_mb=GOAL_MB)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["plan"]:
+        print(json.dumps(measure_planning()))
+    elif sys.argv[1:2] == ["submit"]:
+        print(json.dumps(measure_submit(sys.argv[2])))
+    else:
+        main()
