@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from cloudx.adapters.resolver import SystemResolver
 from cloudx.config import AuthMode, Executor, Settings
 from cloudx.domain.chunks import RENEW_SECONDS
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
-from cloudx.domain.nodes import Check, NodeRole, Preflight
+from cloudx.domain.nodes import Check, NodeRole
 from cloudx.domain.tools import Tool
 from cloudx.services.authenticate import Authenticate
 from cloudx.services.claim_chunk import Claimant, ClaimChunk
@@ -51,6 +52,7 @@ LOCAL_IDLE_SECONDS = 0.1
 LOCAL_RENEW_SECONDS = 0.5
 _LOCAL_CONSUL = "http://127.0.0.1:8500"
 _LOCAL_NOMAD = "http://127.0.0.1:4646"
+WORKER_PREFLIGHT_SECONDS = 60.0  # it takes 30 ms of a processor that a scanner may need
 WORKER_POOL_SIZE = 16  # a connection for each chunk that commits, and for claiming and renewing
 
 
@@ -67,18 +69,6 @@ def prepare_database(settings: Settings) -> None:
     try:
         upgrade(engine)
         ensure_first_scope(open_ledger_on(engine))
-    finally:
-        engine.dispose()
-
-
-def why_schema_is_unfit(settings: Settings) -> str | None:
-    """Why a worker cannot use the database as it is, with the remedy; None when it can."""
-    try:
-        engine = engine_for(settings.sqlalchemy_url)
-    except DependencyUnavailable as error:
-        return error.message
-    try:
-        return schema_problem(engine)
     finally:
         engine.dispose()
 
@@ -101,32 +91,56 @@ def api_dependencies(settings: Settings) -> Dependencies:
     )
 
 
-def resident_worker(settings: Settings, runs_folder: Path, only_scan: str | None = None) -> ResidentWorker:
-    """A worker for this machine; `only_scan` makes it leave when that scan is over."""
-    from cloudx.adapters.machine import LocalMachine
-    from cloudx.worker.resident import MAX_IDLE_SECONDS, ResidentWorker
-    from cloudx.worker.run_chunk import Workshop
+class WorkerStart:
+    """A worker on its way up: the machine is looked at while the database is asked."""
 
-    machine = LocalMachine()
-    preflight = machine.preflight()
-    open_ledger = open_ledger_of(settings, WORKER_POOL_SIZE)
-    policies = PolicyCache()
-    claimant = Claimant(
-        worker_id=f"{settings.node_name}/{os.getpid()}-{uuid.uuid4().hex[:8]}",
-        node_id=settings.node_name,
-        capabilities=preflight.capabilities,
-        node_limit_pps=settings.cloudx_node_rate_limit_pps,
-        only_scan=only_scan,
-    )
-    return ResidentWorker(
-        claimant=claimant,
-        claim_chunk=ClaimChunk(open_ledger, policies),
-        renew_lease=RenewLease(open_ledger, policies),
-        workshop=Workshop(open_ledger, _scanners(), machine, preflight.capabilities, runs_folder),
-        agent=None if settings.cloudx_executor is Executor.NOMAD else _worker_node(settings, preflight, open_ledger),
-        max_idle_seconds=LOCAL_IDLE_SECONDS if settings.uses_own_sqlite else MAX_IDLE_SECONDS,
-        renew_seconds=LOCAL_RENEW_SECONDS if settings.uses_own_sqlite else RENEW_SECONDS,
-    )
+    def __init__(self, settings: Settings) -> None:
+        from cloudx.adapters.machine import LocalMachine
+        from cloudx.worker.recent_preflight import RecentPreflight
+
+        _make_data_folder(settings)
+        self._settings = settings
+        self._database = RotatingEngine(lambda: settings.sqlalchemy_url, WORKER_POOL_SIZE)
+        self._machine = LocalMachine()
+        self._look = RecentPreflight(self._machine, WORKER_PREFLIGHT_SECONDS)
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def why_schema_is_unfit(self) -> str | None:
+        """Why a worker cannot use the database as it is, with the remedy; None when it can."""
+        try:
+            return schema_problem(self._database)
+        except DependencyUnavailable as error:
+            return error.message
+
+    def resident_worker(self, runs_folder: Path, only_scan: str | None = None) -> ResidentWorker:
+        """A worker for this machine; `only_scan` makes it leave when that scan is over."""
+        from cloudx.worker.resident import MAX_IDLE_SECONDS, ResidentWorker
+        from cloudx.worker.run_chunk import Workshop
+
+        settings, capabilities = self._settings, self._look().capabilities
+        open_ledger, policies = open_ledger_on(self._database), PolicyCache()
+        claimant = Claimant(
+            worker_id=f"{settings.node_name}/{os.getpid()}-{uuid.uuid4().hex[:8]}",
+            node_id=settings.node_name,
+            capabilities=capabilities,
+            node_limit_pps=settings.cloudx_node_rate_limit_pps,
+            only_scan=only_scan,
+        )
+        is_local = settings.uses_own_sqlite
+        return ResidentWorker(
+            claimant=claimant,
+            claim_chunk=ClaimChunk(open_ledger, policies),
+            renew_lease=RenewLease(open_ledger, policies),
+            workshop=Workshop(open_ledger, _scanners(), self._machine, capabilities, runs_folder),
+            agent=None if settings.cloudx_executor is Executor.NOMAD else self._agent(open_ledger),
+            max_idle_seconds=LOCAL_IDLE_SECONDS if is_local else MAX_IDLE_SECONDS,
+            renew_seconds=LOCAL_RENEW_SECONDS if is_local else RENEW_SECONDS,
+        )
+
+    def _agent(self, open_ledger: OpenLedger) -> NodeAgent:
+        from cloudx.worker.node_agent import NodeAgent
+
+        return NodeAgent(_node_identity(self._settings), self._look, _reporter(self._settings, open_ledger))
 
 
 def node_agent(settings: Settings) -> tuple[NodeAgent, Callable[[], tuple[Check, ...]]]:
@@ -270,12 +284,6 @@ def _scanners() -> dict[Tool, Scanner]:
     from cloudx.scanners.zmap import Zmap
 
     return {scanner.tool: scanner for scanner in (Nmap(), Masscan(), Zmap())}
-
-
-def _worker_node(settings: Settings, preflight: Preflight, open_ledger: OpenLedger) -> NodeAgent:
-    from cloudx.worker.node_agent import NodeAgent
-
-    return NodeAgent(_node_identity(settings), lambda: preflight, _reporter(settings, open_ledger))
 
 
 def _node_identity(settings: Settings) -> NodeIdentity:

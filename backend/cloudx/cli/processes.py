@@ -7,12 +7,8 @@ import os
 import signal
 import sys
 import threading
-import time
-import typing
-from collections.abc import Callable
 from typing import Annotated
 
-import structlog
 import typer
 
 from cloudx.config import AuthMode, Settings, load_settings
@@ -20,11 +16,9 @@ from cloudx.domain.errors import BadConfiguration, CloudxError, DependencyUnavai
 
 from .exclusive_start import claim_data_folder, require_free_port
 from .first_start import ensure_admin_token, write_cli_file
+from .start_up import read_settings, stop_start, wait_until
 from .supervise import COMMANDS
 
-DATABASE_WAIT_SECONDS = 60.0
-
-log = structlog.get_logger()
 db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
 
@@ -33,7 +27,7 @@ def up() -> None:
 
     Example: PORT=5002 cloudx up
     """
-    settings = _settings()
+    settings = read_settings()
     claim_data_folder(settings.cloudx_data_dir)
     require_free_port(settings.cloudx_bind, settings.port)
     _prepare(settings)
@@ -48,7 +42,7 @@ def serve() -> None:
 
     Example: CLOUDX_BIND=0.0.0.0 DATABASE_URL=postgresql://… cloudx serve
     """
-    settings = _settings()
+    settings = read_settings()
     _prepare(settings)
     environment = _with_admin_token(settings, announce=True)
     gunicorn = COMMANDS["api"]
@@ -62,22 +56,9 @@ def worker(
 
     Example: DATABASE_URL=postgresql://… cloudx worker
     """
-    from cloudx.bootstrap import resident_worker, why_schema_is_unfit
-    from cloudx.logs import configure_logs
-    from cloudx.worker.run_folder import RunFolder
+    from .worker_process import run_worker
 
-    settings = _settings()
-    configure_logs(settings)
-    _wait_until(lambda: why_schema_is_unfit(settings))
-    folder = RunFolder(settings.cloudx_data_dir.absolute() / "runs")
-    try:
-        resident = resident_worker(settings, folder.path, only_scan=scan)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: resident.stop())
-        code = resident.run()
-    finally:
-        folder.remove()
-    sys.exit(code)
+    sys.exit(run_worker(scan))
 
 
 def agent(
@@ -93,7 +74,7 @@ def agent(
     from cloudx.logs import configure_logs
     from cloudx.worker.preflight_server import PreflightServer, parse_address
 
-    settings = _settings()
+    settings = read_settings()
     configure_logs(settings)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -102,7 +83,7 @@ def agent(
         reports, checks_now = node_agent(settings)
         server = PreflightServer(parse_address(checks), checks_now) if checks else contextlib.nullcontext()
     except BadConfiguration as error:
-        _stop(error.message, code=2)
+        stop_start(error.message, code=2)
     with server:
         reports.run_until(stopping)
 
@@ -113,21 +94,8 @@ def upgrade() -> None:
 
     Example: DATABASE_URL=postgresql://… cloudx db upgrade
     """
-    _prepare(_settings())
+    _prepare(read_settings())
     typer.echo("The schema is up to date.")
-
-
-def _settings() -> Settings:
-    os.umask(0o077)  # what these processes write (database, scanner output) is nobody else's business
-    try:
-        return load_settings()
-    except BadConfiguration as error:
-        _stop(error.message, code=2)
-
-
-def _stop(message: str, code: int = 1) -> typing.NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(code)
 
 
 def _prepare(settings: Settings) -> None:
@@ -142,22 +110,9 @@ def _prepare(settings: Settings) -> None:
             return error.message
 
     try:
-        _wait_until(why_not)
+        wait_until(why_not)
     except CloudxError as error:
-        _stop(error.message)
-
-
-def _wait_until(why_not: Callable[[], str | None]) -> None:
-    """Ask again until there is nothing wrong; give up with the last reason after DATABASE_WAIT_SECONDS."""
-    deadline = time.monotonic() + DATABASE_WAIT_SECONDS
-    said = None
-    while reason := why_not():
-        if time.monotonic() > deadline:
-            _stop(reason)
-        if reason != said:
-            log.warning("database.waiting", reason=reason)
-        said = reason
-        time.sleep(1.0)
+        stop_start(error.message)
 
 
 def _with_admin_token(settings: Settings, announce: bool = False) -> dict[str, str]:

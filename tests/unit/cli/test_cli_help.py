@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from cloudx.cli.main import app
+from cloudx.cli.commands import app
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "cli.md"
 PROCESSES = ("up", "serve", "worker", "agent", "db upgrade", "dev", "cluster set-up")
@@ -58,7 +58,7 @@ def test_every_command_is_documented(command: str) -> None:
 
 
 def test_help_comes_at_once_and_loads_no_server() -> None:
-    asked = "import sys; from cloudx.cli.main import app; print(*sys.modules)"
+    asked = "import sys; from cloudx.cli.commands import app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
     assert not {"flask", "gevent", "sqlalchemy", "gunicorn", "requests", "lxml"} & set(loaded)
     spent = []

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from cloudx.domain.errors import DependencyUnavailable
 
 from .grants import grant_to_groups
+from .ledger import Connects
 
 HEAD = "0002"  # held to the newest file in migrations/versions by a test
 _LOCK = 0x636C6F756478  # "cloudx": one upgrade at a time on PostgreSQL
@@ -32,7 +33,7 @@ def upgrade(engine: Engine) -> None:
         ) from error
 
 
-def schema_problem(engine: Engine) -> str | None:
+def schema_problem(engine: Connects) -> str | None:
     """Why this program cannot use the database's schema, with the remedy; None when it can."""
     try:
         with engine.connect() as connection:

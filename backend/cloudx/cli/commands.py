@@ -1,0 +1,61 @@
+"""Every command of `cloudx`. Modules load rich and requests only when a command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from cloudx import __version__
+
+from .cluster import cluster
+from .dev import dev
+from .node_commands import nodes
+from .policy_commands import exclusions, scopes, tokens
+from .processes import agent, db, serve, up, worker
+from .results_command import results
+from .scan_commands import delete, scan, scans, show, stop
+
+app = typer.Typer(
+    name="cloudx",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cloudx {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def cloudx(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Scan networks with nmap, masscan and zmap, from one machine or a fleet.
+
+    It finds the API by CLOUDX_URL and CLOUDX_TOKEN, else in the data folder that `cloudx up` wrote.
+    Exit codes: 0 done, 1 what was asked failed, 2 wrong usage.
+
+    Example: cloudx scan 127.0.0.1 --tool nmap --ports 1-10000
+    """
+
+
+_PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
+    "Scans": {"scan": scan, "scans": scans, "show": show, "stop": stop, "delete": delete, "results": results},
+    "The fleet, and who may": {"nodes": nodes, "scopes": scopes, "exclusions": exclusions, "tokens": tokens},
+    "Processes": {"up": up, "serve": serve, "worker": worker, "agent": agent, "db": db},
+    "The cluster": {"dev": dev, "cluster": cluster},
+}
+for panel, commands in _PANELS.items():
+    for name, command in commands.items():
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, rich_help_panel=panel)(command)
