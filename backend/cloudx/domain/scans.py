@@ -59,6 +59,8 @@ class Scan:
     finished_at: datetime | None = None
     error: str | None = None
     host_names: dict[str, str] = field(default_factory=dict)  # address → the name it was asked by
+    max_workers: int | None = None  # of those that are dispatched for it
+    waiting_reason: str | None = None  # why it does not go faster, with the remedy
 
     @property
     def type(self) -> ScanType:

@@ -15,6 +15,7 @@ from cloudx.domain.nodes import Heartbeat, Node, Preflight, Registration
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import Exclusion, Scope
 
+from .dispatch_ports import Dispatches
 from .records import (
     AttemptRecord,
     ChunkRecord,
@@ -262,6 +263,11 @@ class Ledger(Protocol):
 
     @property
     def chunks(self) -> Chunks:
+        """The repository of that name."""
+        ...
+
+    @property
+    def dispatches(self) -> Dispatches:
         """The repository of that name."""
         ...
 

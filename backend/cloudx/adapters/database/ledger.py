@@ -17,6 +17,7 @@ from cloudx.services.ports import Ledger, OpenLedger
 from .audit import SqlAudit
 from .chunks import SqlChunks
 from .column_types import db_now
+from .dispatches import SqlDispatches
 from .findings import SqlFindings
 from .nodes import SqlNodes
 from .outages import has_lost_its_rights, outage
@@ -32,6 +33,7 @@ class SqlLedger:
         self._connection = connection
         self.scans = SqlScans(connection)
         self.chunks = SqlChunks(connection)
+        self.dispatches = SqlDispatches(connection)
         self.findings = SqlFindings(connection)
         self.nodes = SqlNodes(connection)
         self.tokens = SqlTokens(connection)

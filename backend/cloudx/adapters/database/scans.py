@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, exists, func, insert, select, update
 
 from cloudx.domain.chunk_plan import claim_order
 from cloudx.domain.chunks import ChunkSpan
+from cloudx.domain.dispatches import DispatchState
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.records import ScanRecord, Tally, WaitingScan
@@ -17,7 +18,7 @@ from .chunks import claimable
 from .column_types import db_now
 from .insert_chunks import insert_chunks
 from .scan_rows import COUNTERS, OPEN, AddressCache, scan_of, scan_values, tally_of
-from .tables import attempts, chunks, findings, hosts, idempotency_keys, inline_results, scans
+from .tables import attempts, chunks, dispatches, findings, hosts, idempotency_keys, inline_results, scans
 
 _ALL_BUT_ADDRESSES = [column for column in scans.c if column.name != "addresses"]
 _COUNTERS = [scans.c.id, scans.c.status, *(scans.c[name] for name in COUNTERS)]
@@ -86,6 +87,9 @@ class SqlScans:
         """Remove a scan and all that hangs on it, chunks first: the order in which commits lock."""
         for table in (chunks, attempts, findings, hosts, inline_results, idempotency_keys):
             self._connection.execute(delete(table).where(table.c.scan_id == scan_id))
+        # Those that are not over are ended, and go, with their workers.
+        over = and_(dispatches.c.scan_id == scan_id, dispatches.c.state == DispatchState.ENDED.value)
+        self._connection.execute(delete(dispatches).where(over))
         return bool(self._connection.execute(delete(scans).where(scans.c.id == scan_id)).rowcount)
 
     def settle_units(self, scan_id: str, *, completed: int, failed: int, excluded: int, done: int, dead: int) -> Tally:

@@ -55,6 +55,8 @@ scans = Table(
     Column("completed_units", BigInteger, nullable=False, default=0),
     Column("failed_units", BigInteger, nullable=False, default=0),
     Column("excluded_units", BigInteger, nullable=False, default=0, comment="excluded after submit"),
+    Column("max_workers", Integer, comment="the scan's own cap on dispatched workers"),
+    Column("waiting_reason", PlainText, comment="why it does not go faster"),
 )
 Index("ix_scans_open", scans.c.priority, scans.c.id, postgresql_where=text("status IN ('submitted', 'running')"))
 
@@ -118,6 +120,27 @@ attempts = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("outcome", String(16)),
+)
+
+dispatches = Table(
+    "dispatches",
+    metadata,
+    Column("scan_id", RecordId, primary_key=True),
+    Column("serial", Integer, primary_key=True, autoincrement=False),
+    Column("token", String(64), nullable=False, unique=True, comment="asking Nomad twice with it starts one worker"),
+    Column("state", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("nomad_job_id", PlainText),
+    Column("sent_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("outcome", String(16)),
+    Column("detail", PlainText, comment="the last words of one that failed"),
+)
+Index(
+    "ix_dispatches_open",
+    dispatches.c.state,
+    postgresql_where=text("state <> 'ended'"),
+    sqlite_where=text("state <> 'ended'"),
 )
 
 # No foreign keys on the bulk tables: a trigger a row halves the speed of COPY. Scans.delete removes their rows.

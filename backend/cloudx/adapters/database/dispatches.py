@@ -1,0 +1,139 @@
+"""The dispatches of scan workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, select, update
+
+from cloudx.domain.chunks import ChunkState
+from cloudx.domain.dispatches import Dispatch, DispatchState, Outcome
+from cloudx.domain.scans import ScanStatus
+from cloudx.domain.tools import SCAN_TYPES, Tool
+from cloudx.services.dispatch_ports import DispatchBook, OpenScan
+
+from .column_types import db_now
+from .scan_rows import OPEN
+from .tables import attempts, chunks, dispatches, scans
+
+HISTORY = 40  # ended rows of a scan that a decision sees: a fleet's worth of one wave
+LEAVE_SECONDS = 5.0  # a completed scan's workers go by themselves
+_NOT_ENDED = dispatches.c.state != DispatchState.ENDED.value
+
+
+class SqlDispatches:
+    """Implements services.dispatch_ports.Dispatches."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def book(self) -> DispatchBook:
+        """What there is to decide on."""
+        return DispatchBook(
+            now=self._connection.execute(select(db_now())).scalar_one(),
+            scans=self._open_scans(),
+            dispatches=self._rows(),
+            leaving=self._leaving(),
+        )
+
+    def _open_scans(self) -> Sequence[OpenScan]:
+        leased = (
+            select(func.count())
+            .where(chunks.c.scan_id == scans.c.id, chunks.c.state == ChunkState.LEASED.value)
+            .scalar_subquery()
+        )
+        unsettled = scans.c.chunks_total - scans.c.chunks_done - scans.c.chunks_failed
+        columns = scans.c.id, scans.c.tool, scans.c.type_name, scans.c.max_workers, scans.c.waiting_reason
+        query = (
+            select(*columns, leased.label("leased"), unsettled.label("unsettled"))
+            .where(scans.c.status.in_(OPEN))
+            .order_by(scans.c.priority.desc(), scans.c.id)
+        )
+        return [
+            OpenScan(
+                scan_id=row.id,
+                type=SCAN_TYPES[Tool(row.tool), row.type_name],
+                pending=row.unsettled - row.leased,
+                leased=row.leased,
+                max_workers=row.max_workers,
+                waiting_reason=row.waiting_reason,
+            )
+            for row in self._connection.execute(query)
+        ]
+
+    def _rows(self) -> list[Dispatch]:
+        """Those not ended, then the newest that ended of each open scan."""
+        place = func.row_number().over(partition_by=dispatches.c.scan_id, order_by=dispatches.c.serial.desc())
+        open_scans = select(scans.c.id).where(scans.c.status.in_(OPEN))
+        ended = and_(dispatches.c.state == DispatchState.ENDED.value, dispatches.c.scan_id.in_(open_scans))
+        ranked = select(dispatches, place.label("place")).where(ended).subquery()
+        newest = select(*(ranked.c[column.name] for column in dispatches.c)).where(ranked.c.place <= HISTORY)
+        return [*self._dispatches(select(dispatches).where(_NOT_ENDED)), *self._dispatches(newest)]
+
+    def _dispatches(self, query: Select[tuple[object, ...]]) -> list[Dispatch]:
+        return [
+            Dispatch(
+                **{
+                    **row,
+                    "state": DispatchState(row["state"]),
+                    "outcome": Outcome(row["outcome"]) if row["outcome"] else None,
+                }
+            )
+            for row in self._connection.execute(query).mappings()
+        ]
+
+    def _leaving(self) -> frozenset[str]:
+        just_now = and_(
+            scans.c.status == ScanStatus.COMPLETED.value,
+            scans.c.finished_at > db_now(-LEAVE_SECONDS),
+            exists().where(dispatches.c.scan_id == scans.c.id, _NOT_ENDED),
+        )
+        return frozenset(self._connection.execute(select(scans.c.id).where(just_now)).scalars())
+
+    def reserve(self, scan_id: str, token: str) -> Dispatch:
+        """Write the scan's next row; its primary key lets one writer win."""
+        last = select(func.coalesce(func.max(dispatches.c.serial), 0)).where(dispatches.c.scan_id == scan_id)
+        values = {
+            "scan_id": scan_id,
+            "serial": last.scalar_subquery() + 1,
+            "token": token,
+            "state": DispatchState.RESERVED.value,
+            "created_at": db_now(),
+        }
+        returned = insert(dispatches).values(**values).returning(dispatches.c.serial, dispatches.c.created_at)
+        row = self._connection.execute(returned).one()
+        return Dispatch(scan_id, row.serial, token, DispatchState.RESERVED, row.created_at)
+
+    def mark_sent(self, dispatch: Dispatch, nomad_job_id: str) -> None:
+        """Nomad has it."""
+        sent_at = func.coalesce(dispatches.c.sent_at, db_now())
+        self._update(dispatch, state=DispatchState.SENT.value, nomad_job_id=nomad_job_id, sent_at=sent_at)
+
+    def end(self, dispatch: Dispatch, outcome: Outcome, detail: str | None = None) -> None:
+        """It is over; the row of a scan that is gone goes too."""
+        self._update(dispatch, state=DispatchState.ENDED.value, ended_at=db_now(), outcome=outcome.value, detail=detail)
+        gone = ~exists().where(scans.c.id == dispatches.c.scan_id)
+        self._connection.execute(delete(dispatches).where(_is(dispatch), gone))
+
+    def has_run(self, scan_id: str, worker_id: str) -> bool:
+        """Whether a worker ever took a chunk of a scan."""
+        query = select(exists().where(attempts.c.scan_id == scan_id, attempts.c.worker_id == worker_id))
+        return bool(self._connection.execute(query).scalar())
+
+    def give_up_leases(self, scan_id: str, worker_id: str) -> None:
+        """Let the leases of a worker that is dead run out at once."""
+        held = and_(
+            chunks.c.scan_id == scan_id, chunks.c.state == ChunkState.LEASED.value, chunks.c.worker_id == worker_id
+        )
+        self._connection.execute(update(chunks).where(held).values(lease_until=db_now(-1.0)))
+
+    def explain(self, scan_id: str, waiting_reason: str | None) -> None:
+        """Store why a scan does not go faster."""
+        self._connection.execute(update(scans).where(scans.c.id == scan_id).values(waiting_reason=waiting_reason))
+
+    def _update(self, dispatch: Dispatch, **values: object) -> None:
+        self._connection.execute(update(dispatches).where(_is(dispatch), _NOT_ENDED).values(**values))
+
+
+def _is(dispatch: Dispatch) -> ColumnElement[bool]:
+    return and_(dispatches.c.scan_id == dispatch.scan_id, dispatches.c.serial == dispatch.serial)

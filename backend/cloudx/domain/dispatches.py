@@ -1,0 +1,129 @@
+"""Dispatches of scan workers: what the ledger and Nomad have of them, and what is decided about them.
+
+A row of the ledger (a Dispatch) comes before its worker (Nomad's Child) and outlives it; a token ties them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+SOON_SECONDS = 15.0  # who ends within them, and ran nothing, will end the next time too
+
+
+class DispatchState(StrEnum):
+    """The states of a row: written, told to Nomad, over."""
+
+    RESERVED = "reserved"
+    SENT = "sent"
+    ENDED = "ended"
+
+
+class Outcome(StrEnum):
+    """How a dispatch ended."""
+
+    UNNEEDED = "unneeded"  # its scan was over before Nomad was asked
+    FINISHED = "finished"
+    IDLE = "idle"  # it left soon and had run nothing
+    FAILED = "failed"
+    LOST = "lost"  # with its machine
+    STOPPED = "stopped"
+    NO_ROOM = "no_room"  # no machine took it, so it was withdrawn
+    GONE = "gone"  # Nomad knows nothing of it any more
+
+
+class Placement(StrEnum):
+    """Where a worker is on its way, as far as Nomad knows."""
+
+    WAITING = "waiting"  # no machine has it
+    STARTING = "starting"
+    RUNNING = "running"
+    AWAY = "away"  # Nomad has lost its machine; it may well go on
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """A row of the ledger: one worker for one scan. `token` makes asking Nomad twice the same as once."""
+
+    scan_id: str
+    serial: int  # counts the scan's dispatches
+    token: str
+    state: DispatchState
+    created_at: datetime
+    nomad_job_id: str | None = None
+    sent_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: Outcome | None = None
+    detail: str | None = None  # the last words of one that failed
+
+    @property
+    def is_futile(self) -> bool:
+        """True where the next one will most likely end in the same way."""
+        if self.outcome is Outcome.FAILED:
+            return _seconds(self.sent_at or self.created_at, self.ended_at) < SOON_SECONDS
+        return self.outcome is Outcome.IDLE
+
+
+@dataclass(frozen=True)
+class Child:
+    """A dispatched job that is not over, as Nomad has it."""
+
+    nomad_job_id: str
+    token: str
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A scan that is not over, and what it could use."""
+
+    scan_id: str
+    pending: int  # chunks nobody has
+    leased: int
+    fit_nodes: int
+    max_workers: int | None = None
+    why_unfit: str = ""  # where there is no fit node
+    waiting_reason: str | None = None  # as it is shown now
+
+    @property
+    def wanted(self) -> int:
+        """How many workers it can use at once."""
+        limits = [self.pending + self.leased, self.fit_nodes]
+        return min(limits if self.max_workers is None else [*limits, self.max_workers])
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that a decision is made from."""
+
+    now: datetime
+    demands: Sequence[Demand]  # who goes first comes first
+    dispatches: Sequence[Dispatch]  # those not ended, and the last ended ones of the demanding scans
+    children: Sequence[Child]
+    no_room: dict[str, str] = field(default_factory=dict)  # why Nomad finds no room, by its job's id
+    leaving: frozenset[str] = frozenset()  # scans just completed: their workers go by themselves
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do, in this order."""
+
+    record: tuple[tuple[Dispatch, str], ...] = ()  # Nomad was asked already: its job's id
+    examine: tuple[Dispatch, ...] = ()  # Nomad's job is over: ask how it ended, and end the row so
+    cancel: tuple[Dispatch, ...] = ()  # end it: Nomad was never asked
+    stop: tuple[tuple[Dispatch, str, Outcome], ...] = ()  # end Nomad's job, then the row
+    stray: tuple[str, ...] = ()  # jobs of ours that no row knows: end them
+    send: tuple[Dispatch, ...] = ()
+    reserve: tuple[str, ...] = ()  # a new row for this scan, and send it; a scan may come several times
+    explain: dict[str, str | None] = field(default_factory=dict)  # what changed of the scans' waiting_reason
+
+    @property
+    def is_nothing(self) -> bool:
+        """True when everything is as it should be."""
+        return self == Decision()
+
+
+def _seconds(start: datetime, end: datetime | None) -> float:
+    return (end - start).total_seconds() if end else 0.0
