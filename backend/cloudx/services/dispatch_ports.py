@@ -75,6 +75,10 @@ class Dispatches(Protocol):
         """Let the leases of a worker that is dead run out at once."""
         ...
 
+    def ring(self) -> None:
+        """Have whose turn it is look at once, when this transaction is committed."""
+        ...
+
     def explain(self, scan_id: str, waiting_reason: str | None) -> None:
         """Store why a scan does not go faster."""
         ...
@@ -109,6 +113,10 @@ class Turn(Protocol):
 
     def is_mine(self) -> bool:
         """True while this process may act; asks for it where nobody has it. Raises DependencyUnavailable."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Until the time is over or somebody rings (Dispatches.ring), where it is this process's turn."""
         ...
 
     def give_back(self) -> None:

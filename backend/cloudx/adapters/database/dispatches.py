@@ -16,6 +16,7 @@ from .column_types import db_now
 from .scan_rows import OPEN
 from .tables import attempts, chunks, dispatches, scans
 
+CHANNEL = "cloudx_dispatch"
 HISTORY = 40  # ended rows of a scan that a decision sees: a fleet's worth of one wave
 LEAVE_SECONDS = 5.0  # a completed scan's workers go by themselves
 _NOT_ENDED = dispatches.c.state != DispatchState.ENDED.value
@@ -126,6 +127,11 @@ class SqlDispatches:
             chunks.c.scan_id == scan_id, chunks.c.state == ChunkState.LEASED.value, chunks.c.worker_id == worker_id
         )
         self._connection.execute(update(chunks).where(held).values(lease_until=db_now(-1.0)))
+
+    def ring(self) -> None:
+        """By PostgreSQL's NOTIFY, which reaches every process; SQLite has no dispatched workers."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(select(func.pg_notify(CHANNEL, "")))
 
     def explain(self, scan_id: str, waiting_reason: str | None) -> None:
         """Store why a scan does not go faster."""

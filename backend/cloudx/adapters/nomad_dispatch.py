@@ -1,0 +1,129 @@
+"""Nomad's dispatched scan jobs, by python-nomad's requests (its dispatch_job puts the token where Nomad ignores it)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from nomad.api.exceptions import BaseNomadException
+
+from cloudx.domain.dispatches import Child, Outcome, Placement
+from cloudx.domain.errors import CloudxError, DependencyUnavailable, NotFound
+from cloudx.services.dispatch_ports import Ending
+
+from .nomad_client import nomad_client, nomad_failure
+from .nomad_documents import placement_reason
+
+JOB = "scan"
+TOKEN = "dispatch"  # noqa: S105 - the name of a key: jobs/scan.nomad.hcl, meta_optional
+_NEEDS = 'namespace "default" { capabilities = ["list-jobs", "read-job", "dispatch-job", "deregister-job"] }'
+_TIMEOUT_SECONDS = 10.0
+_DETAIL_LIMIT = 300
+_ROUTINE = ("Received", "Task Setup", "Started", "Not Restarting", "Killing", "Killed")
+
+
+class NomadScanJobs:
+    """Implements services.dispatch_ports.ScanJobs; the token is asked for anew each time. One instance a thread."""
+
+    def __init__(self, address: str, token: Callable[[], str | None], job: str = JOB) -> None:
+        self._address = address
+        self._token = token
+        self._job = job
+        self._prefix = f"{job}/dispatch-"
+        self._nomad = nomad_client(address)
+
+    def dispatch(self, scan_id: str, token: str) -> str:
+        """The same token again is answered with the job of the first time."""
+        body = {"Meta": {"scan_id": scan_id, TOKEN: token}}
+        query = {"idempotency_token": token}
+        try:
+            said = self._ask("post", self._nomad.job, self._job, "dispatch", params=query, json=body)
+        except CloudxError as error:
+            if "parameterized job not found" in error.message or "is stopped" in error.message:
+                raise DependencyUnavailable(
+                    f"Nomad has no job {self._job!r}. Run it: nomad job run jobs/scan.nomad.hcl"
+                ) from error
+            raise
+        return str(said["DispatchedJobID"])
+
+    def children(self) -> list[Child]:
+        """Those that are not over."""
+        query = {"prefix": self._prefix, "meta": "true", "filter": 'Status != "dead"'}
+        stubs = self._ask("get", self._nomad.jobs, params=query)
+        return [_child(stub) for stub in stubs if stub["ParentID"] == self._job]
+
+    def no_room(self) -> dict[str, str]:
+        """By their blocked evaluations."""
+        blocked = self._ask("get", self._nomad.evaluations, params={"status": "blocked"})
+        ours = [each for each in blocked if each["JobID"].startswith(self._prefix)]
+        return {
+            each["JobID"]: placement_reason(next(iter(each["FailedTGAllocs"].values())))
+            for each in ours
+            if each.get("FailedTGAllocs")
+        }
+
+    def stop(self, nomad_job_id: str) -> None:
+        """End it; Nomad keeps what it knows of it until its garbage collection."""
+        try:
+            self._ask("delete", self._nomad.job, nomad_job_id)
+        except NotFound:
+            return
+
+    def ending(self, nomad_job_id: str) -> Ending:
+        """By its newest allocation."""
+        allocations = self._ask("get", self._nomad.job, nomad_job_id, "allocations")
+        if allocations:
+            return _ending(max(allocations, key=lambda stub: int(stub["CreateIndex"])))
+        try:
+            self._ask("get", self._nomad.job, nomad_job_id)
+        except NotFound:
+            return Ending(Outcome.GONE)
+        return Ending(Outcome.NO_ROOM)
+
+    def _ask(self, method: str, endpoint: Any, *path: str, **options: Any) -> Any:
+        endpoint.token = self._token()
+        try:
+            response = endpoint.request(*path, method=method, timeout=_TIMEOUT_SECONDS, **options)
+        except BaseNomadException as error:
+            raise nomad_failure(self._address, error, _NEEDS) from error
+        return orjson.loads(response.content)
+
+
+def _child(stub: dict[str, Any]) -> Child:
+    groups = ((stub.get("JobSummary") or {}).get("Summary") or {}).values()
+    return Child(stub["ID"], (stub.get("Meta") or {}).get(TOKEN, ""), _placement(list(groups)))
+
+
+def _placement(groups: list[dict[str, int]]) -> Placement:
+    for word, placement in (
+        ("Running", Placement.RUNNING),
+        ("Starting", Placement.STARTING),
+        ("Unknown", Placement.AWAY),
+    ):
+        if any(group.get(word) for group in groups):
+            return placement
+    return Placement.WAITING
+
+
+def _ending(stub: dict[str, Any]) -> Ending:
+    """Of an allocation, which may still be leaving where Nomad was told to stop it."""
+    status = stub["ClientStatus"]
+    is_dead = status in ("complete", "failed")
+    worker_id = f"{stub['NodeID']}/{stub['ID']}"
+    if status == "failed":
+        return Ending(Outcome.FAILED, _last_words(stub), worker_id, is_dead)
+    if status in ("lost", "unknown"):
+        return Ending(Outcome.LOST, f"with {stub.get('NodeName') or stub['NodeID']}", worker_id, is_dead)
+    finished = status == "complete" and stub["DesiredStatus"] == "run"
+    return Ending(Outcome.FINISHED if finished else Outcome.STOPPED, None, worker_id, is_dead)
+
+
+def _last_words(stub: dict[str, Any]) -> str:
+    events = [
+        str(event.get("DisplayMessage") or event["Type"])
+        for state in (stub.get("TaskStates") or {}).values()
+        for event in state.get("Events") or []
+        if event["Type"] not in _ROUTINE
+    ]
+    return f"{'; '.join(events[-2:]) or 'it failed'} on {stub.get('NodeName') or stub['NodeID']}"[:_DETAIL_LIMIT]

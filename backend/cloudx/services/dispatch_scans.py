@@ -1,0 +1,186 @@
+"""Keep the right number of scan workers dispatched: one step, to be done again and again by one process at a time."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from cloudx.domain.dispatch import decide
+from cloudx.domain.dispatches import (
+    SOON_SECONDS,
+    Child,
+    Decision,
+    Demand,
+    Dispatch,
+    Outcome,
+    Picture,
+    Placement,
+)
+from cloudx.domain.errors import CloudxError, NoCapableNode
+from cloudx.domain.nodes import capable
+from cloudx.domain.tools import ScanType
+
+from .dispatch_ports import DispatchBook, Ending, OpenScan, ScanJobs
+from .ports import OpenLedger
+from .reconcile_scans import reconcile_scans
+from .watch_fleet import FleetReading
+
+ROOM_SECONDS = 0.5  # who waits longer for a machine is asked about
+MAX_ROUNDS = 5  # how one ended decides what comes next, so a step may take more than one look
+
+
+@dataclass
+class FitCount:
+    """How many nodes can run a scan type, counted once for each reading of the fleet."""
+
+    _reading: FleetReading | None = None
+    _known: dict[ScanType, tuple[int, str]] = field(default_factory=dict)
+
+    def of(self, reading: FleetReading, scan_type: ScanType) -> tuple[int, str]:
+        """The number, and why it is 0."""
+        if reading is not self._reading:
+            self._reading, self._known = reading, {}
+        if scan_type not in self._known:
+            try:
+                self._known[scan_type] = len(capable(list(reading.nodes), scan_type, reading.now)), ""
+            except NoCapableNode as error:
+                self._known[scan_type] = 0, error.message
+        return self._known[scan_type]
+
+
+@dataclass(frozen=True)
+class DispatchScans:
+    """The use case with what it needs. A death between any two of its writes loses nothing and doubles nothing.
+
+    A row is written before Nomad is asked, and Nomad is asked with the row's token: who comes after a crash finds the
+    row, asks again, and gets the job that is there already.
+    """
+
+    open_ledger: OpenLedger
+    jobs: ScanJobs
+    fleet: Callable[[], FleetReading]
+    fit: FitCount = field(default_factory=FitCount)
+
+    def __call__(self, look_for_strays: bool = False) -> bool:
+        """Look, and do what follows; False when there was nothing to look after. Raises CloudxError."""
+        for _ in range(MAX_ROUNDS):
+            book = self._book()
+            if book.is_idle and not look_for_strays:
+                return False
+            try:
+                decision = decide(self._picture(book))
+                self._follow(decision)
+            except CloudxError as error:
+                self._say_why(book, error)
+                raise
+            if not decision.examine:
+                break
+        return not book.is_idle
+
+    def _book(self) -> DispatchBook:
+        with self.open_ledger(read_only=True) as ledger:
+            book = ledger.dispatches.book()
+        # Where every worker of a scan is dead, nobody else brings its chunks back.
+        if any(scan.leased for scan in book.scans) and reconcile_scans(self.open_ledger):
+            with self.open_ledger(read_only=True) as ledger:
+                book = ledger.dispatches.book()
+        return book
+
+    def _picture(self, book: DispatchBook) -> Picture:
+        children = self.jobs.children()
+        return Picture(
+            now=book.now,
+            demands=self._demands(book),
+            dispatches=book.dispatches,
+            children=children,
+            no_room=self.jobs.no_room() if _somebody_waits(book, children) else {},
+            leaving=book.leaving,
+        )
+
+    def _demands(self, book: DispatchBook) -> list[Demand]:
+        reading = self.fleet() if book.scans else None
+        return [self._demand(scan, reading) for scan in book.scans if reading is not None]
+
+    def _demand(self, scan: OpenScan, reading: FleetReading) -> Demand:
+        fit_nodes, why_unfit = self.fit.of(reading, scan.type)
+        return Demand(
+            scan_id=scan.scan_id,
+            pending=scan.pending,
+            leased=scan.leased,
+            fit_nodes=fit_nodes,
+            max_workers=scan.max_workers,
+            why_unfit=why_unfit,
+            waiting_reason=scan.waiting_reason,
+        )
+
+    def _follow(self, decision: Decision) -> None:
+        for row, job_id in decision.record:
+            self._mark_sent(row, job_id)
+        for row in decision.examine:
+            self._end_as_nomad_says(row)
+        for row in decision.cancel:
+            self._end(row, Outcome.UNNEEDED)
+        for row, job_id, outcome in decision.stop:
+            self.jobs.stop(job_id)
+            self._end(row, outcome)
+        for job_id in decision.stray:
+            self.jobs.stop(job_id)
+        self._explain(decision.explain)
+        for row in (*decision.send, *self._reserve(decision)):
+            self._mark_sent(row, self.jobs.dispatch(row.scan_id, row.token))
+
+    def _reserve(self, decision: Decision) -> list[Dispatch]:
+        if not decision.reserve:
+            return []
+        with self.open_ledger() as ledger:
+            rows = [ledger.dispatches.reserve(scan_id, uuid.uuid4().hex) for scan_id in decision.reserve]
+            ledger.commit()
+            return rows
+
+    def _mark_sent(self, row: Dispatch, job_id: str) -> None:
+        with self.open_ledger() as ledger:
+            ledger.dispatches.mark_sent(row, job_id)
+            ledger.commit()
+
+    def _end(self, row: Dispatch, outcome: Outcome) -> None:
+        with self.open_ledger() as ledger:
+            ledger.dispatches.end(row, outcome)
+            ledger.commit()
+
+    def _end_as_nomad_says(self, row: Dispatch) -> None:
+        ending = self.jobs.ending(row.nomad_job_id) if row.nomad_job_id else Ending(Outcome.GONE)
+        with self.open_ledger() as ledger:
+            if ending.worker_id and ending.is_dead:
+                ledger.dispatches.give_up_leases(row.scan_id, ending.worker_id)
+            lived = ledger.now() - (row.sent_at or row.created_at)
+            if ending.outcome is Outcome.FINISHED and lived < timedelta(seconds=SOON_SECONDS):
+                ran = ending.worker_id is None or ledger.dispatches.has_run(row.scan_id, ending.worker_id)
+                ending = ending if ran else replace(ending, outcome=Outcome.IDLE)
+            ledger.dispatches.end(row, ending.outcome, ending.detail)
+            ledger.commit()
+
+    def _explain(self, reasons: dict[str, str | None]) -> None:
+        if not reasons:
+            return
+        with self.open_ledger() as ledger:
+            for scan_id, reason in reasons.items():
+                ledger.dispatches.explain(scan_id, reason)
+            ledger.commit()
+
+    def _say_why(self, book: DispatchBook, error: CloudxError) -> None:
+        """In each scan that waits for workers; the ledger itself may be what failed."""
+        waiting = [scan for scan in book.scans if scan.pending and scan.waiting_reason != error.message]
+        try:
+            self._explain({scan.scan_id: error.message for scan in waiting})
+        except CloudxError:
+            return
+
+
+def _somebody_waits(book: DispatchBook, children: Sequence[Child]) -> bool:
+    """Whether any has waited for a machine for longer than it takes Nomad to find one."""
+    long_ago = book.now - timedelta(seconds=ROOM_SECONDS)
+    asked_at = {row.token: row.sent_at or row.created_at for row in book.dispatches}
+    waiting = [child for child in children if child.placement is Placement.WAITING]
+    return any(asked_at.get(child.token, book.now) < long_ago for child in waiting)

@@ -1,0 +1,75 @@
+"""Dispatch again and again, by a thread in each API process, of which one at a time acts."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from cloudx.domain.errors import CloudxError
+
+from .dispatch_ports import Turn
+
+BUSY_SECONDS = 0.25  # between looks while a scan is open
+IDLE_SECONDS = 1.0  # a submit rings in any case
+STRAYS_SECONDS = 30.0
+LONGEST_SECONDS = 10.0  # between tries while Nomad or the database does not answer
+
+log = logging.getLogger(__name__)
+
+
+class KeepDispatching:
+    """Holds the turn as long as its process lives, looks at every ring and every so often, and outlives every error."""
+
+    def __init__(
+        self, dispatch: Callable[[bool], bool], turn: Turn, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._dispatch = dispatch
+        self._turn = turn
+        self._clock = clock
+        self._failures = 0
+        self._said = ""
+        self._strays_due = 0.0
+
+    def start(self) -> None:
+        """Begin, after the fork."""
+        threading.Thread(target=self._run, name="dispatch", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            rest_seconds = self.once()
+            self._turn.wait(rest_seconds)
+
+    def once(self) -> float:
+        """One look, if it is this process's turn; how long to wait until the next."""
+        try:
+            if not self._turn.is_mine():
+                self._strays_due = 0.0  # who comes after somebody else looks at everything
+                return IDLE_SECONDS
+            is_busy = self._look()
+        except CloudxError as error:
+            return self._failed(error.message)
+        except Exception:  # the thread has to outlive a defect
+            log.exception("dispatch.failed")
+            return self._failed("a defect; the lines above say where")
+        if self._failures:
+            log.info("dispatch.works_again")
+        self._failures, self._said = 0, ""
+        return BUSY_SECONDS if is_busy else IDLE_SECONDS
+
+    def _look(self) -> bool:
+        now = self._clock()
+        is_due = now >= self._strays_due
+        is_busy = self._dispatch(is_due)
+        if is_due:
+            self._strays_due = now + STRAYS_SECONDS
+        return is_busy
+
+    def _failed(self, reason: str) -> float:
+        """Twice as long each time; the same reason is logged once."""
+        if reason != self._said:
+            log.warning("dispatch.waits: %s", reason)
+        self._said = reason
+        self._failures += 1
+        return float(min(LONGEST_SECONDS, BUSY_SECONDS * 2.0 ** min(self._failures, 16)))
