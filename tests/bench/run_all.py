@@ -9,6 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ORDER = (
     "start",
+    "worker_start",
     "masscan_through_api",
     "ingest",
     "nmap_parse",

@@ -13,7 +13,6 @@ from cloudx.services.scanner_port import Assignment, Command, Progress
 
 from .nmap_options import options
 from .nmap_progress import NmapProgress
-from .nmap_xml import read_observations
 from .output_streams import Source, Tail, pieces, read_last_words
 
 TARGETS_FILE = "targets"
@@ -48,6 +47,8 @@ class Nmap:
 
     def observations(self, assignment: Assignment, folder: Path) -> Iterator[Observation]:
         """Hosts that are up, and their ports in state open or open|filtered."""
+        from .nmap_xml import read_observations  # lxml: 4 MB that a worker without nmap scans does not need
+
         return read_observations(folder / RESULTS_FILE)
 
     def last_words(self, folder: Path) -> str:

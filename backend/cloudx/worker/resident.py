@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -16,8 +16,10 @@ from cloudx.services.reconcile_scans import reconcile_scans
 from cloudx.services.renew_leases import Order, RenewLease
 from cloudx.services.view_scans import get_scan
 
-from .node_agent import NodeAgent
 from .run_chunk import ChunkRun, Workshop
+
+if TYPE_CHECKING:
+    from .node_agent import NodeAgent
 
 SENDING_SLOTS = 4
 MAX_RUNS = 12  # those that only wait for late replies included
