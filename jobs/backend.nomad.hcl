@@ -282,6 +282,7 @@ job "backend" {
         CLOUDX_LOG_FORMAT       = "json"
         DATABASE_URL_FILE       = "${NOMAD_SECRETS_DIR}/database_url"
         CLOUDX_ADMIN_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/admin_token"
+        CLOUDX_EXECUTOR         = "nomad" # it dispatches jobs/scan
         NODE_ID                 = "${node.unique.id}"
         NOMAD_ADDR              = var.nomad_addr
         NOMAD_TOKEN_FILE        = "${NOMAD_SECRETS_DIR}/nomad_token"

@@ -21,9 +21,11 @@ from cloudx.domain.tools import Tool
 from cloudx.services.authenticate import Authenticate
 from cloudx.services.claim_chunk import Claimant, ClaimChunk
 from cloudx.services.edit_policy import ensure_first_scope
+from cloudx.services.fit_nodes import CountFit, KnownFleet
 from cloudx.services.judge_clock import judge_clock
 from cloudx.services.measure_latency import MeasureLatency
 from cloudx.services.ports import NodeReporter, OpenLedger, TokenVerifier
+from cloudx.services.reconcile_scans import reconcile_scans
 from cloudx.services.renew_leases import RenewLease
 from cloudx.services.report_node import LedgerReporter
 from cloudx.services.scan_policy import PolicyCache
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from cloudx.api.dependencies import Dependencies
     from cloudx.services.cluster_ports import DatabaseAdmin
     from cloudx.services.drain_node import DrainNode
+    from cloudx.services.keep_dispatching import KeepDispatching
     from cloudx.services.roll_out import RollOut
     from cloudx.services.rollout_ports import Checks
     from cloudx.services.scanner_port import Scanner
@@ -80,14 +83,35 @@ def api_dependencies(settings: Settings) -> Dependencies:
 
     open_ledger = open_ledger_of(settings)
     resolver, policies = SystemResolver(), PolicyCache()
+    cluster = _cluster_watch(settings)
+    known = KnownFleet(cluster.view, settings.cloudx_executor is Executor.NOMAD)
+    fleet = FleetWatch(LedgerFleet(open_ledger), encode, cluster=cluster)
     return Dependencies(
         settings=settings,
         open_ledger=open_ledger,
         resolver=resolver,
-        submit_scan=SubmitScan(open_ledger, resolver, policies),
+        submit_scan=SubmitScan(open_ledger, resolver, policies, known),
         measure_latency=MeasureLatency(open_ledger, resolver, policies, EchoOrConnect()),
         authenticate=_authenticate(settings, open_ledger),
-        fleet=FleetWatch(LedgerFleet(open_ledger), encode, cluster=_cluster_watch(settings)),
+        fleet=fleet,
+        dispatching=_dispatching(settings, open_ledger, CountFit(lambda: fleet.current().reading, known)),
+    )
+
+
+def _dispatching(settings: Settings, open_ledger: OpenLedger, count_fit: CountFit) -> KeepDispatching | None:
+    if settings.cloudx_executor is not Executor.NOMAD:
+        return None
+    from cloudx.adapters.database.advisory_turn import AdvisoryTurn
+    from cloudx.adapters.nomad_dispatch import NomadScanJobs
+    from cloudx.services.dispatch_scans import DispatchScans
+    from cloudx.services.keep_dispatching import KeepDispatching
+
+    settings.require_for_dispatching()
+    jobs = NomadScanJobs(settings.nomad_addr or _LOCAL_NOMAD, settings.nomads_token)
+    return KeepDispatching(
+        DispatchScans(open_ledger, jobs, count_fit),
+        reconcile=lambda: reconcile_scans(open_ledger),
+        turn=AdvisoryTurn(lambda: settings.sqlalchemy_url),
     )
 
 
@@ -120,7 +144,7 @@ class WorkerStart:
         settings, capabilities = self._settings, self._look().capabilities
         open_ledger, policies = open_ledger_on(self._database), PolicyCache()
         claimant = Claimant(
-            worker_id=f"{settings.node_name}/{os.getpid()}-{uuid.uuid4().hex[:8]}",
+            worker_id=f"{settings.node_name}/{settings.nomad_alloc_id or _process_name()}",
             node_id=settings.node_name,
             capabilities=capabilities,
             node_limit_pps=settings.cloudx_node_rate_limit_pps,
@@ -141,6 +165,10 @@ class WorkerStart:
         from cloudx.worker.node_agent import NodeAgent
 
         return NodeAgent(_node_identity(self._settings), self._look, _reporter(self._settings, open_ledger))
+
+
+def _process_name() -> str:
+    return f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def node_agent(settings: Settings) -> tuple[NodeAgent, Callable[[], tuple[Check, ...]]]:

@@ -63,6 +63,7 @@ class Settings(BaseModel):
     flask_debug: bool = False
     web_concurrency: int = Field(2, ge=1, le=64)
     nomad_addr: str | None = None
+    nomad_alloc_id: str = Field("", pattern=r"^[0-9a-f-]{0,36}$")  # set by Nomad in what it runs
     nomad_token: SecretStr | None = None
     nomad_token_file: Path | None = None
     consul_http_addr: str | None = None
@@ -137,6 +138,22 @@ class Settings(BaseModel):
     def uses_own_sqlite(self) -> bool:
         """True where the database is the file in the data folder."""
         return not self.database_url and self.database_url_file is None
+
+    def require_for_dispatching(self) -> None:
+        """Stop an API that could not dispatch. Raises BadConfiguration."""
+        if self.cloudx_executor is not Executor.NOMAD:
+            return
+        is_from_file = self.database_url_file is not None  # it may come later than we do
+        if not is_from_file and not self.sqlalchemy_url.startswith("postgresql"):
+            raise BadConfiguration(
+                "CLOUDX_EXECUTOR: nomad needs PostgreSQL, which every worker of the fleet reaches. Set "
+                "DATABASE_URL=postgresql://…, or CLOUDX_EXECUTOR=resident."
+            )
+        if not self.nomad_addr:
+            raise BadConfiguration(
+                "CLOUDX_EXECUTOR: nomad needs NOMAD_ADDR, such as http://127.0.0.1:4646. Set it, or "
+                "CLOUDX_EXECUTOR=resident."
+            )
 
     @property
     def own_url(self) -> str:

@@ -132,10 +132,11 @@ def test_vault_gives_the_backend_its_own_login_and_secret_and_no_others(identiti
 @pytest.mark.parametrize(
     ("role", "job", "task", "namespace", "audience"),
     [
-        ("cloudx-backend", "worker", "backend", "default", "vault.io"),
+        ("cloudx-backend", "scan", "backend", "default", "vault.io"),
         ("cloudx-backend", "backend", "migrate", "default", "vault.io"),
         ("cloudx-migrate", "backend", "backend", "default", "vault.io"),
-        ("cloudx-worker", "backend", "backend", "default", "vault.io"),
+        ("cloudx-scan", "backend", "backend", "default", "vault.io"),
+        ("cloudx-backend", "scan", "scan", "default", "vault.io"),
         ("cloudx-backend", "backend", "backend", "other", "vault.io"),
         ("cloudx-backend", "backend", "backend", "default", "consul.io"),
     ],

@@ -27,9 +27,11 @@ class ApiProcess:
     scan_counts: ScanCounts
 
     def start_background(self) -> None:
-        """Begin refreshing the fleet's view and sampling this machine; once in each process, after the fork."""
+        """Begin to watch the fleet, sample this machine and dispatch; once in each process, after the fork."""
         self.dependencies.fleet.start()
         self.host_history.start()
+        if self.dependencies.dispatching is not None:
+            self.dependencies.dispatching.start()
 
 
 def process() -> ApiProcess:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cloudx.config import Settings
 from cloudx.services.authenticate import Authenticate
+from cloudx.services.keep_dispatching import KeepDispatching
 from cloudx.services.measure_latency import MeasureLatency
 from cloudx.services.ports import OpenLedger, Resolver
 from cloudx.services.submit_scan import SubmitScan
@@ -23,3 +24,4 @@ class Dependencies:
     measure_latency: MeasureLatency
     authenticate: Authenticate
     fleet: FleetWatch
+    dispatching: KeepDispatching | None = None  # where Nomad runs the workers

@@ -27,7 +27,7 @@ def up() -> None:
 
     Example: PORT=5002 cloudx up
     """
-    settings = read_settings()
+    settings = _api_settings()
     claim_data_folder(settings.cloudx_data_dir)
     require_free_port(settings.cloudx_bind, settings.port)
     _prepare(settings)
@@ -42,7 +42,7 @@ def serve() -> None:
 
     Example: CLOUDX_BIND=0.0.0.0 DATABASE_URL=postgresql://… cloudx serve
     """
-    settings = read_settings()
+    settings = _api_settings()
     _prepare(settings)
     environment = _with_admin_token(settings, announce=True)
     gunicorn = COMMANDS["api"]
@@ -96,6 +96,15 @@ def upgrade() -> None:
     """
     _prepare(read_settings())
     typer.echo("The schema is up to date.")
+
+
+def _api_settings() -> Settings:
+    settings = read_settings()
+    try:
+        settings.require_for_dispatching()
+    except BadConfiguration as error:
+        stop_start(error.message, code=2)
+    return settings
 
 
 def _prepare(settings: Settings) -> None:

@@ -31,6 +31,9 @@ def scan(
     exclude: Annotated[list[str] | None, typer.Option(help="Targets to leave out; may be repeated.")] = None,
     priority: Annotated[int | None, typer.Option(help="Scans of a higher one go first.")] = None,
     name: Annotated[str | None, typer.Option(help="A name to know it by.")] = None,
+    max_workers: Annotated[
+        int | None, typer.Option(min=1, help="At most so many workers at a time, where Nomad dispatches them.")
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Stay until it is over, or print its id at once.")
     ] = True,
@@ -51,6 +54,7 @@ def scan(
         "exclude": exclude,
         "priority": priority,
         "name": name,
+        "max_workers": max_workers,
     }
     with api_session() as api:
         submitted = _submit(api, {field: value for field, value in wanted.items() if value is not None})

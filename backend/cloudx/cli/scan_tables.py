@@ -69,6 +69,7 @@ def _facts(scan: Scan) -> list[tuple[str, object]]:
         ("what", f"{scan['tool']} {scan['scan_type']} of {scan['target']}"),
         ("status", styled(scan["status"])),
         ("error", scan.get("error")),
+        ("waiting", scan.get("waiting_reason")),
         ("progress", f"{scan['progress']:.1f} %" + (f", about {duration(left_seconds)} left" if left_seconds else "")),
         ("coverage", _coverage(scan)),
         ("chunks", chunks_line(scan)),

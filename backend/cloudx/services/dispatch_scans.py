@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from cloudx.domain.dispatch import decide
@@ -18,36 +18,16 @@ from cloudx.domain.dispatches import (
     Picture,
     Placement,
 )
-from cloudx.domain.errors import CloudxError, NoCapableNode
-from cloudx.domain.nodes import capable
+from cloudx.domain.errors import CloudxError
 from cloudx.domain.tools import ScanType
 
 from .dispatch_ports import DispatchBook, Ending, OpenScan, ScanJobs
+from .fit_nodes import FitCount
 from .ports import OpenLedger
 from .reconcile_scans import reconcile_scans
-from .watch_fleet import FleetReading
 
 ROOM_SECONDS = 0.5  # who waits longer for a machine is asked about
 MAX_ROUNDS = 5  # how one ended decides what comes next, so a step may take more than one look
-
-
-@dataclass
-class FitCount:
-    """How many nodes can run a scan type, counted once for each reading of the fleet."""
-
-    _reading: FleetReading | None = None
-    _known: dict[ScanType, tuple[int, str]] = field(default_factory=dict)
-
-    def of(self, reading: FleetReading, scan_type: ScanType) -> tuple[int, str]:
-        """The number, and why it is 0."""
-        if reading is not self._reading:
-            self._reading, self._known = reading, {}
-        if scan_type not in self._known:
-            try:
-                self._known[scan_type] = len(capable(list(reading.nodes), scan_type, reading.now)), ""
-            except NoCapableNode as error:
-                self._known[scan_type] = 0, error.message
-        return self._known[scan_type]
 
 
 @dataclass(frozen=True)
@@ -60,8 +40,7 @@ class DispatchScans:
 
     open_ledger: OpenLedger
     jobs: ScanJobs
-    fleet: Callable[[], FleetReading]
-    fit: FitCount = field(default_factory=FitCount)
+    count_fit: Callable[[ScanType], FitCount]
 
     def __call__(self, look_for_strays: bool = False) -> bool:
         """Look, and do what follows; False when there was nothing to look after. Raises CloudxError."""
@@ -81,37 +60,28 @@ class DispatchScans:
 
     def _book(self) -> DispatchBook:
         with self.open_ledger(read_only=True) as ledger:
-            book = ledger.dispatches.book()
-        # Where every worker of a scan is dead, nobody else brings its chunks back.
-        if any(scan.leased for scan in book.scans) and reconcile_scans(self.open_ledger):
-            with self.open_ledger(read_only=True) as ledger:
-                book = ledger.dispatches.book()
-        return book
+            return ledger.dispatches.book()
 
     def _picture(self, book: DispatchBook) -> Picture:
         children = self.jobs.children()
         return Picture(
             now=book.now,
-            demands=self._demands(book),
+            demands=[self._demand(scan) for scan in book.scans],
             dispatches=book.dispatches,
             children=children,
             no_room=self.jobs.no_room() if _somebody_waits(book, children) else {},
             leaving=book.leaving,
         )
 
-    def _demands(self, book: DispatchBook) -> list[Demand]:
-        reading = self.fleet() if book.scans else None
-        return [self._demand(scan, reading) for scan in book.scans if reading is not None]
-
-    def _demand(self, scan: OpenScan, reading: FleetReading) -> Demand:
-        fit_nodes, why_unfit = self.fit.of(reading, scan.type)
+    def _demand(self, scan: OpenScan) -> Demand:
+        fit = self.count_fit(scan.type)
         return Demand(
             scan_id=scan.scan_id,
             pending=scan.pending,
             leased=scan.leased,
-            fit_nodes=fit_nodes,
+            fit_nodes=fit.nodes,
             max_workers=scan.max_workers,
-            why_unfit=why_unfit,
+            why_unfit=fit.why_none,
             waiting_reason=scan.waiting_reason,
         )
 
@@ -160,6 +130,8 @@ class DispatchScans:
                 ending = ending if ran else replace(ending, outcome=Outcome.IDLE)
             ledger.dispatches.end(row, ending.outcome, ending.detail)
             ledger.commit()
+        if ending.is_dead:
+            reconcile_scans(self.open_ledger)
 
     def _explain(self, reasons: dict[str, str | None]) -> None:
         if not reasons:

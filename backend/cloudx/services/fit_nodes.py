@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from cloudx.domain.nodes import Check, CheckStatus, Node
+from cloudx.domain.errors import NoCapableNode
+from cloudx.domain.nodes import Check, CheckStatus, Node, capable
+from cloudx.domain.tools import ScanType
 
 from .join_fleet import ClusterView, join_fleet
+from .watch_fleet import FleetReading
 
 NOT_A_CLIENT = Check(
     "nomad-client",
@@ -35,3 +38,36 @@ class KnownFleet:
         if not (self.workers_are_dispatched and view.clients):
             return list(joined)
         return [node if node.client else replace(node, checks=(*node.checks, NOT_A_CLIENT)) for node in joined]
+
+
+@dataclass(frozen=True)
+class FitCount:
+    """How many nodes can run a scan type now, and why none can."""
+
+    nodes: int
+    why_none: str = ""
+
+
+@dataclass
+class CountFit:
+    """Counts once for each reading of the fleet and each scan type."""
+
+    reading: Callable[[], FleetReading]
+    fleet: KnownFleet
+    _counted: FleetReading | None = None
+    _known: dict[ScanType, FitCount] = field(default_factory=dict)
+
+    def __call__(self, scan_type: ScanType) -> FitCount:
+        """The count. Raises DependencyUnavailable while the fleet has never been read."""
+        reading = self.reading()
+        if reading is not self._counted:
+            self._counted, self._known = reading, {}
+        if scan_type not in self._known:
+            self._known[scan_type] = self._count(reading, scan_type)
+        return self._known[scan_type]
+
+    def _count(self, reading: FleetReading, scan_type: ScanType) -> FitCount:
+        try:
+            return FitCount(len(capable(self.fleet.judged(reading.nodes), scan_type, reading.now)))
+        except NoCapableNode as error:
+            return FitCount(0, error.message)

@@ -14,6 +14,7 @@ from .dispatch_ports import Turn
 BUSY_SECONDS = 0.25  # between looks while a scan is open
 IDLE_SECONDS = 1.0  # a submit rings in any case
 STRAYS_SECONDS = 30.0
+RECONCILE_SECONDS = 1.0  # where every worker of a scan is dead, nobody else brings its chunks back
 LONGEST_SECONDS = 10.0  # between tries while Nomad or the database does not answer
 
 log = logging.getLogger(__name__)
@@ -23,14 +24,20 @@ class KeepDispatching:
     """Holds the turn as long as its process lives, looks at every ring and every so often, and outlives every error."""
 
     def __init__(
-        self, dispatch: Callable[[bool], bool], turn: Turn, clock: Callable[[], float] = time.monotonic
+        self,
+        dispatch: Callable[[bool], bool],
+        reconcile: Callable[[], object],
+        turn: Turn,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dispatch = dispatch
+        self._reconcile = reconcile
         self._turn = turn
         self._clock = clock
         self._failures = 0
         self._said = ""
         self._strays_due = 0.0
+        self._reconcile_due = 0.0
 
     def start(self) -> None:
         """Begin, after the fork."""
@@ -64,6 +71,9 @@ class KeepDispatching:
         is_busy = self._dispatch(is_due)
         if is_due:
             self._strays_due = now + STRAYS_SECONDS
+        if is_busy and now >= self._reconcile_due:
+            self._reconcile_due = now + RECONCILE_SECONDS
+            self._reconcile()
         return is_busy
 
     def _failed(self, reason: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from cloudx.domain.access import Principal
 from cloudx.domain.addresses import AddressSet
@@ -18,11 +18,13 @@ from cloudx.domain.scopes import require_in_scope
 from cloudx.domain.targets import Targets, parse_targets
 from cloudx.domain.tools import DEFAULT_RATE_PPS, PortRule, ScanType, Tool, scan_type_named
 
+from .fit_nodes import KnownFleet
 from .new_id import new_id
 from .ports import Ledger, OpenLedger, Resolver
 from .scan_policy import PolicyCache
 
 MAX_RATE_PPS = 10_000_000
+MAX_WORKERS = 10_000
 _LOOPBACK = AddressSet.of_texts(["127.0.0.0-127.255.255.255"])
 _EXAMPLE_PORTS = "80, 80,443 or 1-1000"
 
@@ -39,6 +41,7 @@ class ScanRequest:
     exclude: tuple[str, ...] = ()
     priority: int = 0
     name: str | None = None
+    max_workers: int | None = None
 
     def sha256(self) -> str:
         """Tells whether two requests ask for the same."""
@@ -61,6 +64,7 @@ class SubmitScan:
     open_ledger: OpenLedger
     resolver: Resolver
     policies: PolicyCache
+    fleet: KnownFleet = field(default_factory=KnownFleet)
 
     def __call__(self, request: ScanRequest, principal: Principal, idempotency_key: str | None = None) -> Scan:
         """Write the scan and its chunks in one transaction and return it.
@@ -71,6 +75,7 @@ class SubmitScan:
         """
         scan_type = scan_type_named(request.tool, request.scan_type)
         ports = _ports(request, scan_type)
+        self._check_max_workers(request)
         asked = self._asked(request)
         _require_reachable(asked.targets - asked.excluded, scan_type)
         try:
@@ -121,7 +126,6 @@ class SubmitScan:
         policy = self.policies.current(ledger.policies)
         kept = asked.targets - asked.excluded - policy.excluded()
         require_in_scope(kept, policy.allowed(now, asked.names))
-        capable(ledger.nodes.all(), scan_type, now)
         return Scan(
             id=new_id(),
             tool=scan_type.tool,
@@ -136,18 +140,32 @@ class SubmitScan:
             name=request.name,
             priority=request.priority,
             host_names=asked.names,
+            max_workers=request.max_workers,
         )
 
     def _write(
         self, ledger: Ledger, scan: Scan, request: ScanRequest, principal: Principal, idempotency_key: str | None
     ) -> None:
-        workers = len(capable(ledger.nodes.all(), scan.type, scan.created_at))
+        fit = len(capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at))
+        workers = min(fit, scan.max_workers or fit)
         ledger.scans.add(scan, plan(scan, expected_workers=workers))
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
         if idempotency_key is not None:
             ledger.scans.remember_key(principal.name, idempotency_key, request.sha256(), scan.id)
         ledger.audit.record(principal, "scan.submit", scan.id, **_audit_detail(scan))
+        ledger.dispatches.ring()
+
+    def _check_max_workers(self, request: ScanRequest) -> None:
+        if request.max_workers is None:
+            return
+        if not self.fleet.workers_are_dispatched:
+            raise InvalidInput(
+                "max_workers",
+                "Workers here are resident and share every scan; max_workers takes CLOUDX_EXECUTOR=nomad.",
+            )
+        if not 1 <= request.max_workers <= MAX_WORKERS:
+            raise InvalidInput("max_workers", f"max_workers is from 1 to {MAX_WORKERS:,}.")
 
 
 def _audit_detail(scan: Scan) -> Mapping[str, object]:

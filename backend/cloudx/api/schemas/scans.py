@@ -31,6 +31,7 @@ class SubmitBody(Body):
     exclude: TargetText | TargetList | None = None
     priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Higher goes first")
     name: Name | None = None
+    max_workers: int | None = Field(None, description="At most so many workers at a time, where Nomad dispatches them")
 
     def to_request(self) -> ScanRequest:
         """What the service takes. Raises InvalidInput."""
@@ -43,6 +44,7 @@ class SubmitBody(Body):
             exclude=(self.exclude,) if isinstance(self.exclude, str) else tuple(self.exclude or ()),
             priority=self.priority,
             name=self.name,
+            max_workers=self.max_workers,
         )
 
     def _targets(self) -> tuple[str, ...]:
@@ -150,6 +152,8 @@ class ScanDetail(ScanItem):
     finished_at: str | None
     eta_seconds: int | None
     created_by: str
+    max_workers: int | None
+    waiting_reason: str | None = Field(description="Why it does not go faster, while it does not")
     coverage: CoverageCounts
     chunks: ChunkCounts
     workers: list[WorkerItem]

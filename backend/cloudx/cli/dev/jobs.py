@@ -17,7 +17,8 @@ from cloudx.domain.errors import ClusterUnavailable
 from .layout import DevFolder
 from .waiting import Interrupted
 
-JOBS = ("fabio", "backend", "node", "worker")
+JOBS = ("fabio", "backend", "node", "scan")
+_DISPATCHED = ("scan",)  # it runs nothing until it is dispatched
 _OPTIONS = {"fabio": ("-var=driver=raw_exec",)}  # its program is here in any case, its image need not be to be had
 _EVENTS = 3
 _WORDS = 12  # lines of a failed task's last words
@@ -54,6 +55,8 @@ class Jobs:
         return "\n".join(self._words_of(one) for one in found) or self._why_not_placed(name) or "no allocation"
 
     def _is_healthy(self, name: str) -> bool:
+        if name in _DISPATCHED:
+            return bool(self._ask(f"job/{name}")["Status"] == "running")
         wanted = [one for one in self._ask(f"job/{name}/allocations") if one["DesiredStatus"] == "run"]
         for allocation in wanted:
             if allocation["ClientStatus"] == "failed":
