@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import time
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from .env_file import write_env_file
 from .layout import RigFolder
-from .rig import Rig, RigFailed
+from .rig import Interrupted, Rig, RigFailed
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -32,31 +30,25 @@ def up(
     driver: Annotated[str, typer.Option(help="How Nomad runs the jobs: raw_exec or docker.")] = "raw_exec",
 ) -> None:
     """Bring it up and stay until Ctrl-C, which takes all of it down."""
-    stopping = threading.Event()
+    from cloudx.cli.dev.waiting import Interrupted as FoundNoServers
 
-    def leave(*_: object) -> None:
-        if not stopping.is_set():
-            stopping.set()
-            raise KeyboardInterrupt
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, leave)
     rig: Rig | None = None
     try:
-        started = time.monotonic()
         rig = _new_rig(kind, n, driver)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # No exception out of a handler: a library that happens to run might swallow it.
+            signal.signal(number, lambda *_: rig.stopping.set() if rig else None)
+        started = time.monotonic()
         rig.start()
-        write_env_file(rig.folder, rig.shell, rig.programs)
         say(f"Healthy after {time.monotonic() - started:.1f} s.")
         rig.announce()
         _stay(rig)
-    except KeyboardInterrupt:
-        pass
+    except (Interrupted, FoundNoServers):
+        say("Interrupted.")
     except RigFailed as error:
         say(f"error: {error}")
         raise typer.Exit(1) from None
     finally:
-        stopping.set()  # a second Ctrl-C does not stop the clearing up
         if rig is not None and rig.has_begun:
             say("Taking everything down …")
             rig.stop()
@@ -76,12 +68,11 @@ def _new_rig(kind: Kind, vpses: int, driver: str) -> Rig:
 def _stay(rig: Rig) -> None:
     """Say what ends; nothing is started again, for somebody may have killed it on purpose."""
     running: set[str] = set()
-    while True:
+    while not rig.stopping.wait(1.0):
         now = {key for key in rig.processes.all_keys() if rig.processes.is_running(key)}
         for key in sorted(running - now):
             say(f"{key} ended; its log is {rig.processes.log_of(key)}. `scripts/rig start {key}` starts it again.")
         running = now
-        time.sleep(1.0)
 
 
 def say(words: str) -> None:

@@ -5,12 +5,18 @@ The mounts matter to Nomad: an agent that is killed and started again must find 
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 from .network import ip, run
 
 FOLDER = Path("/run/cloudx-rig-ns")
+# /sys shows the interfaces of whoever mounted it. Control groups are mounted below it, and Nomad's client needs them.
+_OWN_SYS = (
+    "mkdir -p $0/cgroup && mount --rbind /sys/fs/cgroup $0/cgroup && mount -t sysfs sysfs /sys && "
+    "mount --rbind $0/cgroup /sys/fs/cgroup && umount --lazy $0/cgroup"
+)
 
 
 def make(machine: str) -> None:
@@ -23,8 +29,7 @@ def make(machine: str) -> None:
         (FOLDER / f"{machine}.{kind}").touch()
     ip("netns", "add", machine)
     run("unshare", f"--mount={FOLDER}/{machine}.mnt", f"--uts={FOLDER}/{machine}.uts", "hostname", machine)
-    # /sys shows the interfaces of whoever mounted it.
-    run(*prefix(machine), "mount", "-t", "sysfs", "sysfs", "/sys")
+    run(*prefix(machine), "sh", "-c", _OWN_SYS, str(FOLDER))
 
 
 def prefix(machine: str) -> list[str]:
@@ -40,6 +45,4 @@ def remove_all() -> None:
     for file in FOLDER.iterdir():
         subprocess.run(["umount", "--lazy", str(file)], check=False, capture_output=True)
     subprocess.run(["umount", "--lazy", str(FOLDER)], check=False, capture_output=True)
-    for file in FOLDER.iterdir():
-        file.unlink()
-    FOLDER.rmdir()
+    shutil.rmtree(FOLDER)

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from typing import IO, Any
@@ -16,6 +17,7 @@ from . import namespaces, network, target
 from .api import Api
 from .capture import Capture
 from .disks import add_disk, mounts_below, remove_disks
+from .env_file import write_env_file
 from .layout import MACHINE_LOCK, MAX_VPSES, STORE, TARGET, RigFolder, vps
 from .processes import Launch, Processes
 
@@ -24,6 +26,10 @@ START_SECONDS = 60.0
 
 class RigFailed(Exception):
     """It cannot start; the message says what is missing."""
+
+
+class Interrupted(Exception):
+    """Somebody asked us to leave while we waited."""
 
 
 class Rig:
@@ -41,6 +47,7 @@ class Rig:
         self.folder = RigFolder()
         self.processes = Processes(self.folder, dies_with_us)
         self.say = say
+        self.stopping = threading.Event()  # set it, and a start that is under way gives up
         self._lock: IO[str] | None = None
 
     @property
@@ -78,9 +85,14 @@ class Rig:
             clear_leftovers(self.folder)
             self._build()
             self.start_fleet()
+            self.write_env()
         except BaseException:
             self.stop()
             raise
+
+    def write_env(self) -> None:
+        """`.rig/env`, for shells to source."""
+        write_env_file(self.folder, self.shell, self.programs)
 
     def start_fleet(self) -> None:
         """What a kind of fleet runs on the machines."""
@@ -102,6 +114,8 @@ class Rig:
         """Until it is ready; fails with the last words of the process `key`, or of those that ended."""
         deadline = time.monotonic() + seconds
         while not ready():
+            if self.stopping.is_set():
+                raise Interrupted
             if key and not self.processes.is_running(key):
                 raise RigFailed(f"{key} ended while we waited for {what}: {self.processes.last_words(key)}")
             if time.monotonic() > deadline:

@@ -1,0 +1,41 @@
+"""The front door: a Fabio beside a Consul server, as on a machine that takes people's requests and runs no scan.
+
+jobs/fabio runs on each VPS as well, for the VPS's own use; people would be cut off with the VPS they had chosen.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloudx.cli.dev.secrets import write_private
+
+from .environment import plain_environment
+from .layout import FABIO_PAGE_PORT, FABIO_PORT, SERVERS, RigFolder, ip_of
+from .processes import Launch
+from .tokens import Tokens
+
+MACHINE = SERVERS[0]
+KEY = f"{MACHINE}.front"
+URL = f"http://{ip_of(MACHINE)}:{FABIO_PORT}"
+PAGE = f"http://{ip_of(MACHINE)}:{FABIO_PAGE_PORT}"
+
+
+def launch(folder: RigFolder, program: Path, tokens: Tokens) -> Launch:
+    """With the options of jobs/fabio.nomad.hcl, and the rights that its job has."""
+    token_file = folder.path / "front-token"
+    write_private(token_file, tokens.front)
+    options = {
+        "proxy.addr": f"{ip_of(MACHINE)}:{FABIO_PORT}",
+        "ui.addr": f"{ip_of(MACHINE)}:{FABIO_PAGE_PORT}",
+        "ui.access": "ro",
+        "registry.consul.addr": "127.0.0.1:8500",
+        "registry.consul.register.enabled": "false",
+        "registry.consul.checksRequired": "all",
+        "registry.consul.kvpath": "/fabio/config",
+        "proxy.shutdownwait": "1s",
+        "proxy.keepalivetimeout": "15s",
+        "proxy.noroutestatus": "503",
+        "log.level": "WARN",
+    }
+    command = [str(program), *(f"-{name}={value}" for name, value in options.items())]
+    return Launch(MACHINE, "front", command, plain_environment(CONSUL_HTTP_TOKEN_FILE=str(token_file)))

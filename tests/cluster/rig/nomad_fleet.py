@@ -1,0 +1,198 @@
+"""The production shape: servers in threes, an agent of Nomad and of Consul on each VPS, and the very files of jobs/."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from cloudx import __version__
+from cloudx.bootstrap import cluster_identities
+from cloudx.cli.dev.jobs import JOBS
+from cloudx.cli.dev.programs import PLUGIN, find_servers
+from cloudx.cli.dev.programs import SERVERS as PROGRAMS
+from cloudx.config import load_settings
+from cloudx.services.cluster_ports import DatabaseAdmin
+from cloudx.services.set_up_identities import ClusterPlan, SetUpIdentities, give_nomad_agent_policy
+
+from . import consul_agents, front, nomad_agents, vault
+from .api import Api
+from .environment import CLOUDX, plain_environment
+from .layout import CHECKOUT, DATABASE, SERVERS
+from .postgres import ADDRESS as DATABASE_ADDRESS
+from .postgres import KEY as POSTGRES_KEY
+from .postgres import Postgres
+from .rig import Rig, RigFailed
+from .tokens import Tokens
+
+HEALTHY_SECONDS = 300.0
+_OPTIONS = {"fabio": ["-var=driver=raw_exec"]}  # its program is here in any case, its image need not be to be had
+
+
+class NomadRig(Rig):
+    """`driver` is how Nomad runs the jobs of ours."""
+
+    kind = "nomad"
+    servers = SERVERS
+
+    def __init__(self, vpses: int, driver: str = "raw_exec", **options: Any) -> None:
+        super().__init__(vpses, **options)
+        self._driver = driver
+        self._tokens = Tokens()
+        self._vault_token = ""
+        self._admin_token = ""
+        self._programs: dict[str, Path] = {}
+
+    @property
+    def api(self) -> Api:
+        """Implements Rig."""
+        return Api(front.URL, self._admin_token)
+
+    @property
+    def programs(self) -> str:
+        """Implements Rig."""
+        return str(self.folder.path / "bin")
+
+    @property
+    def shell(self) -> dict[str, str]:
+        """Implements Rig."""
+        own = {"CLOUDX_URL": front.URL, "CLOUDX_TOKEN": self._admin_token}
+        return own | self._servers_of_the_shell() | self._job_variables()
+
+    def announce(self) -> None:
+        """Implements Rig."""
+        self.say(f"  Nomad          {nomad_agents.URLS[0]}/ui/")
+        self.say(f"  Consul         {consul_agents.URL}/ui/")
+        self.say(f"  Vault          {vault.URL}")
+        self.say(f"  Fabio          {front.PAGE}/")
+        super().announce()
+
+    def start_fleet(self) -> None:
+        """Implements Rig."""
+        self._programs = find_servers(CHECKOUT, *PROGRAMS, PLUGIN, stopping=self.stopping)
+        self._link_programs()
+        database = Postgres(self.folder)
+        database.initialise()
+        self.launch(database.launch())
+        self.launch(vault.launch(self.folder, self._programs["vault"], self._programs[PLUGIN]))
+        self._start_servers()
+        self.wait("PostgreSQL", database.is_ready, key=POSTGRES_KEY)
+        self._set_up(database)
+        self.write_env()  # whoever waits for the rest may look
+        self._start_clients()
+        self._run_jobs()
+        self.launch(front.launch(self.folder, self._programs["fabio"], self._tokens))
+        self.wait("the API through Fabio", self.api.is_ready, HEALTHY_SECONDS, front.KEY)
+        self.say("The API answers; waiting for the VPSes …")
+        self.wait("healthy VPSes", self.is_healthy, HEALTHY_SECONDS)
+
+    def is_healthy(self) -> bool:
+        """Every VPS is there and well, in the eyes of all three witnesses."""
+        nodes = self.api.nodes()
+        return all(nodes.get(machine) == "healthy" for machine in self.vpses)
+
+    def nomad(self, path: str) -> Any:
+        """GET of Nomad's API, from the first server that answers."""
+        for url in nomad_agents.URLS:
+            try:
+                answer = requests.get(f"{url}/v1/{path}", headers={"X-Nomad-Token": self._tokens.nomad}, timeout=5)
+            except requests.RequestException:
+                continue
+            if answer.ok:
+                return answer.json()
+        return None
+
+    def consul(self, path: str) -> Any:
+        """GET of Consul's API; None when it does not answer."""
+        try:
+            headers = {"X-Consul-Token": self._tokens.consul}
+            answer = requests.get(f"{consul_agents.URL}/v1/{path}", headers=headers, timeout=5)
+        except requests.RequestException:
+            return None
+        return answer.json() if answer.ok else None
+
+    def _start_servers(self) -> None:
+        for machine in SERVERS:
+            self.launch(consul_agents.server_launch(self.folder, self._programs["consul"], self._tokens, machine))
+        self.wait("Consul's access control", lambda: self.consul("acl/token/self"), key=f"{SERVERS[0]}.consul")
+        identities = self._identities("")
+        give_nomad_agent_policy(identities.files, identities.consul)
+        identities.consul.put_policy("consul-agent", identities.files.consul_policies["consul-agent"])
+        identities.consul.put_token(self._tokens.nomad_in_consul, "Nomad's agents", ("nomad-agent",))
+        identities.consul.put_token(self._tokens.consul_agent, "Consul's agents on the VPSes", ("consul-agent",))
+        for machine in SERVERS:
+            self.launch(nomad_agents.server_launch(self.folder, self._programs["nomad"], self._tokens, machine))
+        for machine in self.vpses:
+            self.launch(consul_agents.client_launch(self.folder, self._programs["consul"], self._tokens, machine))
+
+    def _set_up(self, database: Postgres) -> None:
+        self.wait("Vault", vault.answers, key=vault.KEY)
+        self._vault_token = vault.initialise(self.folder)
+        self.wait("Vault, unsealed", vault.is_active, key=vault.KEY)
+        self.wait("Nomad's leader", self._nomad_leads, key=f"{SERVERS[0]}.nomad")
+        identities = self._identities(database.admin_url)
+        identities.nomad.bootstrap(self._tokens.nomad)
+        keys = f"{nomad_agents.URLS[0]}/.well-known/jwks.json"
+        self.wait("Nomad's keys", lambda: requests.get(keys, timeout=5).json()["keys"], key=f"{SERVERS[0]}.nomad")
+        plugin = vault.plugin_file(self.folder)
+        identities.run(ClusterPlan(jwks_url=keys, database_address=DATABASE_ADDRESS, vault_plugin=plugin))
+        identities.consul.put_token(self._tokens.front, "the rig's front door", ("cloudx-fabio",))
+        self._admin_token = identities.admin_token()
+        self.say("The servers run, their identities are set up.")
+
+    def _start_clients(self) -> None:
+        for machine in self.vpses:
+            self.launch(nomad_agents.client_launch(self.folder, self._programs["nomad"], self._tokens, machine))
+        self.wait("Nomad's clients", self._clients_are_ready, key=f"{self.vpses[0]}.nomad")
+
+    def _run_jobs(self) -> None:
+        environment = plain_environment(**self._servers_of_the_shell(), **self._job_variables())
+        for name in JOBS:
+            file = CHECKOUT / f"jobs/{name}.nomad.hcl"
+            command = [str(self._programs["nomad"]), "job", "run", "-detach", *_OPTIONS.get(name, []), str(file)]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise RigFailed(f"{file} does not run: {(done.stdout + done.stderr).strip()}")
+
+    def _identities(self, database_admin: str) -> SetUpIdentities:
+        settings = load_settings(self._servers_of_the_shell())
+        return cluster_identities(settings, CHECKOUT, DatabaseAdmin(database_admin, DATABASE))
+
+    def _servers_of_the_shell(self) -> dict[str, str]:
+        return {
+            "NOMAD_ADDR": nomad_agents.URLS[0],
+            "NOMAD_TOKEN": self._tokens.nomad,
+            "CONSUL_HTTP_ADDR": consul_agents.URL,
+            "CONSUL_HTTP_TOKEN": self._tokens.consul,
+            "VAULT_ADDR": vault.URL,
+            "VAULT_TOKEN": self._vault_token,
+        }
+
+    def _job_variables(self) -> dict[str, str]:
+        variables = {
+            "driver": self._driver,
+            "version": __version__,
+            "database": DATABASE_ADDRESS,
+            "fabio_command": str(self._programs["fabio"]),
+        }
+        if self._driver == "raw_exec":
+            variables["command"] = CLOUDX
+        return {f"NOMAD_VAR_{name}": value for name, value in variables.items()}
+
+    def _nomad_leads(self) -> bool:
+        try:
+            return ":" in requests.get(f"{nomad_agents.URLS[0]}/v1/status/leader", timeout=5).text
+        except requests.RequestException:
+            return False
+
+    def _clients_are_ready(self) -> bool:
+        nodes = self.nomad("nodes") or []
+        return {node["Name"] for node in nodes if node["Status"] == "ready"} == set(self.vpses)
+
+    def _link_programs(self) -> None:
+        folder = Path(self.programs)
+        folder.mkdir()
+        for name in PROGRAMS:
+            (folder / name).symlink_to(self._programs[name])

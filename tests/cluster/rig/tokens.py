@@ -1,0 +1,29 @@
+"""The secrets of one rig."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+from dataclasses import dataclass, field
+
+
+def _uuid() -> str:
+    return str(uuid.uuid4())
+
+
+def _key() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Each administrator's, each agent's, and the keys of both gossips."""
+
+    consul: str = field(default_factory=_uuid)
+    consul_agent: str = field(default_factory=_uuid)
+    nomad: str = field(default_factory=_uuid)
+    nomad_in_consul: str = field(default_factory=_uuid)
+    front: str = field(default_factory=_uuid)
+    consul_gossip: str = field(default_factory=_key)
+    nomad_gossip: str = field(default_factory=_key)
