@@ -29,6 +29,7 @@ from cloudx.services.control_scans import stop_scan
 from cloudx.services.edit_policy import add_exclusion
 from cloudx.services.read_results import stream_findings
 from cloudx.services.reconcile_scans import reconcile_scans
+from cloudx.services.recut_chunks import recut_stragglers
 from cloudx.services.renew_leases import Order
 from cloudx.services.settle_chunk import fail_chunk, release_chunk
 from fixtures.ledgers import ADMIN, Desk, NameTable, found
@@ -57,6 +58,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize(hosts=st.integers(1, 70))
     def submit(self, hosts: int) -> None:
         """One scan of a few chunks."""
+        for number in range(2, 5):
+            self.desk.register(f"node-{number}", rate_limit_pps=RATE_PPS)
         self.scan = self.desk.submit(f"10.0.0.0-{hosts - 1}", rate_pps=RATE_PPS)
         self.states = self._stored_states()
 
@@ -125,6 +128,34 @@ class LedgerMachine(RuleBasedStateMachine):
         assert reconcile_scans(self.desk.open_ledger) == 1
         del self.holders[claim.lease.span.number]
 
+    @precondition(lambda self: self.holders)
+    @rule()
+    def run_the_rest(self) -> None:
+        """A willing worker runs all there is to claim, so that only what others hold is left."""
+        while claim := self.desk.claim("willing", "n8"):
+            self.desk.complete(claim, *[found(str(address)) for address in claim.addresses])
+            self.counted.add(claim.lease.span.number)
+            self.states[claim.lease.span.number] = ChunkState.DONE
+
+    @precondition(lambda self: any(self._row(claim)["sending"] for claim in self.holders.values()))
+    @rule(share=st.floats(0, 0.2), held_seconds=st.integers(30, 3000))
+    def straggle(self, share: float, held_seconds: int) -> None:
+        """Some workers are slow, and somebody looks whether a chunk of theirs is worth cutting again."""
+        self.desk.end_back_off(self.scan)
+        self.run_the_rest()
+        for claim in self.holders.values():
+            if self._row(claim)["sending"]:
+                self.desk.age(claim, held_seconds, share)
+        before = self.desk.chunk_rows(self.scan)
+        cut = recut_stragglers(self.desk.open_ledger)
+        after = self.desk.chunk_rows(self.scan)
+        assert cut <= 1
+        assert bool(cut) == (len(after) > len(before))
+        if cut:
+            assert "pending" not in {row["state"] for row in before}
+            (number,) = [a["number"] for a, b in zip(after, before, strict=False) if a["recuts"] > b["recuts"]]
+            del self.holders[number]
+
     @rule()
     def let_time_pass(self) -> None:
         """Failed chunks may be tried again."""
@@ -156,6 +187,8 @@ class LedgerMachine(RuleBasedStateMachine):
         leased = {row["number"]: row["attempt"] for row in rows if row["state"] == "leased"}
         assert leased == {number: claim.lease.attempt for number, claim in self.holders.items()}
         assert sum(row["rate_pps"] for row in rows if row["state"] == "leased" and row["sending"]) <= RATE_PPS
+        assert [row["number"] for row in rows] == list(range(view.tally.chunks_total))
+        assert sum(row["address_count"] * row["port_count"] for row in rows) == self.scan.addresses.size
         keys = [(row.ip, row.protocol, row.port) for row in stream_findings(self.desk.open_ledger, self.scan.id)]
         assert len(keys) == len(set(keys)) == units
 
@@ -166,7 +199,8 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         now = self._stored_states()
         for number, state in now.items():
-            assert state == self.states[number] or state in CHUNK_TRANSITIONS[self.states[number]]
+            before = self.states.get(number, ChunkState.PENDING)  # new ones are parts of another
+            assert state == before or state in CHUNK_TRANSITIONS[before]
         self.states = now
 
     @staticmethod

@@ -158,7 +158,12 @@ def missing_capability(capabilities: tuple[str, ...], scan_type: ScanType) -> st
 
 def count_capable(nodes: list[Node], scan_type: ScanType, now: datetime) -> int:
     """How many nodes could run such a scan now."""
-    return sum(node.status(now) not in _REMEDIES and node.why_not(scan_type) is None for node in nodes)
+    return len(fit_nodes(nodes, scan_type, now))
+
+
+def fit_nodes(nodes: list[Node], scan_type: ScanType, now: datetime) -> list[Node]:
+    """The nodes that could run such a scan now."""
+    return [node for node in nodes if node.status(now) not in _REMEDIES and node.why_not(scan_type) is None]
 
 
 def capable(nodes: list[Node], scan_type: ScanType, now: datetime) -> list[Node]:

@@ -28,6 +28,7 @@ from .records import (
     WaitingScan,
     WorkerShare,
 )
+from .recut_ports import Recuts
 from .scanner_port import Egress
 
 
@@ -293,6 +294,11 @@ class Ledger(Protocol):
 
     @property
     def audit(self) -> Audit:
+        """The repository of that name."""
+        ...
+
+    @property
+    def recuts(self) -> Recuts:
         """The repository of that name."""
         ...
 

@@ -1,10 +1,13 @@
-"""Bring back the chunks of workers that fell silent."""
+"""Bring back the chunks of workers that fell silent, and those that keep a scan waiting."""
 
 from __future__ import annotations
+
+from itertools import groupby
 
 from cloudx.domain.chunks import MAX_FAILURES, ChunkState, Lease, Verdict
 
 from .ports import Ledger, OpenLedger
+from .recut_chunks import recut_stragglers, split_returned
 from .settle_chunk import settle_dead
 
 MAX_ATTEMPTS = 20  # a chunk that takes every worker down with it must end some time
@@ -14,16 +17,20 @@ def reconcile_scans(open_ledger: OpenLedger) -> int:
     """Return expired leases to the queue; says how many. Safe to run anywhere, at any time, by many at once."""
     with open_ledger() as ledger:
         expired = ledger.chunks.expired()
-        for lease in expired:
-            _take_back(ledger, lease)
+        for scan_id, leases in groupby(expired, key=lambda lease: lease.scan_id):  # reconcilers lock in one order
+            nodes = [_take_back(ledger, lease) for lease in leases]
+            split_returned(ledger, scan_id, gone=nodes)
         ledger.commit()
-        return len(expired)
+    recut_stragglers(open_ledger)
+    return len(expired)
 
 
-def _take_back(ledger: Ledger, lease: Lease) -> None:
+def _take_back(ledger: Ledger, lease: Lease) -> str:
+    """The node that had it."""
     if lease.attempt < MAX_ATTEMPTS:
         ledger.chunks.release(lease, "lost")
-        return
+        return lease.node_id
     error = f"{lease.attempt} workers were lost while running it; the last on {lease.node_id}."
     ledger.chunks.record_failure(lease, Verdict(ChunkState.FAILED, MAX_FAILURES, (lease.node_id,)), error)
     settle_dead(ledger, lease)
+    return lease.node_id

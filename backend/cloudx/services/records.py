@@ -71,7 +71,10 @@ class ChunkRecord:
 
 @dataclass(frozen=True)
 class AttemptRecord:
-    """One try at a chunk: who, when and how it ended (done, failed, lost, released, cancelled; None: under way)."""
+    """One try at a chunk: who, when and how it ended; None: it is under way.
+
+    The outcomes: done, failed, lost, released, cancelled, and recut: the chunk was cut into several meanwhile.
+    """
 
     number: int
     attempt: int

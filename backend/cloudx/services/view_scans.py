@@ -54,7 +54,7 @@ def _eta_seconds(record: ScanRecord, coverage: Coverage, now: datetime) -> int |
         return None
     probed = coverage.completed + record.tally.in_flight_units
     elapsed_seconds = (now - started).total_seconds()
-    if probed <= 0 or elapsed_seconds <= 0:
+    if probed < 1 or elapsed_seconds <= 0:
         return None
     return int((coverage.remaining - record.tally.in_flight_units) * elapsed_seconds / probed) + 1
 

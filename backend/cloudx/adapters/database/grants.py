@@ -15,7 +15,7 @@ _VERSION_TABLE = "alembic_version"
 # A worker claims and completes chunks, inserts what it found, finishes scans. It reads no token and writes no policy.
 _WORKER_MAY = {
     "scans": "SELECT, UPDATE",
-    "chunks": "SELECT, UPDATE",
+    "chunks": "SELECT, INSERT, UPDATE",  # a straggler's chunk is cut into new ones
     "attempts": "SELECT, INSERT, UPDATE",
     "findings": "SELECT, INSERT",
     "hosts": "SELECT, INSERT",

@@ -22,6 +22,7 @@ from .findings import SqlFindings
 from .nodes import SqlNodes
 from .outages import has_lost_its_rights, outage
 from .policies import SqlPolicies
+from .recuts import SqlRecuts
 from .scans import SqlScans
 from .tokens import SqlTokens
 
@@ -39,6 +40,7 @@ class SqlLedger:
         self.tokens = SqlTokens(connection)
         self.policies = SqlPolicies(connection)
         self.audit = SqlAudit(connection)
+        self.recuts = SqlRecuts(connection)
 
     def now(self) -> datetime:
         """The database's clock."""

@@ -100,6 +100,8 @@ chunks = Table(
     Column("failures", Integer, nullable=False, default=0),
     Column("failed_nodes", PlainText, nullable=False, default="", comment="one node id a line, each line ended"),
     Column("last_error", PlainText),
+    Column("recuts", Integer, nullable=False, default=0, server_default="0", comment="how often it was cut again"),
+    Column("cut_from", Integer, comment="the planned chunk it was part of"),
 )
 Index("ix_chunks_claim", chunks.c.scan_id, chunks.c.state, chunks.c.claim_order)
 Index(

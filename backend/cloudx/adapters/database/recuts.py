@@ -1,0 +1,160 @@
+"""Chunks that become several. The order of locks: chunk, then scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, exists, func, insert, not_, select, update
+
+from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState
+from cloudx.domain.stragglers import Recut, Running
+from cloudx.domain.tools import SCAN_TYPES, Tool
+from cloudx.services.recut_ports import ExhaustedScan
+
+from .column_types import db_now
+from .scan_rows import OPEN
+from .tables import attempts, chunks, scans
+
+_PENDING = chunks.c.state == ChunkState.PENDING.value
+_SENDING = and_(chunks.c.state == ChunkState.LEASED.value, chunks.c.sending)
+_SPAN = (chunks.c.number, chunks.c.address_start, chunks.c.address_count, chunks.c.port_start, chunks.c.port_count)
+
+
+_INHERITED = ("recuts", "failures", "failed_nodes", "cut_from", "available_at")
+
+
+class SqlRecuts:
+    """Implements services.recut_ports.Recuts."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def exhausted(self) -> list[ExhaustedScan]:
+        """Scans with nothing left to claim and something still sending: two index reads a scan."""
+        mine = chunks.c.scan_id == scans.c.id
+        query = (
+            select(scans.c.id, scans.c.tool, scans.c.type_name, scans.c.rate_pps, scans.c.max_workers)
+            .where(
+                scans.c.status.in_(OPEN),
+                not_(exists().where(mine, _PENDING)),
+                exists().where(mine, _SENDING),
+            )
+            .order_by(scans.c.priority.desc(), scans.c.id)
+        )
+        return [
+            ExhaustedScan(row.id, SCAN_TYPES[Tool(row.tool), row.type_name], row.rate_pps, row.max_workers)
+            for row in self._connection.execute(query)
+        ]
+
+    def running(self, scan_id: str) -> list[Running]:
+        """The scan's chunks that send now."""
+        this_try = and_(
+            attempts.c.scan_id == chunks.c.scan_id,
+            attempts.c.number == chunks.c.number,
+            attempts.c.attempt == chunks.c.attempt,
+        )
+        query = (
+            select(chunks, attempts.c.started_at, db_now().label("now"))
+            .join(attempts, this_try)
+            .where(chunks.c.scan_id == scan_id, _SENDING)
+        )
+        return [
+            Running(
+                span=ChunkSpan(*(row[column.name] for column in _SPAN)),
+                attempt=row["attempt"],
+                worker_id=row["worker_id"],
+                node_id=row["node_id"],
+                rate_pps=row["rate_pps"],
+                sent_share=row["sent_share"],
+                held_seconds=(row["now"] - row["started_at"]).total_seconds(),
+                silent_seconds=LEASE_SECONDS - (row["lease_until"] - row["now"]).total_seconds(),
+                recuts=row["recuts"],
+            )
+            for row in self._connection.execute(query).mappings()
+        ]
+
+    def working_nodes(self) -> set[str]:
+        """Nodes that send for any scan now."""
+        return set(self._connection.execute(select(chunks.c.node_id).where(_SENDING).distinct()).scalars())
+
+    def revoke_and_cut(self, scan_id: str, recut: Recut) -> bool:
+        """End the straggler's lease and queue its parts; several that do so at once cut one chunk."""
+        straggler = recut.straggler
+        still_its = and_(
+            chunks.c.scan_id == scan_id,
+            chunks.c.number == straggler.span.number,
+            chunks.c.attempt == straggler.attempt,
+            chunks.c.worker_id == straggler.worker_id,
+            _SENDING,
+        )
+        lock = select(chunks.c.number).where(still_its).with_for_update(skip_locked=True)
+        if self._connection.execute(lock).first() is None or not self._grow(scan_id, recut.parts):
+            return False
+        # With the scan locked no other can have cut it meanwhile without this seeing it.
+        if self._connection.execute(select(exists().where(chunks.c.scan_id == scan_id, _PENDING))).scalar():
+            return False
+        this_try = (attempts.c.scan_id == scan_id, attempts.c.number == straggler.span.number)
+        self._connection.execute(
+            update(attempts)
+            .where(*this_try, attempts.c.attempt == straggler.attempt)
+            .values(ended_at=db_now(), outcome="recut")
+        )
+        self._replace(scan_id, recut.parts, recut.wait_seconds)
+        return True
+
+    def returned(self, scan_id: str) -> list[tuple[ChunkSpan, int]]:
+        """All that the scan has to claim, locked; [] while others claim from it."""
+        wanted = and_(chunks.c.scan_id == scan_id, _PENDING)
+        lock = select(*_SPAN, chunks.c.recuts).where(wanted).with_for_update(skip_locked=True)
+        rows = self._connection.execute(lock).all()
+        count = self._connection.execute(select(func.count()).where(wanted)).scalar_one()
+        return [(ChunkSpan(*row[:-1]), row[-1]) for row in rows] if len(rows) == count else []
+
+    def cut_pending(self, scan_id: str, parts: Sequence[ChunkSpan]) -> None:
+        """Put the parts in the place of a pending chunk."""
+        if self._grow(scan_id, parts):
+            self._replace(scan_id, parts)
+
+    def _grow(self, scan_id: str, parts: Sequence[ChunkSpan]) -> bool:
+        """Count the new chunks; False when the scan is over. Its row stays locked, so the next numbers are ours."""
+        grown = (
+            update(scans)
+            .where(scans.c.id == scan_id, scans.c.status.in_(OPEN))
+            .values(chunks_total=scans.c.chunks_total + len(parts) - 1)
+        )
+        return bool(self._connection.execute(grown).rowcount)
+
+    def _replace(self, scan_id: str, parts: Sequence[ChunkSpan], wait_seconds: float = 0.0) -> None:
+        """The chunk keeps the first part; the others are new, numbered from the old total on."""
+        total = self._connection.execute(select(scans.c.chunks_total).where(scans.c.id == scan_id)).scalar_one()
+        head, *rest = parts
+        kept = (
+            self._connection.execute(
+                update(chunks)
+                .where(chunks.c.scan_id == scan_id, chunks.c.number == head.number)
+                .values(
+                    state=ChunkState.PENDING.value, sending=False, sent_share=0.0, lease_until=None,
+                    recuts=chunks.c.recuts + 1, available_at=db_now(wait_seconds), **_place(head),
+                )
+                .returning(*(chunks.c[name] for name in _INHERITED))
+            )
+            .mappings()
+            .one()
+        )  # fmt: skip
+        origin = head.number if kept["cut_from"] is None else kept["cut_from"]
+        first_new = total - len(rest)
+        fresh = [
+            {**kept, **_place(part), "scan_id": scan_id, "cut_from": origin, "number": number, "claim_order": number}
+            for number, part in enumerate(rest, first_new)
+        ]
+        if fresh:
+            self._connection.execute(insert(chunks), fresh)
+
+
+def _place(part: ChunkSpan) -> dict[str, int]:
+    return {
+        "address_start": part.address_start,
+        "address_count": part.address_count,
+        "port_start": part.port_start,
+        "port_count": part.port_count,
+    }

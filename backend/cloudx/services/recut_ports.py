@@ -1,0 +1,53 @@
+"""What cutting chunks again needs from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cloudx.domain.chunks import ChunkSpan
+from cloudx.domain.stragglers import Recut, Running
+from cloudx.domain.tools import ScanType
+
+
+@dataclass(frozen=True)
+class ExhaustedScan:
+    """A scan whose chunks are all claimed, and some of them still sent."""
+
+    id: str
+    type: ScanType
+    rate_pps: int
+    max_workers: int | None
+
+
+class Recuts(Protocol):
+    """Chunks that become several."""
+
+    def exhausted(self) -> list[ExhaustedScan]:
+        """Scans with nothing left to claim and something still sending, highest priority first."""
+        ...
+
+    def running(self, scan_id: str) -> list[Running]:
+        """The scan's chunks that send now; those that only wait for late replies are not among them."""
+        ...
+
+    def working_nodes(self) -> set[str]:
+        """Nodes that send for any scan now."""
+        ...
+
+    def revoke_and_cut(self, scan_id: str, recut: Recut) -> bool:
+        """End the straggler's lease and put its parts into the queue.
+
+        False, having written nothing, when it is not this attempt's any more, when the scan is
+        over, or when it has something to claim by now.
+        """
+        ...
+
+    def returned(self, scan_id: str) -> list[tuple[ChunkSpan, int]]:
+        """All that the scan has to claim, locked, with how often each was cut; [] while others claim from it."""
+        ...
+
+    def cut_pending(self, scan_id: str, parts: Sequence[ChunkSpan]) -> None:
+        """Put the parts in the place of a pending chunk that is locked by this transaction."""
+        ...
