@@ -46,7 +46,12 @@ class KeepDispatching:
     def _run(self) -> None:
         while True:
             rest_seconds = self.once()
-            self._turn.wait(rest_seconds)
+            try:
+                self._turn.wait(rest_seconds)
+            except Exception:  # a thread that ended with the turn in its hands would keep it from all others
+                log.exception("dispatch.wait_failed")
+                self._turn.give_back()
+                time.sleep(rest_seconds)
 
     def once(self) -> float:
         """One look, if it is this process's turn; how long to wait until the next."""

@@ -28,6 +28,7 @@ class AdvisoryTurn:
         self._url = url
         self._key = key
         self._connection: Connection | None = None
+        self._session: Any = None  # the driver's own, which knows what was rung
         self._has_it = False
 
     def is_mine(self) -> bool:
@@ -40,14 +41,12 @@ class AdvisoryTurn:
 
     def wait(self, seconds: float) -> None:
         """Until the time is over or somebody rings; gevent's select lets others run meanwhile."""
-        if self._connection is None or not self._has_it:
+        if not self._has_it:
             time.sleep(seconds)
-            return
-        session: Any = self._connection.connection.driver_connection
-        if session.notifies or select.select([session], [], [], seconds)[0]:
+        elif self._session.notifies or select.select([self._session], [], [], seconds)[0]:
             with suppress(psycopg2.Error):  # a session that is lost is noticed by is_mine
-                session.poll()
-            session.notifies.clear()
+                self._session.poll()
+            self._session.notifies.clear()
 
     def give_back(self) -> None:
         """End the session, and the lock with it."""
@@ -69,6 +68,7 @@ class AdvisoryTurn:
     def _connect(self) -> Connection:
         engine = engine_for(self._url(), pool_size=1)
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self._session = connection.connection.driver_connection
         connection.detach()  # closing it ends the session: a pool would keep it, with the lock
         connection.execute(text(_WATCHED))
         self._connection = connection
