@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 from cloudx.domain.chunks import MAX_FAILURES, ChunkState, Lease, Verdict
 
 from .ports import Ledger, OpenLedger
@@ -17,20 +15,19 @@ def reconcile_scans(open_ledger: OpenLedger) -> int:
     """Return expired leases to the queue; says how many. Safe to run anywhere, at any time, by many at once."""
     with open_ledger() as ledger:
         expired = ledger.chunks.expired()
-        for scan_id, leases in groupby(expired, key=lambda lease: lease.scan_id):  # reconcilers lock in one order
-            nodes = [_take_back(ledger, lease) for lease in leases]
-            split_returned(ledger, scan_id, gone=nodes)
+        for lease in expired:
+            _take_back(ledger, lease)
+        for scan_id in sorted({lease.scan_id for lease in expired}):  # reconcilers that meet lock the scans in one order
+            split_returned(ledger, scan_id, gone={lease.node_id for lease in expired})
         ledger.commit()
     recut_stragglers(open_ledger)
     return len(expired)
 
 
-def _take_back(ledger: Ledger, lease: Lease) -> str:
-    """The node that had it."""
+def _take_back(ledger: Ledger, lease: Lease) -> None:
     if lease.attempt < MAX_ATTEMPTS:
         ledger.chunks.release(lease, "lost")
-        return lease.node_id
+        return
     error = f"{lease.attempt} workers were lost while running it; the last on {lease.node_id}."
     ledger.chunks.record_failure(lease, Verdict(ChunkState.FAILED, MAX_FAILURES, (lease.node_id,)), error)
     settle_dead(ledger, lease)
-    return lease.node_id

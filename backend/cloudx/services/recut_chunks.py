@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from cloudx.domain.nodes import Node, fit_nodes
 from cloudx.domain.stragglers import Recut, Running, Spare, choose_recut, choose_splits
@@ -28,7 +28,7 @@ def recut_stragglers(open_ledger: OpenLedger) -> int:
     return cut
 
 
-def split_returned(ledger: Ledger, scan_id: str, gone: Iterable[str]) -> None:
+def split_returned(ledger: Ledger, scan_id: str, gone: Collection[str]) -> None:
     """Share out what came back to a scan that has nothing else to claim; `gone` are the nodes that lost it.
 
     For the transaction that brought it back, so that nobody has claimed it whole yet.
@@ -38,7 +38,7 @@ def split_returned(ledger: Ledger, scan_id: str, gone: Iterable[str]) -> None:
     if record is None:
         return
     scan, running = record.scan, ledger.recuts.running(scan_id)
-    idle = [node for node in _idle(ledger, scan.type) if node.node_id not in set(gone)]
+    idle = [node for node in _idle(ledger, scan.type) if node.node_id not in gone]
     idle = _within_cap(idle, running, scan.max_workers)
     free_pps = scan.rate_pps - sum(one.rate_pps for one in running)
     can_pps = sum(scan.rate_pps if node.rate_limit_pps is None else node.rate_limit_pps for node in idle)
