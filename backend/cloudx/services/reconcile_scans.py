@@ -17,7 +17,8 @@ def reconcile_scans(open_ledger: OpenLedger) -> int:
         expired = ledger.chunks.expired()
         for lease in expired:
             _take_back(ledger, lease)
-        for scan_id in sorted({lease.scan_id for lease in expired}):  # reconcilers that meet lock the scans in one order
+        # Reconcilers that meet lock the scans in one order.
+        for scan_id in sorted({lease.scan_id for lease in expired}):
             split_returned(ledger, scan_id, gone={lease.node_id for lease in expired})
         ledger.commit()
     recut_stragglers(open_ledger)
