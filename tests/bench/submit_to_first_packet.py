@@ -1,4 +1,4 @@
-"""From asking for a scan to its first packet at the target, on a running cluster: `source .dev/env` (or .rig/env) first.
+"""From asking for a scan to its first packet at the target, on a running cluster: `source .dev/env` or .rig/env first.
 
 Needs root. Makes a target network of its own, unless `--namespace cxtgt --targets 10.77.0.0/16` names one that is there
 (the rig's). Each scan has an address of its own, so its first SYN is known by it.

@@ -63,6 +63,14 @@ class NomadScanJobs:
             if each.get("FailedTGAllocs")
         }
 
+    def last_words(self, nomad_job_id: str) -> str:
+        """By its newest allocation's last event."""
+        allocations = self._ask("get", self._nomad.job, nomad_job_id, "allocations")
+        if not allocations:
+            return ""
+        newest = max(allocations, key=lambda stub: int(stub["CreateIndex"]))
+        return _words(newest, routine=())
+
     def stop(self, nomad_job_id: str) -> None:
         """End it; Nomad keeps what it knows of it until its garbage collection."""
         try:
@@ -112,18 +120,18 @@ def _ending(stub: dict[str, Any]) -> Ending:
     is_dead = status in ("complete", "failed")
     worker_id = f"{stub['NodeID']}/{stub['ID']}"
     if status == "failed":
-        return Ending(Outcome.FAILED, _last_words(stub), worker_id, is_dead)
+        return Ending(Outcome.FAILED, _words(stub, count=2), worker_id, is_dead)
     if status in ("lost", "unknown"):
         return Ending(Outcome.LOST, f"with {stub.get('NodeName') or stub['NodeID']}", worker_id, is_dead)
     finished = status == "complete" and stub["DesiredStatus"] == "run"
     return Ending(Outcome.FINISHED if finished else Outcome.STOPPED, None, worker_id, is_dead)
 
 
-def _last_words(stub: dict[str, Any]) -> str:
+def _words(stub: dict[str, Any], routine: tuple[str, ...] = _ROUTINE, count: int = 1) -> str:
     events = [
         str(event.get("DisplayMessage") or event["Type"])
         for state in (stub.get("TaskStates") or {}).values()
         for event in state.get("Events") or []
-        if event["Type"] not in _ROUTINE
+        if event["Type"] not in routine
     ]
-    return f"{'; '.join(events[-2:]) or 'it failed'} on {stub.get('NodeName') or stub['NodeID']}"[:_DETAIL_LIMIT]
+    return f"{'; '.join(events[-count:]) or 'it failed'} on {stub.get('NodeName') or stub['NodeID']}"[:_DETAIL_LIMIT]

@@ -139,6 +139,8 @@ class _Deciding:
             return demand.why_unfit
         if said := [self._picture.no_room[w.child.nomad_job_id] for w in self._roomless(crew) if w.child]:
             return f"Nomad has no room for {_workers(crew.missing + len(crew.in_flight))} more: {said[0]}."
+        if slow := [w for w in crew.workers if w.child and w.child.nomad_job_id in self._picture.slow_starts]:
+            return _slow_start(self._picture.slow_starts, slow)
         if crew.roomless_waves:
             return demand.waiting_reason  # it was withdrawn and is being asked for anew
         back_off = crew.back_off()
@@ -150,6 +152,11 @@ class _Deciding:
                 f"`nomad job status {last.nomad_job_id}` tells more."
             )
         return None
+
+
+def _slow_start(said: dict[str, str], slow: list[Worker]) -> str:
+    jobs = [worker.child.nomad_job_id for worker in slow if worker.child]
+    return f"{_workers(len(jobs))} cannot start yet: {said[jobs[0]]}. `nomad job status {jobs[0]}` tells more."
 
 
 def _workers(count: int) -> str:

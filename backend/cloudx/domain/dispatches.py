@@ -103,6 +103,7 @@ class Picture:
     dispatches: Sequence[Dispatch]  # those not ended, and the last ended ones of the demanding scans
     children: Sequence[Child]
     no_room: dict[str, str] = field(default_factory=dict)  # why Nomad finds no room, by its job's id
+    slow_starts: dict[str, str] = field(default_factory=dict)  # what those wait for that have a machine, likewise
     leaving: frozenset[str] = frozenset()  # scans just completed: their workers go by themselves
 
 

@@ -99,6 +99,10 @@ class ScanJobs(Protocol):
         """Why those that no machine takes are not taken, by the id of their job."""
         ...
 
+    def last_words(self, nomad_job_id: str) -> str:
+        """What Nomad said last of its worker, and on which machine; "" where none has it."""
+        ...
+
     def stop(self, nomad_job_id: str) -> None:
         """End one; nothing when it is over or gone."""
         ...

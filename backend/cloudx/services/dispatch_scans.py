@@ -27,6 +27,7 @@ from .ports import OpenLedger
 from .reconcile_scans import reconcile_scans
 
 ROOM_SECONDS = 0.5  # who waits longer for a machine is asked about
+START_SECONDS = 5.0  # who has one, and does not run after them, waits for something (Vault, an image)
 MAX_ROUNDS = 5  # how one ended decides what comes next, so a step may take more than one look
 
 
@@ -69,9 +70,18 @@ class DispatchScans:
             demands=[self._demand(scan) for scan in book.scans],
             dispatches=book.dispatches,
             children=children,
-            no_room=self.jobs.no_room() if _somebody_waits(book, children) else {},
+            no_room=self.jobs.no_room() if _late(book, children, Placement.WAITING, ROOM_SECONDS) else {},
+            slow_starts=self._slow_starts(book, children),
             leaving=book.leaving,
         )
+
+    def _slow_starts(self, book: DispatchBook, children: Sequence[Child]) -> dict[str, str]:
+        """One of each scan is asked about: the others wait for the same."""
+        open_scans = {scan.scan_id for scan in book.scans}
+        late = _late(book, children, Placement.STARTING, START_SECONDS)
+        of_scan = {scan_id: child for scan_id, child in reversed(late) if scan_id in open_scans}
+        said = {child.nomad_job_id: self.jobs.last_words(child.nomad_job_id) for child in of_scan.values()}
+        return {job_id: words for job_id, words in said.items() if words}
 
     def _demand(self, scan: OpenScan) -> Demand:
         fit = self.count_fit(scan.type)
@@ -150,9 +160,11 @@ class DispatchScans:
             return
 
 
-def _somebody_waits(book: DispatchBook, children: Sequence[Child]) -> bool:
-    """Whether any has waited for a machine for longer than it takes Nomad to find one."""
-    long_ago = book.now - timedelta(seconds=ROOM_SECONDS)
-    asked_at = {row.token: row.sent_at or row.created_at for row in book.dispatches}
-    waiting = [child for child in children if child.placement is Placement.WAITING]
-    return any(asked_at.get(child.token, book.now) < long_ago for child in waiting)
+def _late(
+    book: DispatchBook, children: Sequence[Child], placement: Placement, seconds: float
+) -> list[tuple[str, Child]]:
+    """Those that are there for longer than it takes, with their scan."""
+    long_ago = book.now - timedelta(seconds=seconds)
+    rows = {row.token: row for row in book.dispatches}
+    there = [(rows[child.token], child) for child in children if child.placement is placement and child.token in rows]
+    return [(row.scan_id, child) for row, child in there if (row.sent_at or row.created_at) < long_ago]

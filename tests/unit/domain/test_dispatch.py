@@ -204,5 +204,14 @@ def test_without_a_fit_node_the_scan_says_why():
     assert said == Decision(explain={"a": "No node can run it now (n1: it is critical)."})
 
 
+def test_a_worker_that_has_a_machine_and_does_not_start_is_said_with_what_it_waits_for():
+    slow = {job_of(2): "Missing: vault.read(database/creds/worker) on vps1"}
+    rows, children = [sent(1), sent(2)], [child(1), child(2, STARTING)]
+    said = decide(picture([demand(pending=4, leased=1, fit_nodes=2)], rows, children, slow_starts=slow))
+    assert said.explain["a"].startswith(
+        "1 worker cannot start yet: Missing: vault.read(database/creds/worker) on vps1."
+    )
+
+
 def test_doubling_ends_somewhere():
     assert [doubled(1, n) for n in (0, 1, 5, 6, 1000)] == [1, 2, 32, 60, 60]
