@@ -90,7 +90,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
         settings=settings,
         open_ledger=open_ledger,
         resolver=resolver,
-        submit_scan=SubmitScan(open_ledger, resolver, policies, known),
+        submit_scan=SubmitScan(open_ledger, resolver, policies, known, settings.cloudx_chunk_seconds),
         measure_latency=MeasureLatency(open_ledger, resolver, policies, EchoOrConnect()),
         authenticate=_authenticate(settings, open_ledger),
         fleet=fleet,

@@ -88,6 +88,7 @@ class Settings(BaseModel):
     cloudx_executor: Executor = Executor.RESIDENT
     cloudx_scripts_dir: Path | None = None
     cloudx_redis_url: str | None = Field(None, pattern=r"^rediss?://[^\s]+$")
+    cloudx_chunk_seconds: float = Field(15.0, ge=0.5, le=600)
     cloudx_node_rate_limit_pps: int = Field(100_000, ge=1, le=10_000_000)
     cloudx_version: str = Field("", pattern=r"^[A-Za-z0-9._+-]{0,64}$")
     cloudx_log_format: str = Field("auto", pattern="^(auto|json|pretty)$")

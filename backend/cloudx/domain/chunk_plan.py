@@ -19,7 +19,7 @@ from .scans import Scan
 
 CHUNK_SECONDS = 15.0  # of sending at the chunk's rate: what a lost worker costs
 LAST_CHUNK_SECONDS = CHUNK_SECONDS / 8  # below it a scanner's start would weigh more than the balance gained
-NMAP_CHUNK_SECONDS = 30.0
+NMAP_CHUNK_SECONDS = 2 * CHUNK_SECONDS
 LAST_NMAP_CHUNK_SECONDS = NMAP_CHUNK_SECONDS / 4  # nmap works on the hosts of one run side by side
 CELLS_EACH = 2.0  # what a worker should get at least: the last of them is carved
 MAX_NMAP_HOSTS = 256  # one nmap process's memory and one commit's size
@@ -39,28 +39,30 @@ class _Grid:
     halvings: int
 
 
-def plan(scan: Scan, expected_workers: int = 1, max_chunks: int = MAX_CHUNKS) -> Iterator[ChunkSpan]:
+def plan(
+    scan: Scan, expected_workers: int = 1, max_chunks: int = MAX_CHUNKS, chunk_seconds: float = CHUNK_SECONDS
+) -> Iterator[ChunkSpan]:
     """Cut a scan into disjoint spans that together cover it exactly, in address order.
 
     `expected_workers` are the nodes that can take part; about `max_chunks` are made, a tenth more at most for the
-    carved ones. Raises TooLarge for more probes than MAX_PROBES, or more than MAX_PLANNED with the excluded.
+    carved ones, and none is planned for longer than `chunk_seconds` of sending. Raises TooLarge for more probes than MAX_PROBES, or more than MAX_PLANNED with the excluded.
     """
     total = scan.addresses.size * scan.units_per_address
     if total > MAX_PROBES:
         raise TooLarge(f"The scan has {total:,} probes; at most {MAX_PROBES:,}. Ask for fewer addresses.")
     if scan.planned_units > MAX_PLANNED:
         raise TooLarge(f"Too much is excluded: {MAX_PLANNED:,} probes at most. Name what to scan instead of the rest.")
-    grid = _grid(scan, total, max(1, expected_workers), max_chunks)
+    grid = _grid(scan, total, max(1, expected_workers), max_chunks, chunk_seconds)
     yield from _spans(scan, grid, _carved_cells(scan, grid, max_chunks))
 
 
-def _grid(scan: Scan, total: int, workers: int, max_chunks: int) -> _Grid:
+def _grid(scan: Scan, total: int, workers: int, max_chunks: int, chunk_seconds: float) -> _Grid:
     if scan.type.counts_hosts:
         lanes, unit_seconds = workers * NMAP_RUNS_PER_NODE, scan.type.host_seconds
-        full_seconds, last_seconds, most = NMAP_CHUNK_SECONDS, LAST_NMAP_CHUNK_SECONDS, MAX_NMAP_HOSTS
+        full_seconds, last_seconds, most = 2 * chunk_seconds, LAST_NMAP_CHUNK_SECONDS, MAX_NMAP_HOSTS
     else:
         lanes, unit_seconds = workers, workers / scan.rate_pps
-        full_seconds, last_seconds, most = CHUNK_SECONDS, LAST_CHUNK_SECONDS, None
+        full_seconds, last_seconds, most = chunk_seconds, LAST_CHUNK_SECONDS, None
     lane_seconds = total * unit_seconds / lanes
     while lanes > 1 and full_seconds > last_seconds and lane_seconds < CELLS_EACH * full_seconds:
         full_seconds /= 2  # one worker alone has nobody to wait for

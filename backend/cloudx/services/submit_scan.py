@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 from cloudx.domain.access import Principal
 from cloudx.domain.addresses import AddressSet
-from cloudx.domain.chunk_plan import plan
+from cloudx.domain.chunk_plan import CHUNK_SECONDS, plan
 from cloudx.domain.errors import Conflict, InvalidInput
 from cloudx.domain.nodes import capable
 from cloudx.domain.port_set import PortSet
@@ -65,6 +65,7 @@ class SubmitScan:
     resolver: Resolver
     policies: PolicyCache
     fleet: KnownFleet = field(default_factory=KnownFleet)
+    chunk_seconds: float = CHUNK_SECONDS
 
     def __call__(self, request: ScanRequest, principal: Principal, idempotency_key: str | None = None) -> Scan:
         """Write the scan and its chunks in one transaction and return it.
@@ -148,7 +149,7 @@ class SubmitScan:
     ) -> None:
         fit = len(capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at))
         workers = min(fit, scan.max_workers or fit)
-        ledger.scans.add(scan, plan(scan, expected_workers=workers))
+        ledger.scans.add(scan, plan(scan, expected_workers=workers, chunk_seconds=self.chunk_seconds))
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
         if idempotency_key is not None:
