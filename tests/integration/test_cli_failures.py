@@ -277,3 +277,10 @@ def test_without_any_install_every_remedy_is_named(tmp_path: Path, answering: An
 
 def test_a_misspelt_setting_is_named_and_ends_with_2(answering: Any) -> None:
     _says(answering({}).run("scans", CLOUDX_TOKN="x"), 2, "CLOUDX_TOKN", "Did you mean CLOUDX_TOKEN?")
+
+
+@pytest.mark.parametrize("command", ["serve", "up"])
+def test_an_api_that_could_not_dispatch_does_not_start(answering: Any, tmp_path: Path, command: str) -> None:
+    settings = {"CLOUDX_EXECUTOR": "nomad", "CLOUDX_DATA_DIR": str(tmp_path), "CLOUDX_URL": "", "CLOUDX_TOKEN": ""}
+    _says(answering({}).run(command, **settings), 2, "CLOUDX_EXECUTOR: nomad needs PostgreSQL")
+    assert list(tmp_path.iterdir()) == []

@@ -85,3 +85,53 @@ def test_no_request_waits_for_a_consul_that_hangs(api, consul_alone):
 def test_without_consul_and_nomad_heartbeats_are_the_only_source(shared_gunicorn):
     assert list(sources_of(shared_gunicorn)) == ["heartbeat"]
     until(lambda: node_of(shared_gunicorn, "vps1").get("sources") == ["heartbeat"], 5)
+
+
+def refusal(api) -> str | None:
+    """Why a scan finds no node; None where it is taken."""
+    answer = api.post("/api/scans", {"target": "127.0.0.1", "tool": "nmap", "port": "80"})
+    if answer.status_code == 202:
+        return None
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_capable_node"), answer.text
+    reasons: dict[str, str] = answer.json()["details"]["nodes"]
+    assert "it is offline" in reasons.pop("vps1")
+    return " ".join(reasons.values())
+
+
+@pytest.fixture
+def api_with_one_node(api, nomad):
+    """Its node has a Nomad client, beats, and can run nmap."""
+    body = {"node_id": nomad.node_id, "hostname": "vps", "ip": "10.9.0.1", "capabilities": ["nmap"], "version": "0.1"}
+    assert api.post("/api/nodes/register", body, token=NODE_TOKEN).status_code == 201
+    goodbye = {
+        "node_id": "vps1",
+        "status": "offline",
+        "cpu": 0,
+        "mem": 0,
+        "loadavg": [0, 0, 0],
+        "updated_at": "2026-01-01T00:00:00Z",
+    }
+    assert api.post("/api/nodes/heartbeat", goodbye, token=NODE_TOKEN).status_code == 200
+    until(lambda: "nomad" in node_of(api, nomad.node_id)["sources"], 5)
+    assert refusal(api) is None
+    return api
+
+
+def test_a_scan_is_refused_while_nomad_gives_the_only_node_nothing_new(api_with_one_node, nomad):
+    nomad.call("PUT", f"/v1/node/{nomad.node_id}/eligibility", {"Eligibility": "ineligible"})
+    try:
+        until(lambda: refusal(api_with_one_node), 5)
+        assert "Nomad client: it gets no new work. `cloudx cluster drain NODE --off`" in refusal(api_with_one_node)
+    finally:
+        nomad.call("PUT", f"/v1/node/{nomad.node_id}/eligibility", {"Eligibility": "eligible"})
+    until(lambda: refusal(api_with_one_node) is None, 5)
+
+
+def test_a_scan_is_refused_while_a_check_in_consul_says_that_the_only_node_is_unfit(
+    api_with_one_node, consul_alone, nomad
+):
+    consul_alone.register_node(nomad.node_id, "critical", "no raw socket: give it CAP_NET_RAW")
+    until(lambda: refusal(api_with_one_node), 5)
+    assert "raw_socket: no raw socket: give it CAP_NET_RAW" in refusal(api_with_one_node)
+    consul_alone.register_node(nomad.node_id, "passing", "open")
+    until(lambda: refusal(api_with_one_node) is None, 5)

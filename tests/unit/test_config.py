@@ -105,3 +105,26 @@ def test_comma_lists_are_split() -> None:
 def test_every_setting_is_documented() -> None:
     documented = set(re.findall(r"`([A-Z][A-Z_]+)`", OPERATIONS.read_text()))
     assert {name.upper() for name in Settings.model_fields} - documented == set()
+
+
+POSTGRESQL = {"DATABASE_URL": "postgresql://u@h/d"}
+NOMAD = {"CLOUDX_EXECUTOR": "nomad", "NOMAD_ADDR": "http://127.0.0.1:4646"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        (NOMAD, "nomad needs PostgreSQL"),
+        (NOMAD | {"DATABASE_URL": "sqlite:///x.db"}, "DATABASE_URL=postgresql://…, or CLOUDX_EXECUTOR=resident."),
+        (POSTGRESQL | {"CLOUDX_EXECUTOR": "nomad"}, "nomad needs NOMAD_ADDR, such as http://127.0.0.1:4646"),
+    ],
+)
+def test_an_api_that_could_not_dispatch_is_refused_with_the_remedy(environ: dict[str, str], says: str) -> None:
+    with pytest.raises(BadConfiguration, match=r"^CLOUDX_EXECUTOR: ") as stopped:
+        load_settings(environ).require_for_dispatching()
+    assert says in stopped.value.message
+
+
+@pytest.mark.parametrize("environ", [{}, NOMAD | POSTGRESQL, NOMAD | {"DATABASE_URL_FILE": "/secrets/not/there/yet"}])
+def test_an_api_that_can_dispatch_or_need_not_is_let_start(environ: dict[str, str]) -> None:
+    load_settings(environ).require_for_dispatching()

@@ -174,7 +174,7 @@ def capable(nodes: list[Node], scan_type: ScanType, now: datetime) -> list[Node]
         status = node.status(now)
         why = node.why_not(scan_type)
         if status in _REMEDIES:
-            why = f"it is {status}; {_REMEDIES[status]}"
+            why = _why_resting(node, status)
         if why is None:
             fit.append(node)
         else:
@@ -188,6 +188,16 @@ def capable(nodes: list[Node], scan_type: ScanType, now: datetime) -> list[Node]
             nodes=reasons,
         )
     return fit
+
+
+def _why_resting(node: Node, status: NodeStatus) -> str:
+    """Why a node gets no work, by its checks' own words where they say it."""
+    said: list[str] = []
+    if status is NodeStatus.CRITICAL:
+        said = [f"{check.name}: {check.output}" for check in node.checks if check.status is CheckStatus.CRITICAL]
+    elif status is NodeStatus.DRAINING:
+        said = [f"{check.name}: {check.output}" for check in node.checks if check.id == "nomad-client"]
+    return f"it is {status}; {said[0] if said else _REMEDIES[status]}"
 
 
 @dataclass(frozen=True)

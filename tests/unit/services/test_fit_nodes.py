@@ -1,0 +1,51 @@
+"""Which nodes can run a scan, by all that is known of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from cloudx.domain.nodes import CAPABILITIES, ClientState, Node, NodeRole, NodeStatus
+from cloudx.domain.tools import SCAN_TYPES, Tool
+from cloudx.services.fit_nodes import CountFit, FitCount, KnownFleet
+from cloudx.services.fleet_ports import NomadClient
+from cloudx.services.join_fleet import ClusterView
+from cloudx.services.watch_fleet import FleetReading
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BEATING = Node("n1", "one", "10.0.0.1", NodeRole.WORKER, CAPABILITIES, "1", NOW, NOW)
+BEATING_TOO = replace(BEATING, node_id="n2")
+SCAN_TYPE = SCAN_TYPES[Tool.MASSCAN, "tcp_scan"]
+
+
+def clients(*states: ClientState) -> ClusterView:
+    return ClusterView(clients=tuple(NomadClient(f"n{n}", f"vps{n}", "", state) for n, state in enumerate(states, 1)))
+
+
+def statuses(fleet: KnownFleet) -> list[NodeStatus]:
+    return [node.status(NOW) for node in fleet.of([BEATING, BEATING_TOO])]
+
+
+def test_where_workers_are_dispatched_a_node_without_a_nomad_client_is_unfit() -> None:
+    fleet = KnownFleet(lambda: clients(ClientState.READY), workers_are_dispatched=True)
+    assert statuses(fleet) == [NodeStatus.HEALTHY, NodeStatus.CRITICAL]
+
+
+def test_resident_workers_need_no_nomad_client() -> None:
+    assert statuses(KnownFleet(lambda: clients(ClientState.READY))) == [NodeStatus.HEALTHY] * 2
+
+
+def test_while_nomad_has_said_nothing_heartbeats_alone_decide() -> None:
+    assert statuses(KnownFleet(workers_are_dispatched=True)) == [NodeStatus.HEALTHY] * 2
+
+
+def test_the_fit_nodes_are_counted_once_for_each_reading_of_the_fleet() -> None:
+    joined = replace(BEATING, client=ClientState.READY), replace(BEATING_TOO, client=ClientState.DRAINING)
+    readings = [FleetReading(joined, NOW), FleetReading((), NOW)]
+    view = clients(ClientState.READY, ClientState.DRAINING)
+    count = CountFit(lambda: readings[0], KnownFleet(lambda: view, workers_are_dispatched=True))
+    assert count(SCAN_TYPE) == FitCount(1)
+    assert count(SCAN_TYPE) is count(SCAN_TYPE)
+    del readings[0]
+    none = count(SCAN_TYPE)
+    assert none.nodes == 0 and "No worker has registered" in none.why_none
