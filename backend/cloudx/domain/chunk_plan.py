@@ -45,7 +45,8 @@ def plan(
     """Cut a scan into disjoint spans that together cover it exactly, in address order.
 
     `expected_workers` are the nodes that can take part; about `max_chunks` are made, a tenth more at most for the
-    carved ones, and none is planned for longer than `chunk_seconds` of sending. Raises TooLarge for more probes than MAX_PROBES, or more than MAX_PLANNED with the excluded.
+    carved ones, none planned for longer than `chunk_seconds` of sending unless `max_chunks` asks for it. Raises
+    TooLarge for more probes than MAX_PROBES, or more than MAX_PLANNED with the excluded.
     """
     total = scan.addresses.size * scan.units_per_address
     if total > MAX_PROBES:
