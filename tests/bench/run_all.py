@@ -17,6 +17,7 @@ ORDER = (
     "api_rates",
     "plan_scan",
     "plan_and_claim",
+    "simulate_fleet",
     "fleet_view",
     "dev_to_healthy",
     "fabio_latency",
