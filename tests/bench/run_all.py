@@ -10,6 +10,7 @@ HERE = Path(__file__).parent
 ORDER = (
     "start",
     "worker_start",
+    "wire_rate",
     "masscan_through_api",
     "ingest",
     "nmap_parse",

@@ -153,7 +153,8 @@ def test_a_worker_that_slept_past_its_lease_cannot_commit(new_service: NewServic
         # Its scanners run on and finish; only their reader sleeps.
         shown = assert_complete_and_counted_once(service, scan_id, open_port)
         sleeper.resume()
-        until(lambda: "chunk.lost" in log.read_text() or "chunk.dropped" in log.read_text(), 20, log.read_text)
+        gave_up = ("chunk.lost", "chunk.dropped", "chunk.fenced")
+        until(lambda: any(word in log.read_text() for word in gave_up), 20, log.read_text)
         assert service.show(scan_id)["coverage"] == shown["coverage"]
         assert_complete_and_counted_once(service, scan_id, open_port)
         assert outcomes(service, scan_id)["lost"] >= 1

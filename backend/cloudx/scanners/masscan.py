@@ -9,16 +9,20 @@ from typing import IO
 
 from cloudx.domain.findings import Observation
 from cloudx.domain.tools import Tool
-from cloudx.services.scanner_port import Assignment, Command, Egress, Progress
+from cloudx.services.scanner_port import Assignment, Command, Egress, Progress, Urgency
 
 from .keep_awake import KeepAwake
 from .masscan_records import Replies, saved_findings
 from .output_streams import Lines, Source, Tail, pieces, read_last_words
 from .run_number import seed_of, source_port_of
+from .sending_pace import SendingPace
 
 TARGETS_FILE = "targets"
 RESULTS_FILE = "results.ndjson"
 _SENT_FILE = "sent"  # made when masscan says that every probe is out
+# It sends its first packet 0.1 s after its start, and then 0.1 s of its rate at once to make up for it (measured).
+START_SECONDS = 0.0
+_TRIES_WITH_OFFLOADS = 2
 WAIT_SECONDS = 3  # for late replies; no round trip on the internet takes longer than the first of them
 _WAKE_SECONDS = 0.1
 _STATUS = re.compile(rb"rate:.*?([\d.]+)% done(, waiting)?")
@@ -37,12 +41,16 @@ class Masscan:
         argv += ["--seed", str(seed_of(folder)), "--source-port", str(source_port_of(folder))]
         if assignment.egress is not None:
             argv += _way_out(assignment.egress)
-        argv += ["-oD", str(folder / RESULTS_FILE)]
-        return Command(argv, {TARGETS_FILE: assignment.addresses.texts()}, time_critical=True)
+        # Else it answers every reply, refusals too, with a reset that counts as a packet sent: where everything
+        # answers it probed at half its rate. The kernel resets what it did not open, as it does for nmap.
+        argv += ["--noreset", "-oD", str(folder / RESULTS_FILE)]
+        files = {TARGETS_FILE: assignment.addresses.texts()}
+        return Command(argv, files, urgency=Urgency.REPLIES, start_seconds=START_SECONDS)
 
     def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
         """Progress by its status lines; while it waits for late replies, keeps it awake and reads what it has."""
         lines, tail, progress, replies = Lines(), Tail(), Progress(0.0), Replies(assignment)
+        pace = SendingPace(_packets(assignment), assignment.rate_pps)
         with KeepAwake(_wake_address(assignment)) as keep_awake:
             for source, data in pieces(stdout, stderr, _WAKE_SECONDS):
                 if progress.sending_done:
@@ -53,7 +61,7 @@ class Masscan:
                 tail.add(data)
                 for line in lines.feed(data):
                     if (status := _STATUS.match(line)) is not None:
-                        progress = _advanced(progress, status)
+                        progress = _advanced(progress, status, pace)
                         yield progress
         tail.save(folder)
         replies.read_on(folder / RESULTS_FILE)
@@ -87,8 +95,13 @@ def _way_out(egress: Egress) -> list[str]:
         argv += ["--router-mac", egress.gateway_mac.replace(":", "-")]
     if egress.offloads_on:
         # Its receive ring holds 31 packets then and overflows; a second try finds most of what was lost.
-        argv += ["--retries", "1"]
+        argv += ["--retries", str(_TRIES_WITH_OFFLOADS - 1)]
     return argv
+
+
+def _packets(assignment: Assignment) -> int:
+    tries = _TRIES_WITH_OFFLOADS if assignment.egress is not None and assignment.egress.offloads_on else 1
+    return assignment.addresses.size * (assignment.ports.size if assignment.ports else 1) * tries
 
 
 def _wake_address(assignment: Assignment) -> str | None:
@@ -97,8 +110,9 @@ def _wake_address(assignment: Assignment) -> str | None:
     return assignment.egress.gateway_ip or str(next(iter(assignment.addresses.slice(0, 1))))
 
 
-def _advanced(progress: Progress, status: re.Match[bytes]) -> Progress:
+def _advanced(progress: Progress, status: re.Match[bytes], pace: SendingPace) -> Progress:
     """Never backwards. It also `waits` after a Ctrl-C; only a wait at 100 % means that all is sent."""
     share = min(1.0, float(status[1]) / 100)
     sending_done = progress.sending_done or (status[2] is not None and share >= 1.0)
-    return Progress(max(progress.sent_share, share), sending_done)
+    share = max(progress.sent_share, share)
+    return Progress(share, sending_done, None if sending_done else pace.ends_at(share))

@@ -12,11 +12,12 @@ from typing import IO
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.findings import Finding, Observation
 from cloudx.domain.tools import Tool
-from cloudx.services.scanner_port import Assignment, Command, Egress, Progress
+from cloudx.services.scanner_port import Assignment, Command, Egress, Progress, Urgency
 
 from .asked_probes import AskedProbes
 from .output_streams import Lines, Source, Tail, pieces, read_last_words
 from .run_number import FIRST_SOURCE_PORT, LAST_SOURCE_PORT, seed_of
+from .sending_pace import SendingPace
 
 TARGETS_FILE = "targets"
 RESULTS_FILE = "results.csv"
@@ -24,6 +25,7 @@ RESULTS_FILE = "results.csv"
 _BLOCK_FILE, _CONFIG_FILE = "blocked", "zmap.conf"
 _SENT_FILE = "sent"
 COOLDOWN_SECONDS = 3
+START_SECONDS = 0.02  # measured
 _CHATTER = re.compile(r"\[(?:INFO|DEBUG)\]|too few targets relative to senders|; send: \d")
 # Not the status file of -u: zmap opens it in a race with its own giving up of root, and then may not.
 _STATUS = re.compile(rb"; send: (\d+) (done)?")
@@ -47,18 +49,20 @@ class Zmap:
         argv += ["--output-filter", "success = 1 && repeat = 0", "--output-file", str(folder / RESULTS_FILE)]
         argv += ["--disable-syslog"]
         targets = [str(network) for network in assignment.addresses.networks()]
-        return Command(argv, {TARGETS_FILE: targets, _BLOCK_FILE: [], _CONFIG_FILE: []})
+        files: dict[str, list[str]] = {TARGETS_FILE: targets, _BLOCK_FILE: [], _CONFIG_FILE: []}
+        return Command(argv, files, urgency=Urgency.PACE, start_seconds=START_SECONDS)
 
     def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
         """Progress by the packets it says it sent, once a second."""
         lines, tail, progress = Lines(), Tail(), Progress(0.0)
+        pace = SendingPace(assignment.addresses.size, assignment.rate_pps)
         for source, data in pieces(stdout, stderr):
             if source is not Source.STDERR:
                 continue
             tail.add(data)
             for line in lines.feed(data):
                 if (status := _STATUS.search(line)) is not None:
-                    progress = _advanced(progress, status, assignment.addresses.size)
+                    progress = _advanced(progress, status, assignment.addresses.size, pace)
                     yield progress
         tail.save(folder)
         if progress.sent_share >= 1.0:
@@ -102,9 +106,10 @@ def _way_out(egress: Egress) -> list[str]:
     return argv + (["--gateway-mac", egress.gateway_mac] if egress.gateway_mac is not None else [])
 
 
-def _advanced(progress: Progress, status: re.Match[bytes], planned: int) -> Progress:
-    share = min(1.0, int(status[1]) / max(1, planned))
-    return Progress(max(progress.sent_share, share), progress.sending_done or status[2] is not None)
+def _advanced(progress: Progress, status: re.Match[bytes], planned: int, pace: SendingPace) -> Progress:
+    share = max(progress.sent_share, min(1.0, int(status[1]) / max(1, planned)))
+    sending_done = progress.sending_done or status[2] is not None
+    return Progress(share, sending_done, None if sending_done else pace.ends_at(share))
 
 
 def _rows(file: IO[str]) -> Iterator[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -36,21 +37,34 @@ class Assignment:
     egress: Egress | None  # None for nmap
 
 
+class Urgency(Enum):
+    """What a scanner loses when it has to wait for a processor."""
+
+    NONE = 0
+    PACE = 1  # it falls behind its rate and never makes up for it
+    REPLIES = 2
+
+
 @dataclass(frozen=True)
 class Command:
     """A scanner run: an argv list, and the private files it reads, as lines to be written into the run's folder."""
 
     argv: list[str]
     files: dict[str, list[str]] = field(default_factory=dict)  # file name → lines
-    time_critical: bool = False  # it loses replies whenever it has to wait for a processor
+    urgency: Urgency = Urgency.NONE
+    start_seconds: float = 0.0  # from its start to its first packet
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: share of its probes sent (0–1), and whether it only waits for late replies now."""
+    """How far a run is: share of its probes sent (0–1), and whether it only waits for late replies now.
+
+    `ends_at` is the moment (time.monotonic) at which its sending is expected to be over, where the tool lets one tell.
+    """
 
     sent_share: float
     sending_done: bool = False
+    ends_at: float | None = None
 
 
 class Scanner(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -16,17 +17,22 @@ from cloudx.services.reconcile_scans import reconcile_scans
 from cloudx.services.renew_leases import Order, RenewLease
 from cloudx.services.view_scans import get_scan
 
-from .run_chunk import ChunkRun, Workshop
+from .run_chunk import ChunkRun, Workshop, lease_clock
 
 if TYPE_CHECKING:
     from .node_agent import NodeAgent
 
 SENDING_SLOTS = 4
+# Before a run has sent everything, its rate is given free and the next chunk claimed: what is then left of the time
+# goes into the claim, the way out and the scanner's start, and the next first packet follows the last one.
+HANDOVER_SECONDS = 0.25
 MAX_RUNS = 12  # those that only wait for late replies included
 IDLE_SECONDS = 0.1
 MAX_IDLE_SECONDS = 0.5  # a question to a shared database; a local file may be asked more often
 RECONCILE_SECONDS = 2.0
+FENCE_SECONDS = 0.25
 LEAVE_SECONDS = 8.0  # within Nomad's and Docker's usual grace
+LAST_SECONDS = 2.0  # of those, for giving back what could not be finished
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -63,7 +69,7 @@ class ResidentWorker:
 
     def run(self) -> int:
         """Work until stopped; the exit code."""
-        background = [self._renew_until, self._reconcile_until]
+        background = [self._renew_until, self._fence_until, self._reconcile_until]
         if self._agent is not None:  # under Nomad, an agent of its own reports the machine
             background.append(self._agent.run_until)
         threads = [threading.Thread(target=work, args=(self._stopping,), daemon=True) for work in background]
@@ -85,29 +91,37 @@ class ResidentWorker:
                 continue
             if self._only_scan_is_over():
                 return 0
-            self._changed.wait(idle_seconds)
+            self._changed.wait(min(idle_seconds, self._seconds_to_handover()))
             idle_seconds = min(self._max_idle_seconds, idle_seconds * 1.5)
         return 0
 
     def _claim_one(self) -> bool:
         self._runs = [run for run in self._runs if not run.is_over]
-        if len(self._runs) >= MAX_RUNS or sum(run.is_sending for run in self._runs) >= SENDING_SLOTS:
+        self._free_grants()
+        if len(self._runs) >= MAX_RUNS or sum(not run.grant_freed for run in self._runs) >= SENDING_SLOTS:
             return False
-        self._report_sending_done()
+        asked_at = lease_clock()
         claim = _quietly(lambda: self._claim_chunk(self._claimant), "worker.claim_failed")
         if claim is None:
             return False
-        run = ChunkRun(claim, self._workshop, on_change=self._changed.set)
+        ending = [run for run in self._runs if run.grant_freed and run.is_sending]
+        run = ChunkRun(claim, self._workshop, self._changed.set, asked_at, ending)
         self._runs = [*self._runs, run]
         run.start()
         return True
 
-    def _report_sending_done(self) -> None:
-        """Free the grants of runs that only wait for replies, so that the next chunk can have them."""
+    def _free_grants(self) -> None:
+        """Free the grants of runs that have sent everything, or will have in a moment: the next chunk can have them."""
         for run in self._runs:
-            if run.progress.sending_done and not run.grant_freed and not run.is_over:
+            if not run.grant_freed and not run.is_over and run.ends_within(HANDOVER_SECONDS):
                 run.grant_freed = True
                 self._renew(run)
+
+    def _seconds_to_handover(self) -> float:
+        """Until the first of the runs is about to end."""
+        ends = [run.progress.ends_at for run in self._runs if not run.grant_freed]
+        soonest = min((moment for moment in ends if moment is not None), default=math.inf)
+        return max(0.0, soonest - time.monotonic() - HANDOVER_SECONDS)
 
     def _only_scan_is_over(self) -> bool:
         scan_id = self._claimant.only_scan
@@ -123,27 +137,37 @@ class ResidentWorker:
     def _renew_until(self, stopping: threading.Event) -> None:
         while not stopping.wait(self._renew_seconds):
             for run in self._runs:
-                if not run.is_over:
+                if not run.is_over and not run.is_committing:
                     self._renew(run)
 
     def _renew(self, run: ChunkRun) -> None:
-        progress = run.progress
-        order = _quietly(
-            lambda: self._renew_lease(run.claim, progress.sent_share, not progress.sending_done),
-            "worker.renewal_failed",
-        )
-        if order in (Order.DROP, Order.RELEASE):
+        asked_at, progress = lease_clock(), run.progress
+        is_sending = not progress.sending_done and not run.grant_freed
+        order = _quietly(lambda: self._renew_lease(run.claim, progress.sent_share, is_sending), "worker.renewal_failed")
+        if order is Order.GO_ON:
+            run.renewed(asked_at)
+        elif order is not None:
             run.obey(order)
+
+    def _fence_until(self, stopping: threading.Event) -> None:
+        while not stopping.wait(FENCE_SECONDS):  # a thread of its own: a renewal may hang for as long as a connection
+            for run in self._runs:
+                run.fence()
 
     def _reconcile_until(self, stopping: threading.Event) -> None:
         while not stopping.wait(RECONCILE_SECONDS):
             _quietly(lambda: reconcile_scans(self._workshop.open_ledger), "worker.reconcile_failed")
 
     def _leave(self) -> None:
+        """Give back what still sends; what only waits for late replies may finish and be committed."""
         self._stopping.set()
-        for run in self._runs:
-            run.obey(Order.RELEASE)
         deadline = time.monotonic() + LEAVE_SECONDS
+        for run in self._runs:
+            if run.is_sending:
+                run.obey(Order.RELEASE)
+        for run in self._runs:
+            run.join(max(0.0, deadline - LAST_SECONDS - time.monotonic()))
+            run.obey(Order.RELEASE)
         for run in self._runs:
             run.join(max(0.1, deadline - time.monotonic()))
 

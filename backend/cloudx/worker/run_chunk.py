@@ -6,12 +6,14 @@ import errno
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import structlog
 
+from cloudx.domain.chunks import LEASE_SECONDS
 from cloudx.domain.errors import CloudxError, DependencyUnavailable, LeaseLost
 from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.tools import Tool
@@ -19,7 +21,7 @@ from cloudx.freed_memory import give_back
 from cloudx.services.claim_chunk import Claim
 from cloudx.services.ports import Machine, OpenLedger
 from cloudx.services.renew_leases import Order
-from cloudx.services.scanner_port import Assignment, Progress, Scanner
+from cloudx.services.scanner_port import Assignment, Command, Progress, Scanner
 from cloudx.services.settle_chunk import complete_chunk, fail_chunk, release_chunk
 
 from .scanner_process import ScannerProcess
@@ -28,6 +30,7 @@ RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 5.0
 NMAP_LIMIT_SECONDS = 4 * 3600.0
 MAX_ERROR_LENGTH = 500
+MAX_HOLD_SECONDS = 2.0  # for the run before to end
 
 log = structlog.get_logger()
 
@@ -46,16 +49,28 @@ class Workshop:
 class ChunkRun:
     """One claimed chunk in the works, on a thread of its own."""
 
-    def __init__(self, claim: Claim, workshop: Workshop, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        workshop: Workshop,
+        on_change: Callable[[], None],
+        claimed_at: float,
+        after: Sequence[ChunkRun] = (),
+    ) -> None:
+        """`claimed_at` is when the claim was asked for (lease_clock); `after` are the runs whose rate this one uses."""
         self.claim = claim
         self.progress = Progress(0.0)
-        self.grant_freed = False  # the ledger knows that sending is done
+        self.grant_freed = False  # the ledger was told that sending is done, or will be in a moment
+        self.is_committing = False  # its row is locked meanwhile, which keeps the lease
         self._workshop = workshop
-        self._on_change = on_change  # called when sending is done and when the run is over
+        self._on_change = on_change  # called when sending ends or is about to, and when the run is over
+        self._after = tuple(after)
         self._process: ScannerProcess | None = None
         self._order = Order.GO_ON
+        self._ordered = threading.Event()
         self._lock = threading.Lock()
         self._over_time = False
+        self.renewed(claimed_at)
         lease = claim.lease
         self._log = log.bind(scan=lease.scan_id, chunk=lease.span.number, attempt=lease.attempt)
         self._thread = threading.Thread(target=self._run, name=f"chunk-{lease.span.number}", daemon=True)
@@ -71,22 +86,41 @@ class ChunkRun:
 
     @property
     def is_sending(self) -> bool:
-        """True while it uses its rate grant."""
+        """True while packets leave."""
         return not self.progress.sending_done and not self.is_over
+
+    def ends_within(self, seconds: float) -> bool:
+        """True when its sending is over, or expected to be so soon."""
+        ends_at = self.progress.ends_at
+        return not self.is_sending or (ends_at is not None and ends_at - time.monotonic() <= seconds)
+
+    def renewed(self, asked_at: float) -> None:
+        """The lease was given or extended by what was asked then (lease_clock)."""
+        self._leased_until = asked_at + LEASE_SECONDS
+
+    def fence(self) -> None:
+        """End a scanner whose lease has run out: another worker may be sending the same probes by now.
+
+        One that has sent everything may go on: its output waits for the ledger, whose fence decides.
+        """
+        if self.is_sending and lease_clock() > self._leased_until and self.obey(Order.RELEASE):
+            self._log.warning("chunk.fenced", reason=f"its lease could not be renewed for {LEASE_SECONDS:.0f} s")
 
     def join(self, timeout_seconds: float) -> None:
         """Wait for the end."""
         self._thread.join(timeout_seconds)
 
-    def obey(self, order: Order) -> None:
-        """End the scanner; what becomes of the chunk depends on the order."""
+    def obey(self, order: Order) -> bool:
+        """End the scanner; what becomes of the chunk depends on the order. False when one was given before."""
         with self._lock:
             if self._order is not Order.GO_ON:
-                return
+                return False
             self._order = order
             process = self._process
+        self._ordered.set()
         if process is not None:
             threading.Thread(target=process.end, daemon=True).start()
+        return True
 
     def _run(self) -> None:
         lease = self.claim.lease
@@ -110,27 +144,45 @@ class ChunkRun:
         if not claim.addresses:
             return None  # everything in it has been excluded since
         scanner = self._workshop.scanners[claim.scan.tool]
-        assignment = self._assignment()
-        with self._lock:
-            if self._order is not Order.GO_ON:
-                return "ended before it began"
-            self._process = ScannerProcess(scanner.command(assignment, folder), folder)
+        command = scanner.command(self._assignment, folder)
+        self._hold(command.start_seconds)
+        process = self._started(command, folder)
+        if process is None:
+            return "ended before it began"
         watchdog = threading.Timer(_limit_seconds(claim), self._end_for_good)
         watchdog.daemon = True
         watchdog.start()
         try:
-            for progress in scanner.follow(assignment, folder, *self._process.streams):
+            for progress in scanner.follow(self._assignment, folder, *process.streams):
                 self._note(progress)
-            exit_code = self._process.wait()
+            exit_code = process.wait()
         finally:
             watchdog.cancel()
-            self._process.end()
+            process.end()
+            self._note(Progress(self.progress.sent_share, sending_done=True))
         if self._over_time:
             return f"{claim.scan.tool} did not end within {_limit_seconds(claim):.0f} s and was killed"
         if scanner.succeeded(exit_code, folder):
             return None
         return scanner.last_words(folder) or f"{claim.scan.tool} ended with exit code {exit_code} and said nothing"
 
+    def _hold(self, start_seconds: float) -> None:
+        """Wait until the runs before have sent everything by the time this one's first packet leaves."""
+        deadline = time.monotonic() + MAX_HOLD_SECONDS
+        for run in self._after:
+            while not run.ends_within(start_seconds) and time.monotonic() < deadline:
+                if self._ordered.wait(_pause_seconds(run.progress.ends_at, start_seconds)):
+                    return
+        self._after = ()  # they are over soon, and need not be kept
+
+    def _started(self, command: Command, folder: Path) -> ScannerProcess | None:
+        """The scanner; None when an order came first."""
+        with self._lock:
+            if self._order is Order.GO_ON:
+                self._process = ScannerProcess(command, folder)
+            return self._process
+
+    @cached_property
     def _assignment(self) -> Assignment:
         claim, workshop = self.claim, self._workshop
         needs_egress = claim.scan.tool is not Tool.NMAP
@@ -144,9 +196,8 @@ class ChunkRun:
         )
 
     def _note(self, progress: Progress) -> None:
-        just_done = progress.sending_done and not self.progress.sending_done
         self.progress = progress
-        if just_done:
+        if not self.grant_freed and self.ends_within(1.0):
             self._on_change()
 
     def _end_for_good(self) -> None:
@@ -155,26 +206,26 @@ class ChunkRun:
             self._process.end()
 
     def _settle(self, folder: Path, error: str | None) -> None:
-        if self._order is Order.RELEASE:
-            release_chunk(self._workshop.open_ledger, self.claim)
-            self._log.info("chunk.released")
-        elif self._order is Order.DROP:
-            release_chunk(self._workshop.open_ledger, self.claim)  # closes the attempt if it is still ours
-            self._log.info("chunk.dropped")
+        if self._order is not Order.GO_ON:
+            self._give_back()  # even when it is whole: an address in it may just have been excluded
         elif error is None:
             self._complete(folder)
         else:
             self._fail(error)
 
+    def _give_back(self) -> None:
+        try:
+            release_chunk(self._workshop.open_ledger, self.claim)
+            self._log.info("chunk.dropped" if self._order is Order.DROP else "chunk.released")
+        except CloudxError as why:
+            self._log.warning("chunk.not_released", reason=why.message)  # its lease runs out, and it is run again
+
     def _complete(self, folder: Path) -> None:
         """Commit, holding the findings on disk through any outage of the database."""
-        scanner = self._workshop.scanners[self.claim.scan.tool]
         pause_seconds = RETRY_SECONDS
         while True:
-            found = scanner.observations(self._assignment(), folder) if self.claim.addresses else iter(())
             try:
-                stored = complete_chunk(self._workshop.open_ledger, self.claim, found)
-                self._log.info("chunk.done", findings=stored)
+                self._log.info("chunk.done", findings=self._commit(folder))
                 return
             except DependencyUnavailable as error:
                 if self._order is Order.DROP:
@@ -182,6 +233,15 @@ class ChunkRun:
                 self._log.warning("chunk.commit_delayed", reason=error.message, retry_seconds=pause_seconds)
                 time.sleep(pause_seconds)
                 pause_seconds = min(MAX_RETRY_SECONDS, pause_seconds * 2)
+
+    def _commit(self, folder: Path) -> int:
+        scanner = self._workshop.scanners[self.claim.scan.tool]
+        found = scanner.observations(self._assignment, folder) if self.claim.addresses else iter(())
+        self.is_committing = True
+        try:
+            return complete_chunk(self._workshop.open_ledger, self.claim, found)
+        finally:
+            self.is_committing = False
 
     def _fail(self, error: str) -> None:
         error = error[:MAX_ERROR_LENGTH]
@@ -191,6 +251,16 @@ class ChunkRun:
         except CloudxError as why:
             # Lost or unreachable: the lease runs out and the chunk is run again.
             self._log.warning("chunk.failed", reason=error, unrecorded=why.message)
+
+
+def lease_clock() -> float:
+    """Seconds that go on while the machine sleeps, as a lease does."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _pause_seconds(ends_at: float | None, start_seconds: float) -> float:
+    """Until it is worth looking again."""
+    return 0.05 if ends_at is None else min(0.05, max(0.001, ends_at - start_seconds - time.monotonic()))
 
 
 def _limit_seconds(claim: Claim) -> float:

@@ -108,7 +108,7 @@ def test_masscan_is_asked_exactly_this_for_each_scan_type(type_name: str, ports:
         *("masscan", "-iL", "/run/cloudx/s1-0-1/targets", *probes, "--rate", "1000", "--wait", "3"),
         *("--seed", SEED, "--source-port", SOURCE_PORT),
         *("--interface", "eth0", "--source-ip", "192.0.2.2", "--router-mac", "02-fc-00-00-00-05"),
-        *("-oD", "/run/cloudx/s1-0-1/results.ndjson"),
+        *("--noreset", "-oD", "/run/cloudx/s1-0-1/results.ndjson"),
     ]
     assert command.files == {"targets": ["198.51.100.3-198.51.100.9"]}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,11 @@ SENDING = b"rate:  0.30-kpps, 61.33% done,   0:00:03 remaining, found=432       
 BACK = b"rate:  0.30-kpps, 60.00% done,   0:00:03 remaining, found=432       \r"
 WAITING = b"rate:  0.00-kpps, 100.00% done, waiting 2-secs, found=646       \r"
 INTERRUPTED = b"rate:  0.00-kpps,  9.77% done, waiting 1-secs, found=27       \r"
+
+
+def shares(steps: list[Progress]) -> list[tuple[float, bool]]:
+    """What was sent and whether that is all, without the moment at which it is expected to be."""
+    return [(step.sent_share, step.sending_done) for step in steps]
 
 
 def follow(scanner: Scanner, assignment: Assignment, folder: Path, out: bytes, err: bytes) -> list[Progress]:
@@ -49,12 +55,29 @@ MASSCAN = assign("masscan", "tcp_scan", ports="80")
 
 def test_masscan_says_when_it_only_waits(tmp_path: Path) -> None:
     steps = follow(Masscan(), MASSCAN, tmp_path, b"", SENDING + BACK + WAITING)
-    assert steps == [Progress(0.6133), Progress(0.6133), Progress(1.0, sending_done=True)]
+    assert shares(steps) == [(0.6133, False), (0.6133, False), (1.0, True)]
+
+
+@pytest.mark.parametrize(
+    ("scanner", "assignment", "line", "left"),
+    [
+        (Masscan(), MASSCAN, SENDING, 1 - 0.6133),
+        (Zmap(), assign("zmap", "tcp_syn", ports="80"), b" 0:01 22% (4s left); send: 64 63 p/s (63 p/s avg)\n", 0.75),
+    ],
+)
+def test_it_is_known_beforehand_when_all_will_be_sent(
+    tmp_path: Path, scanner: Scanner, assignment: Assignment, line: bytes, left: float
+) -> None:
+    started = time.monotonic()
+    (step,) = follow(scanner, assignment, tmp_path, b"", line)
+    assert step.ends_at is not None
+    seconds_left = left * assignment.addresses.size / assignment.rate_pps
+    assert started <= step.ends_at - seconds_left <= time.monotonic()
 
 
 def test_a_masscan_that_was_interrupted_has_not_sent_everything(tmp_path: Path) -> None:
     steps = follow(Masscan(), MASSCAN, tmp_path, b"", INTERRUPTED)
-    assert steps == [Progress(0.0977)]
+    assert shares(steps) == [(0.0977, False)]
     (tmp_path / "results.ndjson").touch()
     assert not Masscan().succeeded(0, tmp_path)
 
@@ -73,7 +96,7 @@ def test_zmap_says_when_it_only_waits(tmp_path: Path) -> None:
         b" 0:02 65%; send: 256 done (98 p/s avg); recv: 56 58 p/s (84 p/s avg); hitrate: 21.88%\n"
     )
     steps = follow(Zmap(), assign("zmap", "tcp_syn", ports="80"), tmp_path, b"", err)
-    assert steps == [Progress(0.0), Progress(0.25), Progress(1.0, sending_done=True)]
+    assert shares(steps) == [(0.0, False), (0.25, False), (1.0, True)]
     (tmp_path / RESULTS_FILE).touch()
     assert Zmap().succeeded(0, tmp_path)
 
