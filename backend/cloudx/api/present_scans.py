@@ -42,7 +42,7 @@ def show_scan_alone(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
         "eta_seconds": view.eta_seconds,
         "created_by": scan.created_by,
         "max_workers": scan.max_workers,
-        "waiting_reason": None if scan.status.is_final else scan.waiting_reason,
+        "waiting_reason": view.waiting_reason,
         "coverage": show_coverage(view),
         "chunks": {
             "pending": tally.chunks_pending,

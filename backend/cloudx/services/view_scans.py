@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
 from cloudx.domain.coverage import Coverage, progress_percent
+from cloudx.domain.nodes import fit_nodes
+from cloudx.domain.rate_shares import why_slower
 from cloudx.domain.scans import Scan, ScanStatus
 
 from .control_scans import scan_not_found
-from .ports import OpenLedger
+from .ports import Ledger, OpenLedger
 from .records import AttemptRecord, ChunkRecord, ScanRecord, Tally, WorkerShare
 
 PROOF_PAGE = 500
@@ -27,6 +29,7 @@ class ScanView:
     progress: float
     eta_seconds: int | None
     workers: tuple[WorkerShare, ...] = ()
+    waiting_reason: str | None = None  # why it does not go faster, while it does not
 
 
 def coverage_of(record: ScanRecord) -> Coverage:
@@ -44,7 +47,9 @@ def view_of(record: ScanRecord, now: datetime, workers: tuple[WorkerShare, ...] 
     progress = progress_percent(coverage, record.tally.in_flight_units)
     if record.scan.status is ScanStatus.COMPLETED:
         progress = 100.0
-    return ScanView(record.scan, record.tally, coverage, progress, _eta_seconds(record, coverage, now), workers)
+    eta_seconds = _eta_seconds(record, coverage, now)
+    reason = None if record.scan.status.is_final else record.scan.waiting_reason
+    return ScanView(record.scan, record.tally, coverage, progress, eta_seconds, workers, reason)
 
 
 def _eta_seconds(record: ScanRecord, coverage: Coverage, now: datetime) -> int | None:
@@ -65,7 +70,17 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView:
         record = ledger.scans.get(scan_id)
         if record is None:
             raise scan_not_found(scan_id)
-        return view_of(record, ledger.now(), tuple(ledger.chunks.shares(scan_id)))
+        now = ledger.now()
+        view = view_of(record, now, tuple(ledger.chunks.shares(scan_id)))
+        return replace(view, waiting_reason=view.waiting_reason or _why_slower(ledger, record.scan, now))
+
+
+def _why_slower(ledger: Ledger, scan: Scan, now: datetime) -> str | None:
+    """When it asks for more than its nodes can send."""
+    if scan.status.is_final:
+        return None
+    limits = [node.rate_limit_pps for node in fit_nodes(ledger.nodes.all(), scan.type, now)]
+    return why_slower(scan.rate_pps, limits, scan.max_workers)
 
 
 def list_scans(

@@ -1,0 +1,64 @@
+"""How a scan's rate is shared by unequal nodes, and a node's by scans of unequal priority.
+
+A scan's rate holds over the fleet, a node's limit over all its scans (domain/grants.py keeps both sums). Within them:
+a node that cannot send its equal share leaves the rest to the others; a scan of higher priority is served first, and
+one of lower priority takes what that leaves; equals are served by age.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+def level_pps(rate_pps: int, limits_pps: Sequence[int | None]) -> int:
+    """The share of each node that can send so much; the others send all they can. None: no limit is known.
+
+    With it, Σ min(limit, level) is the whole rate, or all that the nodes can send.
+    """
+    left, share = rate_pps, rate_pps
+    rising = sorted(rate_pps if limit is None else limit for limit in limits_pps)
+    for place, limit in enumerate(rising):
+        share = left // (len(rising) - place)
+        if limit >= share:
+            break
+        left -= limit
+    return max(1, share)
+
+
+@dataclass(frozen=True)
+class Want:
+    """What a scan that goes first still wants of a node: its share there, less what it has, within its own rate."""
+
+    share_pps: int
+    granted_here_pps: int
+    free_pps: int  # of the scan's rate
+
+    @property
+    def pps(self) -> int:
+        """Never negative."""
+        return max(0, min(self.share_pps - self.granted_here_pps, self.free_pps))
+
+
+def room_pps(limit_pps: int, goes_first: Iterable[Want]) -> int:
+    """A node's limit as scans of lower priority see it: what those that go first still want there is kept for them.
+
+    What is granted already is not taken back: it ends with its chunk, seconds later.
+    """
+    return max(0, limit_pps - sum(want.pps for want in goes_first))
+
+
+def why_slower(rate_pps: int, limits_pps: Sequence[int | None], max_workers: int | None = None) -> str | None:
+    """A sentence for a scan that asks for more than the nodes that can run it send together; None when it does not."""
+    if not limits_pps or any(limit is None for limit in limits_pps):
+        return None
+    taking_part = sorted((limit for limit in limits_pps if limit is not None), reverse=True)[:max_workers]
+    can_pps = sum(taking_part)
+    if can_pps >= rate_pps:
+        return None
+    who = "The node that can run it sends" if len(taking_part) == 1 else f"The {len(taking_part)} nodes for it send"
+    remedy = "raise its max_workers" if len(taking_part) < len(limits_pps) else "add nodes"
+    return (
+        f"{who} at most {can_pps:,} packets per second, so it runs at that and not at the {rate_pps:,} asked for; "
+        f"{remedy} to reach them."
+    )

@@ -1,0 +1,78 @@
+"""How rates are shared by unequal nodes and by scans of unequal priority."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudx.domain.rate_shares import Want, level_pps, room_pps, why_slower
+
+RATES = st.integers(1, 10_000_000)
+LIMITS = st.lists(st.integers(1, 1_000_000), min_size=1, max_size=30)
+
+
+@given(RATES, LIMITS)
+def test_the_nodes_together_get_the_whole_rate_or_send_all_they_can(rate: int, limits: list[int]) -> None:
+    level = level_pps(rate, limits)
+    together = sum(min(limit, level) for limit in limits)
+    if rate < len(limits):
+        assert level == 1  # a packet a second each is the least; the sum of grants holds the rest back
+        return
+    assert together <= rate
+    assert together > min(rate, sum(limits)) - len(limits)  # less what does not divide
+
+
+@given(RATES, st.integers(1, 30))
+def test_equal_nodes_get_equal_shares(rate: int, nodes: int) -> None:
+    assert level_pps(rate, [None] * nodes) == max(1, rate // nodes)
+    assert level_pps(rate, [10_000_000] * nodes) == max(1, rate // nodes)
+
+
+def test_what_a_slow_node_cannot_send_is_shared_by_the_others() -> None:
+    assert level_pps(16_000, [2_000] * 8) == 2_000
+    assert level_pps(16_000, [1_000, *[4_000] * 5]) == 3_000
+    assert level_pps(16_000, [1_000, None, None]) == 7_500
+
+
+def test_a_level_with_no_node_is_the_rate_itself() -> None:
+    assert level_pps(1_000, []) == 1_000
+
+
+@given(RATES, st.lists(st.builds(Want, RATES, RATES, RATES), max_size=5))
+def test_what_goes_first_leaves_a_node_no_more_than_the_rest(limit: int, wants: list[Want]) -> None:
+    room = room_pps(limit, wants)
+    assert 0 <= room <= limit
+    assert room + sum(want.pps for want in wants) >= limit
+
+
+def test_a_scan_that_has_its_share_of_a_node_leaves_the_rest_to_lower_priorities() -> None:
+    assert room_pps(1_000, [Want(600, 600, 5_000)]) == 1_000  # granted already: it counts in the node's sum
+    assert room_pps(1_000, [Want(600, 0, 5_000)]) == 400
+    assert room_pps(1_000, [Want(600, 0, 100)]) == 900
+    assert room_pps(1_000, [Want(600, 0, 5_000), Want(600, 0, 5_000)]) == 0
+    assert room_pps(1_000, []) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("rate", "limits", "max_workers", "says"),
+    [
+        (50_000, [2_000] * 8, None, "The 8 nodes for it send at most 16,000 packets per second.*50,000.*add nodes"),
+        (50_000, [2_000], None, "The node that can run it sends at most 2,000"),
+        (5_000, [2_000] * 8, 2, "The 2 nodes for it send at most 4,000.*raise its max_workers"),
+        (16_000, [2_000] * 8, None, None),
+        (50_000, [2_000, None], None, None),
+        (50_000, [], None, None),
+    ],
+)
+def test_a_scan_asked_faster_than_its_nodes_can_send_says_so_and_what_to_do(
+    rate: int, limits: list[int | None], max_workers: int | None, says: str | None
+) -> None:
+    sentence = why_slower(rate, limits, max_workers)
+    if says is None:
+        assert sentence is None
+        return
+    assert sentence is not None
+    assert re.search(says, sentence)
