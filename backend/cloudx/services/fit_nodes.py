@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from cloudx.domain.errors import NoCapableNode
-from cloudx.domain.nodes import Check, CheckStatus, Node, capable
+from cloudx.domain.nodes import Check, CheckStatus, Node, capable, word_of
 from cloudx.domain.tools import ScanType
 
-from .join_fleet import ClusterView, join_fleet
+from .join_fleet import HEARTBEAT, ClusterView, join_fleet
 from .watch_fleet import FleetReading
 
 NOT_A_CLIENT = Check(
@@ -35,9 +35,18 @@ class KnownFleet:
     def judged(self, joined: Iterable[Node], view: ClusterView | None = None) -> list[Node]:
         """Where workers are dispatched, a machine without a Nomad client gets none; while Nomad is unheard, all may."""
         view = view or self.view()
-        if not (self.workers_are_dispatched and view.clients):
-            return list(joined)
-        return [node if node.client else replace(node, checks=(*node.checks, NOT_A_CLIENT)) for node in joined]
+        takes_a_client = self.workers_are_dispatched and bool(view.clients)
+        return [_judged(node, takes_a_client) for node in joined]
+
+
+def _judged(node: Node, takes_a_client: bool) -> Node:
+    checks = node.checks
+    # That we do not hear it we know ourselves, and sooner: after an outage of ours it would keep every node from work.
+    if any(word_of(check.name) == HEARTBEAT for check in checks):
+        checks = tuple(check for check in checks if word_of(check.name) != HEARTBEAT)
+    if takes_a_client and node.client is None:
+        checks = (*checks, NOT_A_CLIENT)
+    return node if checks is node.checks else replace(node, checks=checks)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cloudx.domain.nodes import CAPABILITIES, ClientState, Node, NodeRole, NodeStatus
+from cloudx.domain.nodes import CAPABILITIES, Check, CheckStatus, ClientState, Node, NodeRole, NodeStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.fit_nodes import CountFit, FitCount, KnownFleet
 from cloudx.services.fleet_ports import NomadClient
@@ -37,6 +37,13 @@ def test_resident_workers_need_no_nomad_client() -> None:
 
 def test_while_nomad_has_said_nothing_heartbeats_alone_decide() -> None:
     assert statuses(KnownFleet(workers_are_dispatched=True)) == [NodeStatus.HEALTHY] * 2
+
+
+def test_a_node_that_could_not_reach_us_a_moment_ago_is_fit_as_soon_as_we_hear_it() -> None:
+    unheard = Check("cloudx-node-heartbeat", "heartbeat", CheckStatus.CRITICAL, "no heartbeat has been accepted")
+    no_socket = Check("raw", "raw_socket", CheckStatus.CRITICAL, "no")
+    (fit, unfit) = KnownFleet().of([replace(BEATING, checks=(unheard,)), replace(BEATING_TOO, checks=(no_socket,))])
+    assert (fit.status(NOW), unfit.status(NOW)) == (NodeStatus.HEALTHY, NodeStatus.CRITICAL)
 
 
 def test_the_fit_nodes_are_counted_once_for_each_reading_of_the_fleet() -> None:
