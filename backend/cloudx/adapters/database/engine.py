@@ -10,7 +10,20 @@ from sqlalchemy.engine import make_url
 CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 120  # a chunk's COPY is the longest; an API request is cut by its own
 BUSY_TIMEOUT_SECONDS = 30
-_KEEPALIVES = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+# A server that went without a word: what it does not acknowledge fails after 20 s, not after TCP's quarter of an hour.
+_KEEPALIVES = {
+    "keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000,
+}  # fmt: skip
+# The same seen from the server: a VPS that lost its power sends no end of its connections, and the locks of its open
+# transactions would keep every worker of their scan waiting. They are let go after 10 s, before its leases run out.
+_LET_GO = {
+    "tcp_keepalives_idle": "4s",
+    "tcp_keepalives_interval": "2s",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10s",
+    "client_connection_check_interval": "2s",  # of a session that waits for a lock itself
+    "idle_in_transaction_session_timeout": "300s",
+}
 
 
 def engine_for(url: str, pool_size: int = 5) -> Engine:
@@ -26,11 +39,15 @@ def engine_for(url: str, pool_size: int = 5) -> Engine:
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": "cloudx",
-            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s "
-            "-c idle_in_transaction_session_timeout=300s -c timezone=UTC",
+            "options": _server_options(),
             **_KEEPALIVES,
         },
     )
+
+
+def _server_options() -> str:
+    settings = {"statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s", "timezone": "UTC", **_LET_GO}
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
 def _sqlite_engine(url: str) -> Engine:
