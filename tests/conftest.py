@@ -4,6 +4,6 @@ from pathlib import Path
 
 pytest_plugins = [
     f"fixtures.{name}"
-    for name in ("postgres", "network", "service", "api", "gunicorn", "cluster_servers", "identities", "cluster")
+    for name in ("postgres", "network", "service", "api", "gunicorn", "cluster_servers", "identities", "cluster", "fleet")
     if (Path(__file__).parent / "fixtures" / f"{name}.py").exists()
 ]

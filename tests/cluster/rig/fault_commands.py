@@ -100,3 +100,39 @@ def start(key: str) -> None:
 def kill(key: str) -> None:
     """kill -9 of a process. Example: scripts/rig kill cxvps3.worker"""
     _processes().kill(key)
+
+
+@app.command()
+def slow_down(
+    delay_ms: Annotated[int, typer.Option(help="Milliseconds that answers take longer.")] = 100,
+    loss_percent: Annotated[int, typer.Option(help="Percent lost of probes, and as many of answers.")] = 2,
+) -> None:
+    """Make the way to the targets slow and lossy. Example: scripts/rig slow-down --delay-ms 100 --loss-percent 2"""
+    faults.slow_down(_processes(), delay_ms, loss_percent)
+
+
+@app.command()
+def speed_up() -> None:
+    """End that. Example: scripts/rig speed-up"""
+    faults.speed_up(_processes())
+
+
+@app.command()
+def clock(
+    key: str, ahead: Annotated[int, typer.Option(help="Seconds, may be negative; 0: right again.")] = 600
+) -> None:
+    """Start a process again with a wrong clock. Example: scripts/rig clock cxvps3.worker --ahead 600"""
+    faults.set_clock_ahead(_processes(), key, ahead)
+
+
+@app.command()
+def count(seconds: Annotated[float, typer.Argument(help="For how long.")] = 10) -> None:
+    """Count the probes that reach the targets. Example: scripts/rig count 30"""
+    from .capture import Capture
+
+    with Capture(RigFolder()) as capture:
+        time.sleep(seconds)
+    probes = capture.probes
+    typer.echo(f"{probes.sent} probes, {probes.repeated} of them repeated, {capture.dropped} not counted")
+    for source, sent in sorted(probes.by_source.items()):
+        typer.echo(f"  {source:15} {sent}")

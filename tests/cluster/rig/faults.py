@@ -5,17 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
+import time
+from pathlib import Path
 
 import psutil
 
-from . import network
+from . import delay, network
 from .disks import fill, free
-from .layout import CONTROL_NETWORK, TARGET, RigFolder, ip_of
-from .processes import Processes
+from .environment import plain_environment
+from .layout import CONTROL_NETWORK, TARGET, TARGET_NETWORK, RigFolder, ip_of
+from .processes import Launch, Processes
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 SCANNERS = ("masscan", "nmap", "zmap")
+DELAY_KEY = f"{TARGET}.delay"
 _CUT = "RIG_CUT"  # a chain of iptables
+_START_SECONDS = 10.0
 
 
 def kill_vps(machine: str) -> None:
@@ -43,9 +49,9 @@ def cut_off(machine: str) -> None:
 
 def heal(machine: str) -> None:
     """The partition is over; no error where there was none."""
-    for table in ("-F",), ("-X",):
+    for step in ("-F",), ("-X",):
         with contextlib.suppress(RuntimeError):
-            network.inside(machine, "iptables", "-w", *table)
+            network.inside(machine, "iptables", "-w", *step)
 
 
 def kill_scanners(machine: str) -> int:
@@ -117,3 +123,34 @@ def _is_worker(process: psutil.Process) -> bool:
     except psutil.NoSuchProcess:
         return False
     return any(word.endswith("cloudx") for word in words[:3]) and "worker" in words
+
+
+def slow_down(processes: Processes, delay_ms: int, loss_percent: int) -> None:
+    """Answers of the target network take that much longer, and of probes and answers that share is lost, each."""
+    processes.start(delay_launch(delay_ms, loss_percent))
+    deadline = time.monotonic() + _START_SECONDS
+    while "ready" not in processes.log_of(DELAY_KEY).read_text():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the delay does not start: {processes.last_words(DELAY_KEY)}")
+        time.sleep(0.02)
+    network.ip("-n", TARGET, "link", "set", delay.DEVICE, "up", "txqueuelen", "50000")
+    network.ip("-n", TARGET, "route", "replace", "default", "dev", delay.DEVICE, "table", str(delay.MARK))
+    # First the rule for what has been held, then the one that takes every other answer into the tunnel.
+    network.ip("-n", TARGET, "rule", "add", "pref", "10", "fwmark", str(delay.MARK), "lookup", "main")
+    network.ip("-n", TARGET, "rule", "add", "pref", "20", "from", TARGET_NETWORK, "lookup", str(delay.MARK))
+    lose = ["-m", "statistic", "--mode", "random", "--probability", str(loss_percent / 100), "-j", "DROP"]
+    network.inside(TARGET, "iptables", "-w", "-A", "INPUT", "-i", "eth0", "-d", TARGET_NETWORK, *lose)
+
+
+def speed_up(processes: Processes) -> None:
+    """The way to the targets is as it was."""
+    for preference in ("10", "20"):
+        network.ip("-n", TARGET, "rule", "del", "pref", preference)
+    network.inside(TARGET, "iptables", "-w", "-F", "INPUT")
+    processes.kill(DELAY_KEY)
+
+
+def delay_launch(delay_ms: int, loss_percent: int) -> Launch:
+    """The process that holds the answers."""
+    command = [sys.executable, str(Path(delay.__file__)), str(delay_ms), str(loss_percent)]
+    return Launch(TARGET, "delay", command, plain_environment())

@@ -1,0 +1,209 @@
+"""Faults on a resident fleet of four VPSes while a scan of over 200 chunks runs: everything probed, each finding once.
+
+Root, and the machine's rig (docs/rig.md). The counter at the target says how many probes each fault repeated, and the
+lost chunks bound it: what was sent twice was in a chunk whose first try was lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from cluster.rig import faults
+from cluster.rig.capture import Probes
+from cluster.rig.postgres import KEY as POSTGRES
+from cluster.rig.resident import ResidentRig, worker_key
+from fixtures.network import open_ports
+from fixtures.service import until
+
+VPSES = 4
+TARGET = "10.77.0.0/20"
+PORTS = (7, 9, 22, 80, 443, 8080, 8081, 50123)
+PROBES = 4096 * len(PORTS)
+RATE_PPS = 1_250
+CHUNKS = 200
+LEASE_SECONDS = 12.0
+SCAN_SECONDS = 180.0
+
+Fleet = ResidentRig
+
+
+@pytest.fixture(scope="module")
+def running_fleet(new_resident_fleet: Callable[..., Fleet]) -> Fleet:
+    """Chunks of half a second, so that a short scan has many."""
+    return new_resident_fleet(VPSES, CLOUDX_CHUNK_SECONDS="0.5")
+
+
+@pytest.fixture
+def fleet(running_fleet: Fleet) -> Iterator[Fleet]:
+    """All of its VPSes well, before and after."""
+    until(running_fleet.is_healthy, 60, running_fleet.api.nodes)
+    yield running_fleet
+    for machine in running_fleet.vpses:
+        faults.heal(machine)
+        faults.free_disk(machine)
+        faults.revive_vps(running_fleet.processes, machine)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A scan that is over, and the packets it took."""
+
+    scan_id: str
+    shown: dict[str, Any]
+    coverage: dict[str, Any]
+    probes: Probes
+
+    @property
+    def lost_tries(self) -> Counter[str]:
+        """How many tries of chunks did not end in a commit, by what became of them."""
+        tries = Counter(str(one["outcome"]) for chunk in self.coverage["chunks"] for one in chunk["attempts"])
+        del tries["done"]
+        return tries
+
+    @property
+    def most_repeated(self) -> int:
+        """The probes of all lost tries: no other probe was sent twice."""
+        return sum(
+            chunk["units"] for chunk in self.coverage["chunks"] for one in chunk["attempts"] if one["outcome"] != "done"
+        )
+
+
+def scan_under(fleet: Fleet, fault: Callable[[], object], at_done: int = 20) -> Outcome:
+    """Submit the scan, let the fault happen once so many chunks are done, and wait for the end."""
+    with fleet.capture() as capture:
+        scan_id = fleet.api.scan(target=TARGET, tool="masscan", ports=",".join(map(str, PORTS)), rate=RATE_PPS)
+        until(lambda: _has_done(fleet, scan_id, at_done), 60, lambda: fleet.api.show(scan_id))
+        fault()
+        shown = fleet.api.wait_for(scan_id, SCAN_SECONDS)
+        time.sleep(0.5)  # so that packets that should not come would be counted
+    assert capture.dropped == 0, "the counter could not keep up"
+    return Outcome(scan_id, shown, fleet.api.coverage(scan_id), capture.probes)
+
+
+def _has_done(fleet: Fleet, scan_id: str, count: int) -> bool:
+    chunks = fleet.api.show(scan_id)["chunks"]
+    assert chunks["pending"], "the scan is nearly over: nothing would be broken"
+    return chunks["done"] >= count and chunks["leased"] >= 1
+
+
+def assert_complete(outcome: Outcome) -> None:
+    """Planned is completed, chunk by chunk; every probe was sent, and only those of lost tries twice."""
+    shown, proof, probes = outcome.shown, outcome.coverage, outcome.probes
+    assert shown["status"] == "completed", shown
+    assert (proof["planned"], proof["completed"], proof["excluded"], proof["failed"]) == (PROBES, PROBES, 0, 0)
+    assert proof["balances"]
+    assert len(proof["chunks"]) >= CHUNKS
+    assert sum(chunk["units"] for chunk in proof["chunks"]) == PROBES
+    assert all(chunk["attempts"][-1]["outcome"] == "done" for chunk in proof["chunks"])
+    print(f"\n{probes.repeated} probes repeated of {PROBES}, {outcome.most_repeated} possible; {outcome.lost_tries}")
+    assert probes.repeated <= outcome.most_repeated
+
+
+def assert_found_once(fleet: Fleet, outcome: Outcome) -> None:
+    """The findings are the known listeners, each once."""
+    assert_complete(outcome)
+    assert outcome.probes.distinct == PROBES
+    found = fleet.api.findings(outcome.scan_id)
+    assert set(found.values()) == {1}
+    assert set(found) == open_ports(TARGET, PORTS)
+
+
+def test_killed_scanners_cost_their_chunks_a_second_try(fleet: Fleet) -> None:
+    killed: list[int] = []
+
+    def kill() -> None:
+        until(lambda: killed.append(faults.kill_scanners("cxvps1")) or killed[-1], 10)
+
+    outcome = scan_under(fleet, kill)
+    assert_found_once(fleet, outcome)
+    assert 1 <= outcome.lost_tries.total() <= killed[-1]
+
+
+def test_a_killed_worker_loses_nothing_but_time(fleet: Fleet) -> None:
+    def kill_and_start_again() -> None:
+        assert faults.kill_workers("cxvps2") == 1
+        fleet.processes.start_again(worker_key("cxvps2"))  # as Docker, systemd or Nomad would
+
+    outcome = scan_under(fleet, kill_and_start_again)
+    assert_found_once(fleet, outcome)
+    assert outcome.lost_tries["lost"] >= 1
+
+
+def test_a_vps_cut_off_past_its_lease_comes_back_and_commits_nothing_twice(fleet: Fleet) -> None:
+    log = fleet.processes.log_of(worker_key("cxvps3"))
+    said_before = len(log.read_text())
+
+    def cut_off_for_longer_than_a_lease() -> None:
+        faults.cut_off("cxvps3")
+        time.sleep(LEASE_SECONDS + 5)
+        faults.heal("cxvps3")
+
+    outcome = scan_under(fleet, cut_off_for_longer_than_a_lease)
+    assert_found_once(fleet, outcome)
+    assert outcome.lost_tries["lost"] >= 1
+    # It had finished chunks in its hands and tried to commit them: the fence said no.
+    until(lambda: "chunk.lost" in log.read_text()[said_before:], 40, lambda: log.read_text()[-3000:])
+    assert_found_once(fleet, Outcome(outcome.scan_id, outcome.shown, outcome.coverage, outcome.probes))
+
+
+def test_one_vps_of_four_finishes_what_the_others_leave(fleet: Fleet) -> None:
+    def pull_three_plugs() -> None:
+        for machine in fleet.vpses[1:]:
+            faults.kill_vps(machine)
+
+    outcome = scan_under(fleet, pull_three_plugs, at_done=150)
+    assert_found_once(fleet, outcome)
+    assert outcome.lost_tries["lost"] >= 1
+    last = outcome.coverage["chunks"]
+    assert max(last, key=lambda chunk: chunk["attempts"][-1]["ended_at"])["node_id"] == "cxvps1"
+
+
+def test_a_restart_of_postgresql_loses_no_result(fleet: Fleet) -> None:
+    def restart() -> None:
+        fleet.processes.stop(POSTGRES)
+        time.sleep(4)
+        fleet.processes.start_again(POSTGRES)
+
+    assert_found_once(fleet, scan_under(fleet, restart))
+
+
+def test_a_slow_lossy_network_costs_findings_but_no_account_of_them(fleet: Fleet) -> None:
+    """masscan sends each probe once: of what is open, what loses neither probe nor answer is found."""
+    faults.slow_down(fleet.processes, delay_ms=100, loss_percent=2)
+    try:
+        outcome = scan_under(fleet, lambda: None)
+    finally:
+        faults.speed_up(fleet.processes)
+    assert_complete(outcome)
+    assert outcome.probes.repeated == 0
+    found, known = fleet.api.findings(outcome.scan_id), open_ports(TARGET, PORTS)
+    assert set(found.values()) == {1}
+    assert set(found) <= known
+    print(f"found {len(found)} of {len(known)}: {len(found) / len(known):.1%}; expected of 2 % lost each way: 96.0 %")
+    assert 0.95 <= len(found) / len(known) <= 0.97
+
+
+def test_a_vps_with_a_full_disk_fails_no_scan(fleet: Fleet) -> None:
+    outcome = scan_under(fleet, lambda: faults.fill_disk("cxvps4"))
+    assert_found_once(fleet, outcome)
+    errors = {chunk["error"] for chunk in outcome.coverage["chunks"]} - {None}
+    assert outcome.lost_tries["failed"] >= 1, errors
+
+
+def test_a_clock_that_is_ten_minutes_ahead_changes_nothing(fleet: Fleet) -> None:
+    faults.set_clock_ahead(fleet.processes, worker_key("cxvps1"), 600)
+    try:
+        until(fleet.is_healthy, 60, fleet.api.nodes)
+        outcome = scan_under(fleet, lambda: None)
+    finally:
+        faults.set_clock_ahead(fleet.processes, worker_key("cxvps1"), 0)
+    assert_found_once(fleet, outcome)
+    assert not outcome.lost_tries
+    done_there = [c for c in outcome.coverage["chunks"] if c["node_id"] == "cxvps1"]
+    assert len(done_there) >= CHUNKS // VPSES // 2, "the VPS with the wrong clock took hardly any chunk"
