@@ -159,7 +159,7 @@ job "backend" {
         timeout  = "3s"
 
         check_restart {
-          limit = 3
+          limit = 6 # half a minute: the grace is for the first start alone, and a killed instance has to come back
           grace = "30s"
         }
       }

@@ -15,7 +15,7 @@ from fixtures.service import until
 from fixtures.steady_load import SteadyLoad
 from fixtures.tasks import passing_instances, report, running_tasks
 
-ALL_JOBS = ("backend", "node", "worker", "fabio")
+ALL_JOBS = ("backend", "node", "fabio")
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from fixtures.cluster import DevCluster
 from fixtures.cluster_servers import ROOT
 from fixtures.service import free_port, until
 from fixtures.steady_load import SteadyLoad
+from fixtures.tasks import running_scan, scan_jobs
 
 PREFLIGHTS = {"heartbeat", "raw-socket", "offloads", "clock", "tool-nmap", "tool-masscan", "tool-zmap"}
 ROLLOUT_SECONDS = 120
@@ -103,11 +104,13 @@ def test_the_machine_is_one_healthy_node_known_by_consul_nomad_and_its_heartbeat
     assert "raw_socket" in node["capabilities"]
 
 
-def test_a_scan_asked_through_fabio_is_run_by_the_worker_s_job(dev_cluster):
+def test_a_scan_asked_through_fabio_is_run_by_a_dispatched_worker(dev_cluster):
     done = dev_cluster.shell("cloudx scan 127.0.0.1 --tool nmap --ports 4646,8500 --wait --json", timeout=90)
     assert done.returncode == 0, done.stdout + done.stderr
     scan = json.loads(done.stdout)
     assert scan["status"] == "completed"
+    (job,) = scan_jobs(dev_cluster, scan["job_id"])
+    until(lambda: dev_cluster.nomad(f"job/{job['ID']}")["Status"] == "dead", 20)
     (worker,) = dev_cluster.api("GET", f"/api/scans/{scan['job_id']}").json()["workers"]
     assert worker["node_id"] == dev_cluster.nomad("nodes")[0]["ID"]
 
@@ -125,12 +128,13 @@ def test_a_node_agent_s_identity_speaks_for_its_own_machine_alone(dev_cluster):
 def test_no_task_s_environment_carries_a_token(dev_cluster):
     named = {"CONSUL_TOKEN", "CONSUL_HTTP_TOKEN", "NOMAD_TOKEN", "VAULT_TOKEN", "DATABASE_URL"}
     tasks = set()
-    for process in our_processes(DevFolder(ROOT)):
-        environment = process.environ()
-        if task := environment.get("NOMAD_TASK_NAME"):
-            tasks.add(task)
-            assert not [name for name in named if environment.get(name)], process.cmdline()
-    assert tasks == {"backend", "node", "worker", "fabio"}
+    with running_scan(dev_cluster):
+        for process in our_processes(DevFolder(ROOT)):
+            environment = process.environ()
+            if task := environment.get("NOMAD_TASK_NAME"):
+                tasks.add(task)
+                assert not [name for name in named if environment.get(name)], process.cmdline()
+    assert tasks == {"backend", "node", "scan", "fabio"}
 
 
 def test_a_rollout_loses_no_request(dev_cluster):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -25,13 +26,20 @@ from fixtures.secret_search import (
     server_environments,
     task_environments,
 )
+from fixtures.service import until
+from fixtures.tasks import running_scan, submit
 
-TASKS_WITH_LOGINS = ("backend", "migrate", "worker")
+TASKS_WITH_LOGINS = ("backend", "migrate", "scan")
 
 
 @pytest.fixture
-def secrets(dev_cluster: DevCluster) -> dict[str, bytes]:
-    """Every kind of them: a search for none finds none."""
+def secrets(dev_cluster: DevCluster) -> Iterator[dict[str, bytes]]:
+    """Every kind of them, while a scan runs: a search for none finds none."""
+    with running_scan(dev_cluster):
+        yield _every_kind(dev_cluster)
+
+
+def _every_kind(dev_cluster: DevCluster) -> dict[str, bytes]:
     found = real_secrets(dev_cluster)
     for task in TASKS_WITH_LOGINS:
         assert any(name.startswith(f"database login of {task} ") for name in found), sorted(found)
@@ -86,7 +94,7 @@ def test_no_page_of_the_api_nomad_consul_or_fabio_shows_a_secret(dev_cluster, se
 
 def test_no_process_of_a_task_has_a_secret_in_its_environment(secrets):
     searched = {re.findall(rb"NOMAD_TASK_NAME=(\w+)", content)[0] for _, content in task_environments()}
-    assert searched == {b"backend", b"node", b"worker", b"fabio"}
+    assert searched == {b"backend", b"node", b"scan", b"fabio"}
     assert found_in(task_environments(), secrets) == []
 
 
@@ -111,9 +119,10 @@ def test_with_docker_neither_the_image_nor_a_container_s_settings_or_logs_hold_a
     if cluster.is_running():
         cluster.stop()
     cluster.start_by_make("DRIVER=docker")
-    secrets = real_secrets(cluster)
+    submit(cluster, ports="1-8000")
+    until(lambda: len(our_containers(DevFolder(ROOT))) >= 4, 30)
+    secrets = _every_kind(cluster)
     containers = our_containers(DevFolder(ROOT))
-    assert len(containers) >= 4
     assert found_in(((f"container {one}", docker("inspect", one).encode()) for one in containers), secrets) == []
     assert found_in(logs(cluster), secrets) == []
     assert found_in(((f"log of {one}", docker("logs", one).encode()) for one in containers), secrets) == []
