@@ -270,6 +270,16 @@ def test_a_scan_s_own_cap_and_the_fit_nodes_bound_its_workers(office):
     assert office.made(unfit) == [] and "n1: it is critical" in (office.reason(unfit) or "")
 
 
+def test_a_worker_on_an_unfit_machine_takes_no_fit_one_s_place(office):
+    office.fit = FitCount(2, unfit=frozenset({"broken"}))
+    office.nomad.placed["scan/dispatch-1"] = "broken"
+    scan = office.submit()
+    office.settle()
+    assert len(office.alive(scan)) == 3
+    office.settle()
+    assert len(office.made(scan)) == 3
+
+
 def dispatching_fleet() -> Any:
     from cloudx.services.fit_nodes import KnownFleet
 

@@ -157,6 +157,14 @@ def test_where_there_is_no_room_it_waits_with_the_reason_and_is_withdrawn_so(set
     assert job_id not in setting.jobs.no_room()
 
 
+def test_where_a_worker_runs_is_told_while_it_runs(setting):
+    job_id, _ = setting.dispatch()
+    setting.wait_for(job_id, Placement.RUNNING)
+    assert setting.jobs.machines()[job_id]
+    setting.jobs.stop(job_id)
+    until(lambda: job_id not in setting.jobs.machines(), 20)
+
+
 def test_what_nomad_never_knew_is_gone(setting):
     assert setting.jobs.ending("scan/dispatch-0-unknown").outcome is Outcome.GONE
     setting.jobs.stop("scan/dispatch-0-unknown")
@@ -171,6 +179,7 @@ def test_a_failed_worker_s_last_words_name_its_exit_code_and_its_machine(real, n
     real.wait_gone(job_id)
     ended = real.jobs.ending(job_id)
     (allocation,) = nomad.call("GET", f"/v1/job/{job_id}/allocations")
+    assert allocation["NodeID"] == node["ID"]
     assert "Exit Code: 3" in ended.detail and node["Name"] in ended.detail
     assert ended.worker_id == f"{node['ID']}/{allocation['ID']}"
 

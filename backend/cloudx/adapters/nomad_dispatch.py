@@ -63,6 +63,11 @@ class NomadScanJobs:
             if each.get("FailedTGAllocs")
         }
 
+    def machines(self) -> dict[str, str]:
+        """By their running allocations."""
+        query = {"filter": f'ClientStatus == "running" and JobID matches "^{self._prefix}"', "task_states": "false"}
+        return {stub["JobID"]: stub["NodeID"] for stub in self._ask("get", self._nomad.allocations, params=query)}
+
     def last_words(self, nomad_job_id: str) -> str:
         """By its newest allocation's last event."""
         allocations = self._ask("get", self._nomad.job, nomad_job_id, "allocations")

@@ -19,6 +19,7 @@ class Worker:
 
     row: Dispatch
     child: Child | None
+    is_misplaced: bool = False  # it stays idle on a machine that cannot run the scan, so that the next goes elsewhere
 
     @property
     def placement(self) -> Placement:
@@ -42,8 +43,8 @@ class Crew:
 
     @property
     def here(self) -> list[Worker]:
-        """Those that Nomad has not lost."""
-        return [worker for worker in self.workers if worker.placement is not Placement.AWAY]
+        """Those that can work: Nomad has not lost them, nor placed them where they cannot."""
+        return [w for w in self.workers if w.placement is not Placement.AWAY and not w.is_misplaced]
 
     @property
     def in_flight(self) -> list[Worker]:

@@ -76,9 +76,13 @@ class _Deciding:
     def _crew(self, demand: Demand) -> Crew:
         mine = [row for row in self._picture.dispatches if row.scan_id == demand.scan_id]
         history = [row for row in mine if row.state is DispatchState.ENDED]
-        workers = [Worker(row, self._child(row)) for row in mine if row.state is not DispatchState.ENDED]
+        workers = [self._worker(row) for row in mine if row.state is not DispatchState.ENDED]
         over = [w for w in workers if w.row.state is DispatchState.SENT and w.child is None]
         return Crew(demand, [w for w in workers if w not in over], history, has_unexamined=bool(over))
+
+    def _worker(self, row: Dispatch) -> Worker:
+        child = self._child(row)
+        return Worker(row, child, child is not None and child.nomad_job_id in self._picture.misplaced)
 
     def _roomless(self, crew: Crew) -> list[Worker]:
         waiting = [w for w in crew.workers if w.child and w.placement is Placement.WAITING]

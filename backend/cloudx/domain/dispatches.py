@@ -104,6 +104,7 @@ class Picture:
     children: Sequence[Child]
     no_room: dict[str, str] = field(default_factory=dict)  # why Nomad finds no room, by its job's id
     slow_starts: dict[str, str] = field(default_factory=dict)  # what those wait for that have a machine, likewise
+    misplaced: frozenset[str] = frozenset()  # jobs whose worker runs where its scan cannot
     leaving: frozenset[str] = frozenset()  # scans just completed: their workers go by themselves
 
 

@@ -99,6 +99,10 @@ class ScanJobs(Protocol):
         """Why those that no machine takes are not taken, by the id of their job."""
         ...
 
+    def machines(self) -> dict[str, str]:
+        """Where those run that run: the node's id, by the id of their job."""
+        ...
+
     def last_words(self, nomad_job_id: str) -> str:
         """What Nomad said last of its worker, and on which machine; "" where none has it."""
         ...

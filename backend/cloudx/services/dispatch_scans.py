@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from cloudx.domain.dispatch import decide
@@ -42,6 +42,7 @@ class DispatchScans:
     open_ledger: OpenLedger
     jobs: ScanJobs
     count_fit: Callable[[ScanType], FitCount]
+    machines: dict[str, str] = field(default_factory=dict)  # where each worker runs, as last asked
 
     def __call__(self, look_for_strays: bool = False) -> bool:
         """Look, and do what follows; False when there was nothing to look after. Raises CloudxError."""
@@ -72,7 +73,22 @@ class DispatchScans:
             children=children,
             no_room=self.jobs.no_room() if _late(book, children, Placement.WAITING, ROOM_SECONDS) else {},
             slow_starts=self._slow_starts(book, children),
+            misplaced=self._misplaced(book, children),
             leaving=book.leaving,
+        )
+
+    def _misplaced(self, book: DispatchBook, children: Sequence[Child]) -> frozenset[str]:
+        """Only where there is an unfit node at all, and only for news: a worker never moves."""
+        unfit = {scan.scan_id: self.count_fit(scan.type).unfit for scan in book.scans}
+        scans = {row.token: row.scan_id for row in book.dispatches if unfit.get(row.scan_id)}
+        running = [c for c in children if c.placement is Placement.RUNNING and c.token in scans]
+        if any(child.nomad_job_id not in self.machines for child in running):
+            self.machines.clear()
+            self.machines.update(self.jobs.machines())
+        return frozenset(
+            child.nomad_job_id
+            for child in running
+            if self.machines.get(child.nomad_job_id) in unfit[scans[child.token]]
         )
 
     def _slow_starts(self, book: DispatchBook, children: Sequence[Child]) -> dict[str, str]:

@@ -51,10 +51,11 @@ def _judged(node: Node, takes_a_client: bool) -> Node:
 
 @dataclass(frozen=True)
 class FitCount:
-    """How many nodes can run a scan type now, and why none can."""
+    """How many nodes can run a scan type now, why none can, and which cannot."""
 
     nodes: int
     why_none: str = ""
+    unfit: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -76,7 +77,10 @@ class CountFit:
         return self._known[scan_type]
 
     def _count(self, reading: FleetReading, scan_type: ScanType) -> FitCount:
+        nodes = self.fleet.judged(reading.nodes)
         try:
-            return FitCount(len(capable(self.fleet.judged(reading.nodes), scan_type, reading.now)))
+            fit, why_none = capable(nodes, scan_type, reading.now), ""
         except NoCapableNode as error:
-            return FitCount(0, error.message)
+            fit, why_none = [], error.message
+        unfit = frozenset(node.node_id for node in nodes) - {node.node_id for node in fit}
+        return FitCount(len(fit), why_none, unfit)

@@ -105,6 +105,12 @@ def test_a_worker_whose_machine_nomad_has_lost_is_replaced_and_not_ended():
     assert said == Decision(reserve=("a",))
 
 
+def test_a_worker_on_a_machine_that_cannot_run_the_scan_is_left_there_and_another_is_asked_for():
+    rows, children = [sent(1), sent(2)], [child(1), child(2)]
+    said = decide(picture([demand(fit_nodes=2)], rows, children, misplaced=frozenset({job_of(2)})))
+    assert said == Decision(reserve=("a",))
+
+
 def test_when_a_lost_one_comes_back_the_newest_above_the_cap_is_ended():
     rows, children = [sent(n) for n in (1, 2, 3)], [child(n) for n in (1, 2, 3)]
     said = decide(picture([demand(max_workers=2)], rows, children))

@@ -51,7 +51,7 @@ def test_the_fit_nodes_are_counted_once_for_each_reading_of_the_fleet() -> None:
     readings = [FleetReading(joined, NOW), FleetReading((), NOW)]
     view = clients(ClientState.READY, ClientState.DRAINING)
     count = CountFit(lambda: readings[0], KnownFleet(lambda: view, workers_are_dispatched=True))
-    assert count(SCAN_TYPE) == FitCount(1)
+    assert count(SCAN_TYPE) == FitCount(1, unfit=frozenset({"n2"}))
     assert count(SCAN_TYPE) is count(SCAN_TYPE)
     del readings[0]
     none = count(SCAN_TYPE)
