@@ -18,6 +18,7 @@ from cloudx.services.renew_leases import Order, RenewLease
 from cloudx.services.view_scans import get_scan
 
 from .run_chunk import ChunkRun, Workshop, lease_clock
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .node_agent import NodeAgent
@@ -58,6 +59,7 @@ class ResidentWorker:
         self._agent = agent
         self._max_idle_seconds = max_idle_seconds
         self._renew_seconds = renew_seconds
+        self._turns = Turns(max_idle_seconds)
         self._runs: list[ChunkRun] = []
         self._changed = threading.Event()
         self._stopping = threading.Event()
@@ -98,12 +100,14 @@ class ResidentWorker:
     def _claim_one(self) -> bool:
         self._runs = [run for run in self._runs if not run.is_over]
         self._free_grants()
-        if len(self._runs) >= MAX_RUNS or sum(not run.grant_freed for run in self._runs) >= SENDING_SLOTS:
+        lanes = [run.claim.scan.tool for run in self._runs if not run.grant_freed]
+        if len(self._runs) >= MAX_RUNS or len(lanes) >= SENDING_SLOTS or self._turns.must_wait(lanes):
             return False
         asked_at = lease_clock()
         claim = _quietly(lambda: self._claim_chunk(self._claimant), "worker.claim_failed")
         if claim is None:
             return False
+        self._turns.claimed()
         ending = [run for run in self._runs if run.grant_freed and run.is_sending]
         run = ChunkRun(claim, self._workshop, self._changed.set, asked_at, ending)
         self._runs = [*self._runs, run]

@@ -1,0 +1,50 @@
+"""Who takes the rate that is free: a worker that has its share lets the others of the fleet go first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from cloudx.domain.grants import NMAP_RUNS_PER_NODE
+from cloudx.domain.tools import Tool
+
+# In questions that an idle worker asks meanwhile: whoever is there has asked, and whoever is being started has come.
+PATIENCE_AFTER_A_CLAIM = 4.0
+PATIENCE_AFTER_AN_END = 1.2
+
+
+class Turns:
+    """Says when one worker may ask for a chunk more.
+
+    The rate of a scan is cut into as many shares as there are workers that could take part. Whoever came first
+    would else take all of them, and win each back the moment its chunk ends, before anybody else has asked.
+    """
+
+    def __init__(self, max_idle_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """`max_idle_seconds` is how often an idle worker of this fleet asks."""
+        self._idle_seconds = max_idle_seconds
+        self._clock = clock
+        self._lanes = 0
+        self._until = float("-inf")
+
+    def must_wait(self, lanes: Sequence[Tool]) -> bool:
+        """True while others go first; `lanes` are the tools of the runs that send now."""
+        has_ended, self._lanes = len(lanes) < self._lanes, len(lanes)
+        if not _is_a_share(lanes):
+            return False  # nobody has a better claim than a worker without work
+        if has_ended:
+            self._wait(PATIENCE_AFTER_AN_END)
+        return self._clock() < self._until
+
+    def claimed(self) -> None:
+        """A chunk was taken."""
+        self._lanes += 1
+        self._wait(PATIENCE_AFTER_A_CLAIM)
+
+    def _wait(self, questions: float) -> None:
+        self._until = max(self._until, self._clock() + questions * self._idle_seconds)
+
+
+def _is_a_share(lanes: Sequence[Tool]) -> bool:
+    """nmap waits more than it sends: several runs of it make a worker's share."""
+    return sum(1 / NMAP_RUNS_PER_NODE if tool is Tool.NMAP else 1 for tool in lanes) >= 1
