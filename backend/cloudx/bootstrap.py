@@ -26,7 +26,7 @@ from cloudx.services.judge_clock import judge_clock
 from cloudx.services.measure_latency import MeasureLatency
 from cloudx.services.ports import NodeReporter, OpenLedger, TokenVerifier
 from cloudx.services.reconcile_scans import reconcile_scans
-from cloudx.services.renew_leases import RenewLease
+from cloudx.services.renew_leases import RenewLeases
 from cloudx.services.report_node import LedgerReporter
 from cloudx.services.scan_policy import PolicyCache
 from cloudx.services.submit_scan import SubmitScan
@@ -154,7 +154,7 @@ class WorkerStart:
         return ResidentWorker(
             claimant=claimant,
             claim_chunk=ClaimChunk(open_ledger, policies),
-            renew_lease=RenewLease(open_ledger, policies),
+            renew_leases=RenewLeases(open_ledger, policies),
             workshop=Workshop(open_ledger, _scanners(), self._machine, capabilities, runs_folder),
             agent=None if settings.cloudx_executor is Executor.NOMAD else self._agent(open_ledger),
             max_idle_seconds=LOCAL_IDLE_SECONDS if is_local else MAX_IDLE_SECONDS,

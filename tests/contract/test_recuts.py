@@ -28,7 +28,7 @@ HOSTS = 2**16
 def all_but_one(desk: Desk, idle: int = 5) -> tuple[Scan, Claim]:
     """A scan with one full chunk under way, all others done, and idle nodes beside the one that has it."""
     for number in range(2, idle + 1):
-        desk.register(f"node-{number}")
+        desk.register_asking(f"node-{number}")
     scan = desk.submit("10.0.0.0/16", rate_pps=1000)
     claim = desk.must_claim("slow")
     desk.run_to_end(scan, "quick")
@@ -198,7 +198,7 @@ def test_a_scan_that_may_have_few_workers_is_cut_for_no_more_of_them(desk: Desk)
 
 
 def test_no_more_than_the_scans_rate_is_sent_while_a_straggler_hears_that_it_was_cut(desk: Desk) -> None:
-    desk.register("node-2")
+    desk.register_asking("node-2")
     scan = desk.submit("10.0.0.0/20", rate_pps=100)
     slow = desk.must_claim("slow")
     desk.run_to_end(scan, "quick")

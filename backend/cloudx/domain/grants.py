@@ -28,10 +28,23 @@ def grant_pps(demand: Demand) -> int:
     Keeps both sums within their limits: scan_granted + grant ≤ scan_rate and
     node_granted + grant ≤ node_limit.
     """
-    lanes = demand.workers * (NMAP_RUNS_PER_NODE if demand.tool is Tool.NMAP else 1)
-    # What one node may send bounds the share too: a scan asked faster than any node is still to run.
-    share = max(1, min(demand.scan_rate_pps // max(1, min(lanes, demand.chunks_open)), demand.node_limit_pps))
+    share = share_pps(demand.tool, demand.scan_rate_pps, demand.workers, demand.chunks_open)
     free = min(demand.scan_rate_pps - demand.scan_granted_pps, demand.node_limit_pps - demand.node_granted_pps)
+    # What one node may send bounds the share too: a scan asked faster than any node is still to run.
+    return clamp_pps(min(share, demand.node_limit_pps), free)
+
+
+def share_pps(tool: Tool, scan_rate_pps: int, workers: int, chunks_open: int) -> int:
+    """What one chunk should get of a scan's rate; a moment's knowledge is good enough for it."""
+    lanes = workers * (NMAP_RUNS_PER_NODE if tool is Tool.NMAP else 1)
+    return max(1, scan_rate_pps // max(1, min(lanes, chunks_open)))
+
+
+def clamp_pps(share: int, free: int) -> int:
+    """What of a share is granted when so much is free: decided under lock, so that the sums hold.
+
+    PostgreSQL does it by its function cloudx_clamp_pps, which a contract test holds equal to this.
+    """
     if free >= share:
         return share
     # A sliver would make a chunk planned for 15 s last for minutes: wait for a real share instead.

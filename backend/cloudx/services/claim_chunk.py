@@ -1,24 +1,24 @@
-"""Claim a chunk: pick a scan, check it may still run, grant a rate, take the lease."""
+"""Claim a chunk: pick a scan, share out its rate, take the lease, check that it may still run."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.chunks import Lease
-from cloudx.domain.grants import Demand, grant_pps
-from cloudx.domain.nodes import count_capable, missing_capability
+from cloudx.domain.grants import share_pps
+from cloudx.domain.nodes import missing_capability
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.domain.tools import ScanType
 
 from .ports import Ledger, OpenLedger
-from .records import WaitingScan
+from .records import Ask, Leased, Refusal, Takers, WaitingScan
 from .scan_policy import PolicyCache
 
-COUNT_SECONDS = 5.0
+KNOWN_SECONDS = 0.25  # how old the knowledge may be that shares are decided on
+NOTE_SECONDS = 1.0  # how often one worker's asking in vain is written down
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,10 @@ class Claimant:
     capabilities: tuple[str, ...]
     node_limit_pps: int
     only_scan: str | None = None
+
+    def may_take(self, scan: WaitingScan) -> bool:
+        """True when it can run such a scan, and serves it."""
+        return self.only_scan in (None, scan.id) and missing_capability(self.capabilities, scan.type) is None
 
 
 @dataclass(frozen=True)
@@ -49,23 +53,46 @@ class Claim:
 
 
 @dataclass
-class FleetSize:
-    """How many nodes could share a scan's rate, counted anew every few seconds.
+class WaitingBoard:
+    """What waits and who works on it, read anew every KNOWN_SECONDS; shared by threads.
 
-    Without it the first worker would take the whole rate, and win it back each time a chunk
-    of its own ends, before any other had asked.
+    Only shares are decided on it, and a share is clamped to what is free under lock: what is
+    old here costs balance for a moment, never a limit.
     """
 
     clock: Callable[[], float] = time.monotonic
-    _counted: dict[ScanType, tuple[float, int]] = field(default_factory=dict)
+    known_seconds: float = KNOWN_SECONDS
+    read_at: float = float("-inf")
+    scans: tuple[WaitingScan, ...] = ()
+    _takers: dict[str, Takers] = field(default_factory=dict)
+    _whole: dict[str, Scan] = field(default_factory=dict)
 
-    def of(self, ledger: Ledger, scan_type: ScanType) -> int:
-        """The number as of the last COUNT_SECONDS."""
-        until, count = self._counted.get(scan_type, (float("-inf"), 0))
-        if self.clock() >= until:
-            count = count_capable(ledger.nodes.all(), scan_type, ledger.now())
-            self._counted[scan_type] = (self.clock() + COUNT_SECONDS, count)
-        return count
+    def is_fresh(self) -> bool:
+        """True while it may be used as it is."""
+        return self.clock() < self.read_at + self.known_seconds
+
+    def read(self, ledger: Ledger) -> None:
+        """Take in how things stand."""
+        read_at = self.clock()
+        self.scans = tuple(ledger.scans.waiting())
+        self._takers = {}
+        waiting = {scan.id for scan in self.scans}
+        self._whole = {scan_id: scan for scan_id, scan in self._whole.items() if scan_id in waiting}
+        self.read_at = read_at
+
+    def share_of(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
+        """What a chunk of it should get of its rate."""
+        takers = self._takers.get(scan.id)
+        if takers is None:
+            takers = self._takers[scan.id] = ledger.claims.takers_of(scan.id, scan.type)
+        return share_pps(scan.type.tool, scan.rate_pps, takers.count_with(claimant.node_id), scan.chunks_open)
+
+    def whole(self, scan_id: str, ledger: Ledger) -> Scan | None:
+        """The scan itself, which never changes but for its state."""
+        known = self._whole.get(scan_id)
+        if known is None and (record := ledger.scans.get(scan_id)):
+            known = self._whole[scan_id] = record.scan
+        return known
 
 
 @dataclass(frozen=True)
@@ -74,71 +101,77 @@ class ClaimChunk:
 
     open_ledger: OpenLedger
     policies: PolicyCache
-    fleet_size: FleetSize = field(default_factory=FleetSize)
+    board: WaitingBoard = field(default_factory=WaitingBoard)
+    _noted_at: dict[str, float] = field(default_factory=dict)  # by worker
 
     def __call__(self, claimant: Claimant) -> Claim | None:
         """Lease one chunk of the first scan that has work and rate to spare; None when there is nothing to do."""
-        with self.open_ledger(read_only=True) as ledger:
-            waiting = [scan.id for scan in ledger.scans.waiting() if _may_take(scan, claimant)]
-        for scan_id in waiting:
-            with self.open_ledger() as ledger:
-                claim = self._claim_from(ledger, scan_id, claimant)
-                ledger.commit()
-            if claim:
-                return claim
+        refusals: list[Refusal] = []
+        while True:
+            is_fresh_look = not self.board.is_fresh()
+            if is_fresh_look:
+                with self.open_ledger(read_only=True) as ledger:
+                    self.board.read(ledger)
+            for scan in self.board.scans:
+                if claimant.may_take(scan):
+                    answer = self._claim_from(scan, claimant)
+                    if isinstance(answer, Claim):
+                        return answer
+                    refusals.append(answer)
+            if is_fresh_look:
+                break
+            self.board.read_at = float("-inf")  # nothing among what was known: look again before giving up
+        if not refusals or Refusal.NO_RATE in refusals:
+            self._note_asking(claimant)
         return None
 
-    def _claim_from(self, ledger: Ledger, scan_id: str, claimant: Claimant) -> Claim | None:
-        scan = ledger.scans.lock(scan_id)  # one claim at a time per scan: the sum of grants stays true
-        if scan is None or scan.status.is_final:
-            return None
-        rate = self._grant(ledger, scan, claimant)
-        lease = ledger.chunks.lease_next(scan, claimant.worker_id, claimant.node_id, rate) if rate else None
-        if lease is None:
-            return None
-        if scan.status is ScanStatus.SUBMITTED:
-            scan = scan.moved_to(ScanStatus.RUNNING, ledger.now())
-            ledger.scans.save_state(scan)
-        return self._checked(ledger, scan, lease)
+    def _claim_from(self, waiting: WaitingScan, claimant: Claimant) -> Claim | Refusal:
+        with self.open_ledger(at_once=True) as ledger:
+            share = self.board.share_of(waiting, claimant, ledger)
+            ask = Ask(waiting.id, claimant.worker_id, claimant.node_id, share, claimant.node_limit_pps)
+            leased = ledger.claims.claim(ask)
+            if isinstance(leased, Refusal):
+                return leased
+            ledger.commit()
+            scan = self.board.whole(waiting.id, ledger)
+        if scan is None:
+            return Refusal.OVER
+        return self._checked(replace(scan, status=ScanStatus.RUNNING), leased)
 
-    def _grant(self, ledger: Ledger, scan: Scan, claimant: Claimant) -> int:
-        now = ledger.chunks.sending_now(scan.id, claimant.node_id)
-        return grant_pps(
-            Demand(
-                tool=scan.tool,
-                scan_rate_pps=scan.rate_pps,
-                scan_granted_pps=now.scan_granted_pps,
-                node_limit_pps=claimant.node_limit_pps,
-                node_granted_pps=now.node_granted_pps,
-                workers=max(len(now.workers | {claimant.worker_id}), self.fleet_size.of(ledger, scan.type)),
-                chunks_open=now.chunks_open,
-            )
-        )
-
-    def _checked(self, ledger: Ledger, scan: Scan, lease: Lease) -> Claim | None:
+    def _checked(self, scan: Scan, leased: Leased) -> Claim | Refusal:
         """The claim with the exclusions of now applied; a scan whose scope is gone fails here."""
-        policy = self.policies.current(ledger.policies)
+        lease, policy = leased.lease, self.policies.at(leased.policy_version, self.open_ledger)
         asked = lease.span.addresses_of(scan)
         addresses = asked - policy.excluded()
-        outside = addresses - policy.allowed(ledger.now(), scan.host_names)
+        outside = addresses - policy.allowed(leased.now, scan.host_names)
         if outside:
-            fail_out_of_scope(ledger, scan, outside)
-            ledger.chunks.release(lease, "cancelled")
-            return None
+            fail_out_of_scope(self.open_ledger, scan.id, outside)
+            with self.open_ledger() as ledger:
+                ledger.chunks.release(lease, "cancelled")
+                ledger.commit()
+            return Refusal.OVER
         excluded_units = (asked.size - addresses.size) * lease.span.port_count
-        ports = lease.span.ports_of(scan)
-        return Claim(lease, scan, addresses, ports, excluded_units)
+        return Claim(lease, scan, addresses, lease.span.ports_of(scan), excluded_units)
+
+    def _note_asking(self, claimant: Claimant) -> None:
+        """Say that there is a worker without work, so that whoever claims next leaves it a share."""
+        now = self.board.clock()
+        if now < self._noted_at.get(claimant.worker_id, float("-inf")) + NOTE_SECONDS:
+            return
+        with self.open_ledger() as ledger:
+            ledger.claims.note_asking(claimant.worker_id, claimant.node_id, claimant.capabilities, claimant.only_scan)
+            ledger.commit()
+        self._noted_at[claimant.worker_id] = now
 
 
-def fail_out_of_scope(ledger: Ledger, scan: Scan, outside: AddressSet) -> None:
-    """End a scan whose targets are authorised no longer."""
+def fail_out_of_scope(open_ledger: OpenLedger, scan_id: str, outside: AddressSet) -> None:
+    """End a scan whose targets are authorised no longer, unless it has ended meanwhile."""
     shown = ", ".join(outside.texts()[:3])
     error = f"{shown} is in no live scope any more (expired or removed). Add the scope again and resubmit."
-    ledger.scans.save_state(scan.moved_to(ScanStatus.FAILED, ledger.now(), error))
-    ledger.chunks.cancel_pending(scan.id)
-
-
-def _may_take(scan: WaitingScan, claimant: Claimant) -> bool:
-    if claimant.only_scan not in (None, scan.id):
-        return False
-    return missing_capability(claimant.capabilities, scan.type) is None
+    # A transaction of its own: whoever locks a chunk and then its scan could meet one that does the reverse.
+    with open_ledger() as ledger:
+        scan = ledger.scans.lock(scan_id)
+        if scan is not None and not scan.status.is_final:
+            ledger.scans.save_state(scan.moved_to(ScanStatus.FAILED, ledger.now(), error))
+            ledger.chunks.cancel_pending(scan.id)
+            ledger.commit()

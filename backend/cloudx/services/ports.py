@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,16 +14,22 @@ from cloudx.domain.findings import Observation
 from cloudx.domain.nodes import Heartbeat, Node, Preflight, Registration
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import Exclusion, Scope
+from cloudx.domain.tools import ScanType
 
 from .dispatch_ports import Dispatches
 from .records import (
+    Ask,
     AttemptRecord,
     ChunkRecord,
     FindingKey,
     FindingRow,
     HostRow,
+    Leased,
+    Refusal,
+    Renewed,
+    RunReport,
     ScanRecord,
-    SendingNow,
+    Takers,
     Tally,
     WaitingScan,
     WorkerShare,
@@ -58,15 +64,19 @@ class Scans(Protocol):
         ...
 
     def waiting(self) -> list[WaitingScan]:
-        """Scans with a chunk to claim now (not in its back-off), highest priority and then oldest first."""
+        """Scans with a chunk that nobody has, highest priority and then oldest first."""
         ...
 
     def delete(self, scan_id: str) -> bool:
         """Remove a scan with its chunks, attempts, findings and hosts; False when there was none."""
         ...
 
-    def settle_units(self, scan_id: str, *, completed: int, failed: int, excluded: int, done: int, dead: int) -> Tally:
-        """Add to the counters under the scan's row lock and return where they stand now (without in-flight)."""
+    def settled(self, scan_id: str | None = None) -> list[str]:
+        """The scans, of all or of one, that are not final though every chunk of theirs is done or failed."""
+        ...
+
+    def tally(self, scan_id: str) -> Tally:
+        """Where its chunks and units stand."""
         ...
 
     def remember_key(self, principal: str, key: str, body_sha256: str, scan_id: str) -> None:
@@ -90,20 +100,35 @@ class Scans(Protocol):
         ...
 
 
+class Claims(Protocol):
+    """What a fleet does all the time: claims and renewals, each one statement where the database can.
+
+    What they write is soft state: a database that crashes may take back the last of it (docs/adr/0009).
+    """
+
+    def claim(self, ask: Ask) -> Leased | Refusal:
+        """Lease the next chunk in claim order, those that failed on this node last, at what is free of the share.
+
+        The sum of the grants never passes the scan's rate, nor the node's limit: the lesser of the asked one and of
+        what the node registered. The first claim makes the scan running.
+        """
+        ...
+
+    def renew(self, worker_id: str, reports: Sequence[RunReport]) -> Renewed:
+        """Extend the leases that are still the worker's, and store their progress."""
+        ...
+
+    def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:
+        """Remember that this worker has just asked for work and had none."""
+        ...
+
+    def takers_of(self, scan_id: str, scan_type: ScanType) -> Takers:
+        """Who works on a scan, did so or asked for such work a moment ago, or was dispatched for it a moment ago."""
+        ...
+
+
 class Chunks(Protocol):
     """Chunks, leases and attempts. Every lease time is the database's clock."""
-
-    def sending_now(self, scan_id: str, node_id: str) -> SendingNow:
-        """What is granted now."""
-        ...
-
-    def lease_next(self, scan: Scan, worker_id: str, node_id: str, rate_pps: int) -> Lease | None:
-        """Lease the next chunk in claim order, those that failed on this node last; None when there is none."""
-        ...
-
-    def renew(self, lease: Lease, sent_share: float, sending: bool) -> bool:
-        """Extend a lease and store its progress; False when it is not this attempt's any more or the scan is final."""
-        ...
 
     def finish(self, lease: Lease, excluded_units: int) -> bool:
         """Mark done if the lease is still this attempt's; False otherwise."""
@@ -263,6 +288,11 @@ class Ledger(Protocol):
         ...
 
     @property
+    def claims(self) -> Claims:
+        """The repository of that name."""
+        ...
+
+    @property
     def chunks(self) -> Chunks:
         """The repository of that name."""
         ...
@@ -314,8 +344,8 @@ class Ledger(Protocol):
 class OpenLedger(Protocol):
     """Opens a transaction. Read-only ones never wait for a writer (SQLite has one writer at a time)."""
 
-    def __call__(self, *, read_only: bool = False) -> AbstractContextManager[Ledger]:
-        """A transaction for the length of a `with` block."""
+    def __call__(self, *, read_only: bool = False, at_once: bool = False) -> AbstractContextManager[Ledger]:
+        """A transaction for the length of a `with` block; `at_once`: each call is one, where the database can."""
         ...
 
 

@@ -6,13 +6,16 @@ from cloudx.domain.chunks import MAX_FAILURES, ChunkState, Lease, Verdict
 
 from .ports import Ledger, OpenLedger
 from .recut_chunks import recut_stragglers, split_returned
-from .settle_chunk import settle_dead
+from .settle_chunk import finish_if_settled
 
 MAX_ATTEMPTS = 20  # a chunk that takes every worker down with it must end some time
 
 
 def reconcile_scans(open_ledger: OpenLedger) -> int:
-    """Return expired leases to the queue; says how many. Safe to run anywhere, at any time, by many at once."""
+    """Return expired leases to the queue; says how many. Safe to run anywhere, at any time, by many at once.
+
+    It also ends the scans whose last worker died before it could.
+    """
     with open_ledger() as ledger:
         expired = ledger.chunks.expired()
         for lease in expired:
@@ -21,6 +24,9 @@ def reconcile_scans(open_ledger: OpenLedger) -> int:
         for scan_id in sorted({lease.scan_id for lease in expired}):
             split_returned(ledger, scan_id, gone={lease.node_id for lease in expired})
         ledger.commit()
+        settled = ledger.scans.settled()
+    for scan_id in settled:
+        finish_if_settled(open_ledger, scan_id)
     recut_stragglers(open_ledger)
     return len(expired)
 
@@ -31,4 +37,3 @@ def _take_back(ledger: Ledger, lease: Lease) -> None:
         return
     error = f"{lease.attempt} workers were lost while running it; the last on {lease.node_id}."
     ledger.chunks.record_failure(lease, Verdict(ChunkState.FAILED, MAX_FAILURES, (lease.node_id,)), error)
-    settle_dead(ledger, lease)

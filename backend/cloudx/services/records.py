@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from cloudx.domain.chunks import ChunkSpan, ChunkState
+from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease
 from cloudx.domain.scans import Scan
 from cloudx.domain.tools import ScanType
 
@@ -42,10 +43,71 @@ class ScanRecord:
 
 @dataclass(frozen=True)
 class WaitingScan:
-    """A scan with a chunk that can be claimed now: as much of it as it takes to decide who may."""
+    """A scan with chunks that nobody has: as much of it as it takes to decide who may claim, and at what rate."""
 
     id: str
     type: ScanType
+    rate_pps: int
+    chunks_open: int  # pending or sending
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a worker asks of a scan: its share of the rate, decided before, and the most its node may send."""
+
+    scan_id: str
+    worker_id: str
+    node_id: str
+    share_pps: int
+    node_limit_pps: int
+
+
+class Refusal(StrEnum):
+    """Why there is no chunk for who asked."""
+
+    NO_RATE = "no_rate"  # the scan's rate is granted to others
+    NODE_FULL = "node_full"  # the node sends as much as it may
+    NO_CHUNK = "no_chunk"  # all are taken, or in their back-off
+    OVER = "over"  # the scan is final, or deleted
+
+
+@dataclass(frozen=True)
+class Leased:
+    """A lease, with what its transaction saw."""
+
+    lease: Lease
+    policy_version: int
+    now: datetime  # the ledger's clock
+
+
+@dataclass(frozen=True)
+class Takers:
+    """Who shares a scan's rate: the nodes seen at it or asking for such work, and how many workers were sent for it."""
+
+    nodes: frozenset[str]
+    sent_for: int
+
+    def count_with(self, node_id: str) -> int:
+        """How many there are, this node included."""
+        return max(len(self.nodes | {node_id}), self.sent_for)
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How a run stands, at its renewal."""
+
+    lease: Lease
+    sent_share: float
+    sending: bool
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """Which of the runs reported still hold their chunk of a scan that is not final, in the order of the reports."""
+
+    held: tuple[bool, ...]
+    policy_version: int
+    now: datetime
 
 
 @dataclass(frozen=True)
@@ -83,16 +145,6 @@ class AttemptRecord:
     started_at: datetime
     ended_at: datetime | None
     outcome: str | None
-
-
-@dataclass(frozen=True)
-class SendingNow:
-    """What is granted at this moment, for a grant decision."""
-
-    scan_granted_pps: int
-    node_granted_pps: int
-    workers: frozenset[str]
-    chunks_open: int  # pending or sending
 
 
 @dataclass(frozen=True)

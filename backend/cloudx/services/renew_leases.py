@@ -1,15 +1,16 @@
-"""Renew a lease, and learn whether the run must end."""
+"""Renew the leases of a worker, and learn which of its runs must end."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-
-from cloudx.domain.addresses import AddressSet
 
 from .claim_chunk import Claim, fail_out_of_scope
 from .ports import OpenLedger
-from .scan_policy import PolicyCache
+from .records import RunReport
+from .scan_policy import PolicyCache, ScanPolicy
 
 
 class Order(StrEnum):
@@ -21,29 +22,38 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True)
-class RenewLease:
+class RunState:
+    """A run as its worker reports it."""
+
+    claim: Claim
+    sent_share: float
+    sending: bool
+
+
+@dataclass(frozen=True)
+class RenewLeases:
     """The use case with what it needs."""
 
     open_ledger: OpenLedger
     policies: PolicyCache
 
-    def __call__(self, claim: Claim, sent_share: float, sending: bool) -> Order:
-        """Extend the lease, report progress, and re-check scope and exclusions."""
-        with self.open_ledger() as ledger:
-            if not ledger.chunks.renew(claim.lease, sent_share, sending):
-                return Order.DROP
-            policy = self.policies.current(ledger.policies)
-            outside = claim.addresses - policy.allowed(ledger.now(), claim.scan.host_names)
+    def __call__(self, runs: Sequence[RunState]) -> list[Order]:
+        """Extend the leases of one worker, report progress, and re-check scope and exclusions; an order for each."""
+        if not runs:
+            return []
+        reports = [RunReport(run.claim.lease, run.sent_share, run.sending) for run in runs]
+        with self.open_ledger(at_once=True) as ledger:
+            renewed = ledger.claims.renew(runs[0].claim.lease.worker_id, reports)
             ledger.commit()
+        policy = self.policies.at(renewed.policy_version, self.open_ledger)
+        return [
+            self._order(run.claim, policy, renewed.now) if is_held else Order.DROP
+            for run, is_held in zip(runs, renewed.held, strict=True)
+        ]
+
+    def _order(self, claim: Claim, policy: ScanPolicy, now: datetime) -> Order:
+        outside = claim.addresses - policy.allowed(now, claim.scan.host_names)
         if outside:
-            self._fail_scan(claim, outside)
+            fail_out_of_scope(self.open_ledger, claim.scan.id, outside)
             return Order.DROP
         return Order.RELEASE if claim.addresses & policy.excluded() else Order.GO_ON
-
-    def _fail_scan(self, claim: Claim, outside: AddressSet) -> None:
-        # A transaction of its own: whoever locks a chunk and then its scan could meet one that does the reverse.
-        with self.open_ledger() as ledger:
-            scan = ledger.scans.lock(claim.scan.id)
-            if scan is not None and not scan.status.is_final:
-                fail_out_of_scope(ledger, scan, outside)
-                ledger.commit()

@@ -11,7 +11,7 @@ from cloudx.domain.addresses import AddressSet
 from cloudx.domain.scopes import Exclusion, Scope, union_of, with_names
 from cloudx.domain.targets import Targets
 
-from .ports import Policies
+from .ports import OpenLedger, Policies
 
 
 @dataclass(frozen=True)
@@ -52,3 +52,11 @@ class PolicyCache:
         if held[0] != version:
             held = self._held = (version, ScanPolicy(tuple(policies.scopes()), tuple(policies.exclusions())))
         return held[1]
+
+    def at(self, version: int, open_ledger: OpenLedger) -> ScanPolicy:
+        """The policy of a version that a claim or renewal has just seen, or a newer one."""
+        held = self._held
+        if held[0] == version:
+            return held[1]
+        with open_ledger(read_only=True) as ledger:
+            return self.current(ledger.policies)

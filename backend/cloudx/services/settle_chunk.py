@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from cloudx.domain.chunks import ChunkState, Lease, after_failure
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.findings import Observation
-from cloudx.domain.scans import ScanStatus
+from cloudx.domain.scans import Scan, ScanStatus
 
 from .claim_chunk import Claim
 from .ports import Ledger, OpenLedger
-from .records import Tally
 
 
 def complete_chunk(open_ledger: OpenLedger, claim: Claim, observations: Iterable[Observation]) -> int:
@@ -24,18 +23,9 @@ def complete_chunk(open_ledger: OpenLedger, claim: Claim, observations: Iterable
         if not ledger.chunks.finish(claim.lease, claim.excluded_units):
             raise _lost(claim.lease)
         stored = ledger.findings.store(claim.lease, observations, claim.scan.host_names)
-        # The scan's row is locked last and briefly: others go on claiming during the bulk write.
-        tally = ledger.scans.settle_units(
-            claim.lease.scan_id,
-            completed=claim.units - claim.excluded_units,
-            failed=0,
-            excluded=claim.excluded_units,
-            done=1,
-            dead=0,
-        )
-        finish_if_settled(ledger, claim.lease.scan_id, tally)
         ledger.commit()
-        return stored
+    finish_if_settled(open_ledger, claim.lease.scan_id)
+    return stored
 
 
 def fail_chunk(open_ledger: OpenLedger, claim: Claim, error: str) -> ChunkState:
@@ -47,10 +37,10 @@ def fail_chunk(open_ledger: OpenLedger, claim: Claim, error: str) -> ChunkState:
             raise _lost(lease)
         verdict = after_failure(*known, lease.node_id)
         ledger.chunks.record_failure(lease, verdict, error)
-        if verdict.state is ChunkState.FAILED:
-            settle_dead(ledger, lease)
         ledger.commit()
-        return verdict.state
+    if verdict.state is ChunkState.FAILED:
+        finish_if_settled(open_ledger, lease.scan_id)
+    return verdict.state
 
 
 def release_chunk(open_ledger: OpenLedger, claim: Claim) -> None:
@@ -60,25 +50,30 @@ def release_chunk(open_ledger: OpenLedger, claim: Claim) -> None:
         ledger.commit()
 
 
-def settle_dead(ledger: Ledger, lease: Lease) -> None:
-    """Count a chunk that is failed for good."""
-    tally = ledger.scans.settle_units(lease.scan_id, completed=0, failed=lease.span.units, excluded=0, done=0, dead=1)
-    finish_if_settled(ledger, lease.scan_id, tally)
+def finish_if_settled(open_ledger: OpenLedger, scan_id: str) -> None:
+    """End the scan when its last chunk is settled.
+
+    In a transaction after that of the chunk: two that settle the last two chunks at once do not see each other, whoever
+    looks afterwards sees both. Should nobody live to look, reconcile_scans does.
+    """
+    with open_ledger(read_only=True) as ledger:
+        if not ledger.scans.settled(scan_id):
+            return
+    with open_ledger() as ledger:
+        scan = ledger.scans.lock(scan_id)
+        if scan is None or scan.status.is_final or not ledger.scans.settled(scan_id):
+            return
+        ledger.scans.save_state(_finished(ledger, scan))
+        ledger.commit()
 
 
-def finish_if_settled(ledger: Ledger, scan_id: str, tally: Tally) -> None:
-    """End the scan when its last chunk is settled; the scan's row is locked by the counters before."""
-    if tally.chunks_done + tally.chunks_failed < tally.chunks_total:
-        return
-    scan = ledger.scans.lock(scan_id)
-    if scan is None or scan.status.is_final:
-        return
+def _finished(ledger: Ledger, scan: Scan) -> Scan:
+    tally = ledger.scans.tally(scan.id)
     if tally.chunks_failed == 0:
-        ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, ledger.now()))
-        return
-    words = ledger.chunks.first_error(scan_id) or "no reason was recorded"
+        return scan.moved_to(ScanStatus.COMPLETED, ledger.now())
+    words = ledger.chunks.first_error(scan.id) or "no reason was recorded"
     error = f"{tally.chunks_failed} of {tally.chunks_total} chunks failed three times. The first: {words}"
-    ledger.scans.save_state(scan.moved_to(ScanStatus.FAILED, ledger.now(), error))
+    return scan.moved_to(ScanStatus.FAILED, ledger.now(), error)
 
 
 def _lost(lease: Lease) -> LeaseLost:

@@ -14,7 +14,7 @@ from cloudx.domain.chunks import RENEW_SECONDS
 from cloudx.domain.errors import CloudxError, NotFound
 from cloudx.services.claim_chunk import Claimant, ClaimChunk
 from cloudx.services.reconcile_scans import reconcile_scans
-from cloudx.services.renew_leases import Order, RenewLease
+from cloudx.services.renew_leases import Order, RenewLeases, RunState
 from cloudx.services.view_scans import get_scan
 
 from .run_chunk import ChunkRun, Workshop, lease_clock
@@ -46,7 +46,7 @@ class ResidentWorker:
         self,
         claimant: Claimant,
         claim_chunk: ClaimChunk,
-        renew_lease: RenewLease,
+        renew_leases: RenewLeases,
         workshop: Workshop,
         agent: NodeAgent | None,
         max_idle_seconds: float = MAX_IDLE_SECONDS,
@@ -54,7 +54,7 @@ class ResidentWorker:
     ) -> None:
         self._claimant = claimant
         self._claim_chunk = claim_chunk
-        self._renew_lease = renew_lease
+        self._renew_leases = renew_leases
         self._workshop = workshop
         self._agent = agent
         self._max_idle_seconds = max_idle_seconds
@@ -116,10 +116,10 @@ class ResidentWorker:
 
     def _free_grants(self) -> None:
         """Free the grants of runs that have sent everything, or will have in a moment: the next chunk can have them."""
-        for run in self._runs:
-            if not run.grant_freed and not run.is_over and run.ends_within(HANDOVER_SECONDS):
-                run.grant_freed = True
-                self._renew(run)
+        freed = [r for r in self._runs if not r.grant_freed and not r.is_over and r.ends_within(HANDOVER_SECONDS)]
+        for run in freed:
+            run.grant_freed = True
+        self._renew(freed)
 
     def _seconds_to_handover(self) -> float:
         """Until the first of the runs is about to end."""
@@ -140,18 +140,17 @@ class ResidentWorker:
 
     def _renew_until(self, stopping: threading.Event) -> None:
         while not stopping.wait(self._renew_seconds):
-            for run in self._runs:
-                if not run.is_over and not run.is_committing:
-                    self._renew(run)
+            self._renew([run for run in self._runs if not run.is_over and not run.is_committing])
 
-    def _renew(self, run: ChunkRun) -> None:
-        asked_at, progress = lease_clock(), run.progress
-        is_sending = not progress.sending_done and not run.grant_freed
-        order = _quietly(lambda: self._renew_lease(run.claim, progress.sent_share, is_sending), "worker.renewal_failed")
-        if order is Order.GO_ON:
-            run.renewed(asked_at)
-        elif order is not None:
-            run.obey(order)
+    def _renew(self, runs: list[ChunkRun]) -> None:
+        """All in one statement: a fleet renews thousands of leases in a second."""
+        asked_at, states = lease_clock(), [_state(run) for run in runs]
+        orders = _quietly(lambda: self._renew_leases(states), "worker.renewal_failed")
+        for run, order in zip(runs, orders, strict=True) if orders is not None else ():
+            if order is Order.GO_ON:
+                run.renewed(asked_at)
+            else:
+                run.obey(order)
 
     def _fence_until(self, stopping: threading.Event) -> None:
         while not stopping.wait(FENCE_SECONDS):  # a thread of its own: a renewal may hang for as long as a connection
@@ -174,6 +173,11 @@ class ResidentWorker:
             run.obey(Order.RELEASE)
         for run in self._runs:
             run.join(max(0.1, deadline - time.monotonic()))
+
+
+def _state(run: ChunkRun) -> RunState:
+    progress = run.progress
+    return RunState(run.claim, progress.sent_share, sending=not progress.sending_done and not run.grant_freed)
 
 
 def _quietly(call: Callable[[], T], event: str) -> T | None:

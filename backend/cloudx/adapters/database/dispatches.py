@@ -14,7 +14,7 @@ from cloudx.services.dispatch_ports import DispatchBook, OpenScan
 
 from .column_types import db_now
 from .scan_rows import OPEN
-from .tables import attempts, chunks, dispatches, scans
+from .tables import attempts, chunks, dispatches, scan_nodes, scans
 
 CHANNEL = "cloudx_dispatch"
 HISTORY = 40  # ended rows of a scan that a decision sees: a fleet's worth of one wave
@@ -38,24 +38,23 @@ class SqlDispatches:
         )
 
     def _open_scans(self) -> Sequence[OpenScan]:
-        leased = (
-            select(func.count())
-            .where(chunks.c.scan_id == scans.c.id, chunks.c.state == ChunkState.LEASED.value)
-            .scalar_subquery()
-        )
-        unsettled = scans.c.chunks_total - scans.c.chunks_done - scans.c.chunks_failed
+        mine = scan_nodes.c
+        leased = func.coalesce(func.sum(mine.chunks_leased), 0)
+        unsettled = scans.c.chunks_total - func.coalesce(func.sum(mine.chunks_done + mine.chunks_failed), 0)
         columns = scans.c.id, scans.c.tool, scans.c.type_name, scans.c.max_workers, scans.c.waiting_reason
         query = (
             select(*columns, leased.label("leased"), unsettled.label("unsettled"))
+            .outerjoin_from(scans, scan_nodes, mine.scan_id == scans.c.id)
             .where(scans.c.status.in_(OPEN))
+            .group_by(scans.c.id)
             .order_by(scans.c.priority.desc(), scans.c.id)
         )
         return [
             OpenScan(
                 scan_id=row.id,
                 type=SCAN_TYPES[Tool(row.tool), row.type_name],
-                pending=row.unsettled - row.leased,
-                leased=row.leased,
+                pending=int(row.unsettled - row.leased),
+                leased=int(row.leased),
                 max_workers=row.max_workers,
                 waiting_reason=row.waiting_reason,
             )

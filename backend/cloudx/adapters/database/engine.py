@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
 
 CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 120  # a chunk's COPY is the longest; an API request is cut by its own
 BUSY_TIMEOUT_SECONDS = 30
+BUSY_SECONDS = 1.0  # a connection used so recently is taken as alive where `is_busy`
 # A server that went without a word: what it does not acknowledge fails after 20 s, not after TCP's quarter of an hour.
 _KEEPALIVES = {
     "keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000,
@@ -26,16 +31,17 @@ _LET_GO = {
 }
 
 
-def engine_for(url: str, pool_size: int = 5) -> Engine:
-    """An engine for a SQLAlchemy URL; `sqlite:///…` or `postgresql+psycopg2://…`."""
+def engine_for(url: str, pool_size: int = 5, is_busy: bool = False) -> Engine:
+    """An engine for a SQLAlchemy URL; `sqlite:///…` or `postgresql+psycopg2://…`; `is_busy`: a worker's."""
     if make_url(url).get_backend_name() == "sqlite":
         return _sqlite_engine(url)
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=10,
-        pool_pre_ping=True,
+        pool_pre_ping=not is_busy,
+        pool_use_lifo=is_busy,  # few connections, used again and again
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": "cloudx",
@@ -43,6 +49,52 @@ def engine_for(url: str, pool_size: int = 5) -> Engine:
             **_KEEPALIVES,
         },
     )
+    if is_busy:
+        _ping_when_idle(engine)
+    return engine
+
+
+@contextmanager
+def committing_at_once(connection: Connection) -> Iterator[None]:
+    """Each statement is a transaction of its own, which saves the trips of BEGIN and COMMIT; not so on SQLite.
+
+    By the driver's own switch: SQLAlchemy's isolation level costs two trips, to set it and to set it back.
+    """
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.dbapi_connection
+    driver.autocommit = True
+    try:
+        yield
+    finally:
+        if not driver.closed:
+            driver.autocommit = False
+
+
+def _ping_when_idle(engine: Engine) -> None:
+    """Try a connection before it is handed out, as pool_pre_ping does, unless it was in use a moment ago.
+
+    Whoever is busy saves a trip to the server at every transaction, and whoever lost a connection meanwhile meets an
+    outage of the moment, which workers live with anyway.
+    """
+
+    def note(_connection: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    def ping(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("used_at", float("-inf")) < BUSY_SECONDS:
+            return
+        try:
+            is_alive = engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            is_alive = False
+        if not is_alive:
+            raise InvalidatePoolError("the server has closed it")
+
+    event.listen(engine, "connect", note)
+    event.listen(engine, "checkin", note)
+    event.listen(engine, "checkout", ping)
 
 
 def _server_options() -> str:

@@ -11,12 +11,22 @@ BACKEND = "cloudx_backend"
 WORKER = "cloudx_worker"
 _ALL = "SELECT, INSERT, UPDATE, DELETE"
 _VERSION_TABLE = "alembic_version"
+# Of migration 0005. They run with the rights of who calls them, so they give none.
+_FUNCTIONS = (
+    "cloudx_clamp_pps(bigint, bigint)",
+    "cloudx_claim_chunk(uuid, text, text, bigint, bigint, double precision)",
+    "cloudx_renew_chunks(text, uuid[], integer[], integer[], double precision[], boolean[], double precision)",
+)
 
 # A worker claims and completes chunks, inserts what it found, finishes scans. It reads no token and writes no policy.
 _WORKER_MAY = {
     "scans": "SELECT, UPDATE",
     "chunks": "SELECT, INSERT, UPDATE",  # a straggler's chunk is cut into new ones
     "attempts": "SELECT, INSERT, UPDATE",
+    "dispatches": "SELECT",  # how many workers are on their way to a scan
+    "scan_nodes": "SELECT, INSERT, UPDATE",
+    "node_grants": "SELECT, INSERT, UPDATE",
+    "asking_workers": "SELECT, INSERT, UPDATE, DELETE",
     "findings": "SELECT, INSERT",
     "hosts": "SELECT, INSERT",
     "inline_results": "SELECT, INSERT, DELETE",
@@ -36,6 +46,8 @@ def grant_to_groups(connection: Connection) -> None:
         _grant(connection, _WORKER_MAY.get(table), table, WORKER)
     for group in (BACKEND, WORKER):
         _grant(connection, "SELECT", _VERSION_TABLE, group)
+        for function in _FUNCTIONS:
+            connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {group}"))
 
 
 def _groups_exist(connection: Connection) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Protocol
 
@@ -16,8 +16,10 @@ from cloudx.services.ports import Ledger, OpenLedger
 
 from .audit import SqlAudit
 from .chunks import SqlChunks
+from .claims import claims_on
 from .column_types import db_now
 from .dispatches import SqlDispatches
+from .engine import committing_at_once
 from .findings import SqlFindings
 from .nodes import SqlNodes
 from .outages import has_lost_its_rights, outage
@@ -33,6 +35,7 @@ class SqlLedger:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.scans = SqlScans(connection)
+        self.claims = claims_on(connection)
         self.chunks = SqlChunks(connection)
         self.dispatches = SqlDispatches(connection)
         self.findings = SqlFindings(connection)
@@ -63,11 +66,12 @@ def open_ledger_on(engine: Connects) -> OpenLedger:
     """A factory of transactions on an engine."""
 
     @contextmanager
-    def transaction(read_only: bool) -> Iterator[Ledger]:
+    def transaction(read_only: bool, at_once: bool) -> Iterator[Ledger]:
         try:
             with engine.connect() as connection:
                 connection = connection.execution_options(cloudx_read_only=read_only)
-                yield SqlLedger(connection)
+                with committing_at_once(connection) if at_once else nullcontext():
+                    yield SqlLedger(connection)
         except IntegrityError as error:
             raise Conflict("Somebody else wrote the same thing at the same moment. Try again.") from error
         except (DBAPIError, PoolTimeout) as error:
@@ -75,8 +79,8 @@ def open_ledger_on(engine: Connects) -> OpenLedger:
                 raise
             raise outage(getattr(error, "orig", error)) from error
 
-    def open_ledger(*, read_only: bool = False) -> AbstractContextManager[Ledger]:
-        return transaction(read_only)
+    def open_ledger(*, read_only: bool = False, at_once: bool = False) -> AbstractContextManager[Ledger]:
+        return transaction(read_only, at_once)
 
     return open_ledger
 

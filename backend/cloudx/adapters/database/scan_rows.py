@@ -61,9 +61,8 @@ def scan_values(scan: Scan) -> dict[str, Any]:
     }
 
 
-# What is the tally's and not the scan's.
+# What scan_nodes counts by node.
 COUNTERS = (
-    "chunks_total",
     "chunks_done",
     "chunks_failed",
     "completed_units",
@@ -76,7 +75,7 @@ def scan_of(row: RowMapping, addresses: AddressSet) -> Scan:
     """A row, without its `addresses` column, as a Scan."""
     return Scan(
         **{
-            **{key: value for key, value in row.items() if key not in COUNTERS},
+            **{key: value for key, value in row.items() if key != "chunks_total"},
             "tool": Tool(row["tool"]),
             "addresses": addresses,
             "ports": PortSet.parse(row["ports"]) if row["ports"] else None,
@@ -86,12 +85,15 @@ def scan_of(row: RowMapping, addresses: AddressSet) -> Scan:
     )
 
 
-def tally_of(row: RowMapping, leased: dict[str, tuple[int, float]]) -> Tally:
-    """The counters of a row; `leased` has the count and units in flight by scan."""
-    count, in_flight = leased.get(row["id"], (0, 0.0))
-    counters = {name: row[name] for name in COUNTERS}
-    ended = row["status"] not in OPEN
-    open_chunks = row["chunks_total"] - row["chunks_done"] - row["chunks_failed"] - count
+def tally_of(row: RowMapping, counted: RowMapping | None, in_flight_units: float) -> Tally:
+    """A scan's row, and the sums of its rows in scan_nodes (None where it has none)."""
+    counters = {name: int(counted[name]) for name in COUNTERS} if counted else dict.fromkeys(COUNTERS, 0)
+    leased = int(counted["chunks_leased"]) if counted else 0
+    open_chunks = row["chunks_total"] - counters["chunks_done"] - counters["chunks_failed"] - leased
     return Tally(
-        **counters, chunks_leased=count, chunks_cancelled=open_chunks if ended else 0, in_flight_units=in_flight
+        **counters,
+        chunks_total=row["chunks_total"],
+        chunks_leased=leased,
+        chunks_cancelled=0 if row["status"] in OPEN else open_chunks,
+        in_flight_units=in_flight_units,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, exists, func, insert, or_, select, update
 
 from cloudx.domain.chunk_plan import claim_order
 from cloudx.domain.chunks import ChunkSpan
@@ -14,14 +14,14 @@ from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.records import ScanRecord, Tally, WaitingScan
 
-from .chunks import claimable
+from .chunk_rows import LEASED, PENDING
 from .column_types import db_now
 from .insert_chunks import insert_chunks
 from .scan_rows import COUNTERS, OPEN, AddressCache, scan_of, scan_values, tally_of
-from .tables import attempts, chunks, dispatches, findings, hosts, idempotency_keys, inline_results, scans
+from .tables import attempts, chunks, dispatches, findings, hosts, idempotency_keys, inline_results, scan_nodes, scans
 
 _ALL_BUT_ADDRESSES = [column for column in scans.c if column.name != "addresses"]
-_COUNTERS = [scans.c.id, scans.c.status, *(scans.c[name] for name in COUNTERS)]
+_SUMS = [func.sum(scan_nodes.c[name]).label(name) for name in (*COUNTERS, "chunks_leased", "chunks_sending")]
 _addresses = AddressCache()  # of the process: a scan's id is unique over all ledgers
 
 
@@ -73,44 +73,47 @@ class SqlScans:
         return self._records(*wanted, limit=limit)
 
     def waiting(self) -> list[WaitingScan]:
-        """Those with a chunk to claim; highest priority first, then oldest."""
+        """Those with a chunk that nobody has; highest priority first, then oldest."""
+        mine = scan_nodes.c
+        settled = func.coalesce(func.sum(mine.chunks_done + mine.chunks_failed), 0)
+        leased = func.coalesce(func.sum(mine.chunks_leased), 0)
+        sending = func.coalesce(func.sum(mine.chunks_sending), 0)
+        pending = scans.c.chunks_total - settled - leased
         query = (
-            select(scans.c.id, scans.c.tool, scans.c.type_name)
-            .where(scans.c.status.in_(OPEN), exists().where(chunks.c.scan_id == scans.c.id, claimable()))
+            select(scans.c.id, scans.c.tool, scans.c.type_name, scans.c.rate_pps, (pending + sending).label("chunks"))
+            .outerjoin_from(scans, scan_nodes, mine.scan_id == scans.c.id)
+            .where(scans.c.status.in_(OPEN))
+            .group_by(scans.c.id)
+            .having(pending > 0)
             .order_by(scans.c.priority.desc(), scans.c.id)
         )
         return [
-            WaitingScan(row.id, SCAN_TYPES[Tool(row.tool), row.type_name]) for row in self._connection.execute(query)
+            WaitingScan(row.id, SCAN_TYPES[Tool(row.tool), row.type_name], row.rate_pps, int(row.chunks))
+            for row in self._connection.execute(query)
         ]
 
     def delete(self, scan_id: str) -> bool:
         """Remove a scan and all that hangs on it, chunks first: the order in which commits lock."""
-        for table in (chunks, attempts, findings, hosts, inline_results, idempotency_keys):
+        for table in (chunks, scan_nodes, attempts, findings, hosts, inline_results, idempotency_keys):
             self._connection.execute(delete(table).where(table.c.scan_id == scan_id))
         # Those that are not over are ended, and go, with their workers.
         over = and_(dispatches.c.scan_id == scan_id, dispatches.c.state == DispatchState.ENDED.value)
         self._connection.execute(delete(dispatches).where(over))
         return bool(self._connection.execute(delete(scans).where(scans.c.id == scan_id)).rowcount)
 
-    def settle_units(self, scan_id: str, *, completed: int, failed: int, excluded: int, done: int, dead: int) -> Tally:
-        """Add to the counters and return them."""
-        row = (
-            self._connection.execute(
-                update(scans)
-                .where(scans.c.id == scan_id)
-                .values(
-                    completed_units=scans.c.completed_units + completed,
-                    failed_units=scans.c.failed_units + failed,
-                    excluded_units=scans.c.excluded_units + excluded,
-                    chunks_done=scans.c.chunks_done + done,
-                    chunks_failed=scans.c.chunks_failed + dead,
-                )
-                .returning(*_COUNTERS)
-            )
-            .mappings()
-            .one()
+    def settled(self, scan_id: str | None = None) -> list[str]:
+        """Those, of all or of one, that are not final though every chunk is done or failed."""
+        is_open = exists().where(chunks.c.scan_id == scans.c.id, or_(PENDING, LEASED))
+        query = select(scans.c.id).where(scans.c.status.in_(OPEN), ~is_open)
+        return list(
+            self._connection.execute(query if scan_id is None else query.where(scans.c.id == scan_id)).scalars()
         )
-        return tally_of(row, {})
+
+    def tally(self, scan_id: str) -> Tally:
+        """Where its chunks and units stand."""
+        query = select(scans.c.id, scans.c.status, scans.c.chunks_total).where(scans.c.id == scan_id)
+        row = self._connection.execute(query).mappings().one()
+        return tally_of(row, self._counted([scan_id]).get(scan_id), 0.0)
 
     def remember_key(self, principal: str, key: str, body_sha256: str, scan_id: str) -> None:
         """Store an idempotency key; the primary key lets only one request win."""
@@ -145,8 +148,11 @@ class SqlScans:
     def _records(self, *wanted: ColumnElement[bool], limit: int) -> list[ScanRecord]:
         query = select(*_ALL_BUT_ADDRESSES).where(*wanted).order_by(scans.c.id.desc()).limit(limit)
         rows = self._connection.execute(query).mappings().all()
-        leased = self._leased([row["id"] for row in rows if row["status"] in OPEN])
-        return [ScanRecord(self._scan(row), tally_of(row, leased)) for row in rows]
+        counted = self._counted([row["id"] for row in rows])
+        sent = self._in_flight([row["id"] for row in rows if row["status"] in OPEN])
+        return [
+            ScanRecord(self._scan(row), tally_of(row, counted.get(row["id"]), sent.get(row["id"], 0.0))) for row in rows
+        ]
 
     def _scan(self, row: RowMapping) -> Scan:
         def load() -> str:
@@ -155,14 +161,20 @@ class SqlScans:
 
         return scan_of(row, _addresses.get(row["id"], load))
 
-    def _leased(self, scan_ids: list[str]) -> dict[str, tuple[int, float]]:
-        """How many chunks each scan has out, and about how much of them was sent."""
+    def _counted(self, scan_ids: list[str]) -> dict[str, RowMapping]:
+        """The sums over its nodes, by scan; those nobody has claimed from are left out."""
+        mine = scan_nodes.c
+        query = select(mine.scan_id, *_SUMS).where(mine.scan_id.in_(scan_ids)).group_by(mine.scan_id)
+        return {row["scan_id"]: row for row in self._connection.execute(query).mappings()} if scan_ids else {}
+
+    def _in_flight(self, scan_ids: list[str]) -> dict[str, float]:
+        """About how many units of their leased chunks were sent, by scan."""
         if not scan_ids:
             return {}
         units = chunks.c.address_count * chunks.c.port_count
         query = (
-            select(chunks.c.scan_id, func.count(), func.sum(units * chunks.c.sent_share))
-            .where(chunks.c.state == "leased", chunks.c.scan_id.in_(scan_ids))
+            select(chunks.c.scan_id, func.sum(units * chunks.c.sent_share))
+            .where(LEASED, chunks.c.scan_id.in_(scan_ids))
             .group_by(chunks.c.scan_id)
         )
-        return {scan_id: (count, float(sent)) for scan_id, count, sent in self._connection.execute(query)}
+        return {scan_id: float(sent) for scan_id, sent in self._connection.execute(query)}

@@ -50,11 +50,6 @@ scans = Table(
     Column("finished_at", UtcDateTime),
     Column("error", PlainText),
     Column("chunks_total", Integer, nullable=False),
-    Column("chunks_done", Integer, nullable=False, default=0),
-    Column("chunks_failed", Integer, nullable=False, default=0),
-    Column("completed_units", BigInteger, nullable=False, default=0),
-    Column("failed_units", BigInteger, nullable=False, default=0),
-    Column("excluded_units", BigInteger, nullable=False, default=0, comment="excluded after submit"),
     Column("max_workers", Integer, comment="the scan's own cap on dispatched workers"),
     Column("waiting_reason", PlainText, comment="why it does not go faster"),
 )
@@ -109,6 +104,42 @@ Index(
     chunks.c.lease_until,
     postgresql_where=text("state = 'leased'"),
     sqlite_where=text("state = 'leased'"),
+)
+
+# Kept by the triggers on chunks (migration 0005), by node: a claim adds up a few rows, and whoever completes a chunk
+# waits for nobody else's commit.
+scan_nodes = Table(
+    "scan_nodes",
+    metadata,
+    Column("scan_id", RecordId, primary_key=True),
+    Column("node_id", PlainText, primary_key=True),
+    Column("granted_pps", BigInteger, nullable=False, comment="of its chunks that are sending"),
+    Column("chunks_leased", Integer, nullable=False),
+    Column("chunks_sending", Integer, nullable=False),
+    Column("chunks_done", Integer, nullable=False),
+    Column("chunks_failed", Integer, nullable=False),
+    Column("completed_units", BigInteger, nullable=False),
+    Column("failed_units", BigInteger, nullable=False),
+    Column("excluded_units", BigInteger, nullable=False, comment="excluded after submit"),
+    Column("moved_at", UtcDateTime, nullable=False, comment="when a chunk of it last changed hands"),
+)
+
+node_grants = Table(
+    "node_grants",
+    metadata,
+    Column("node_id", PlainText, primary_key=True),
+    Column("granted_pps", BigInteger, nullable=False, comment="over all scans"),
+)
+
+# Who asked for work a moment ago and got none: soft state, unlogged on PostgreSQL.
+asking_workers = Table(
+    "asking_workers",
+    metadata,
+    Column("node_id", PlainText, primary_key=True),
+    Column("worker_id", PlainText, primary_key=True),
+    Column("only_scan", RecordId),
+    Column("capabilities", PlainText, nullable=False, comment="each word between commas"),
+    Column("asked_at", UtcDateTime, nullable=False),
 )
 
 attempts = Table(

@@ -12,7 +12,7 @@ from cloudx.domain.errors import DependencyUnavailable
 from .grants import grant_to_groups
 from .ledger import Connects
 
-HEAD = "0004"  # held to the newest file in migrations/versions by a test
+HEAD = "0005"  # held to the newest file in migrations/versions by a test
 _LOCK = 0x636C6F756478  # "cloudx": one upgrade at a time on PostgreSQL
 
 

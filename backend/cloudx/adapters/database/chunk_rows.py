@@ -1,0 +1,52 @@
+"""Rows of the chunks table as the domain's objects, and the conditions that every statement on them shares."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, RowMapping, and_, or_, select
+
+from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease
+
+from .column_types import db_now
+from .scan_rows import OPEN
+from .tables import chunks, scans
+
+OPEN_SCANS = select(scans.c.id).where(scans.c.status.in_(OPEN))
+PENDING = chunks.c.state == ChunkState.PENDING.value
+LEASED = chunks.c.state == ChunkState.LEASED.value
+
+
+def claimable() -> ColumnElement[bool]:
+    """Nobody has it, and it is not in its back-off."""
+    return and_(PENDING, or_(chunks.c.available_at.is_(None), chunks.c.available_at <= db_now()))
+
+
+def held(lease: Lease) -> ColumnElement[bool]:
+    """The fence: this very attempt of this very worker still holds the chunk.
+
+    The number alone would not do: a claim that a crash took back is made again with the same one.
+    """
+    return and_(
+        chunks.c.scan_id == lease.scan_id,
+        chunks.c.number == lease.span.number,
+        chunks.c.attempt == lease.attempt,
+        chunks.c.worker_id == lease.worker_id,
+        LEASED,
+    )
+
+
+def span_of(row: RowMapping) -> ChunkSpan:
+    """What a chunk covers."""
+    return ChunkSpan(row["number"], row["address_start"], row["address_count"], row["port_start"], row["port_count"])
+
+
+def lease_of(row: RowMapping) -> Lease:
+    """The lease of a leased chunk."""
+    return Lease(
+        scan_id=row["scan_id"],
+        span=span_of(row),
+        attempt=row["attempt"],
+        worker_id=row["worker_id"],
+        node_id=row["node_id"],
+        rate_pps=row["rate_pps"],
+        expires_at=row["lease_until"],
+    )

@@ -1,0 +1,197 @@
+"""Claims and renewals. PostgreSQL does each in one statement (migration 0005), SQLite under its one write lock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, timedelta
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease
+from cloudx.domain.dispatches import DispatchState
+from cloudx.domain.grants import clamp_pps
+from cloudx.domain.nodes import RAW_SOCKET
+from cloudx.domain.scans import ScanStatus
+from cloudx.domain.tools import ScanType
+from cloudx.services.records import Ask, Leased, Refusal, Renewed, RunReport, Takers
+
+from .chunk_rows import OPEN_SCANS, claimable, held, lease_of
+from .column_types import db_now, plain
+from .scan_rows import OPEN
+from .tables import asking_workers, attempts, chunks, dispatches, node_grants, nodes, policy_version, scan_nodes, scans
+
+MOMENT_SECONDS = 3.0  # how long a worker that asked, or let go of a chunk, counts as one that takes the next
+ARRIVE_SECONDS = 5.0  # how long a dispatched worker may take until it asks
+_FORGET_ASKING_SECONDS = 60.0
+
+# In the driver's own words: these run thousands of times a second.
+_CLAIM = "SELECT * FROM cloudx_claim_chunk(%s::uuid, %s, %s, %s, %s, %s)"
+_RENEW = (
+    "SELECT is_held, policy_version, at FROM cloudx_renew_chunks("
+    "%s, %s::uuid[], %s::integer[], %s::integer[], %s::double precision[], %s::boolean[], %s) ORDER BY place"
+)
+
+
+class _AnyDatabase:
+    """What is the same on both."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:
+        """Remember that this worker has just asked for work and had none."""
+        asking = asking_workers.c
+        values = {"only_scan": only_scan, "capabilities": f",{','.join(capabilities)},", "asked_at": db_now()}
+        upsert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
+        self._connection.execute(
+            upsert(asking_workers)
+            .values(node_id=node_id, worker_id=worker_id, **values)
+            .on_conflict_do_update(index_elements=["node_id", "worker_id"], set_=values)
+        )
+        # What earlier workers of the node left behind.
+        is_over = asking.asked_at < db_now(-_FORGET_ASKING_SECONDS)
+        self._connection.execute(delete(asking_workers).where(asking.node_id == node_id, is_over))
+
+    def takers_of(self, scan_id: str, scan_type: ScanType) -> Takers:
+        """Who works on a scan, did so or asked for such work a moment ago, or was dispatched for it a moment ago."""
+        mine, asking = scan_nodes.c, asking_workers.c
+        works = and_(mine.scan_id == scan_id, or_(mine.chunks_leased > 0, mine.moved_at > db_now(-MOMENT_SECONDS)))
+        needed = [scan_type.tool.value, *([RAW_SOCKET] if scan_type.needs_raw_socket else [])]
+        asks = and_(
+            asking.asked_at > db_now(-MOMENT_SECONDS),
+            or_(asking.only_scan.is_(None), asking.only_scan == scan_id),
+            *(asking.capabilities.contains(f",{word},", autoescape=True) for word in needed),
+        )
+        query = select(mine.node_id).where(works).union(select(asking.node_id).where(asks))
+        sent_for = and_(
+            dispatches.c.scan_id == scan_id,
+            dispatches.c.state != DispatchState.ENDED.value,
+            dispatches.c.created_at > db_now(-ARRIVE_SECONDS),
+        )
+        coming = select(func.count()).select_from(dispatches).where(sent_for)
+        nodes = frozenset(self._connection.execute(query).scalars())
+        return Takers(nodes, self._connection.execute(coming).scalar_one())
+
+
+class PostgresClaims(_AnyDatabase):
+    """Implements services.ports.Claims by functions of the server."""
+
+    def claim(self, ask: Ask) -> Leased | Refusal:
+        """Lease the next chunk."""
+        asked = (ask.scan_id, plain(ask.worker_id), plain(ask.node_id), ask.share_pps, ask.node_limit_pps)
+        row = self._connection.exec_driver_sql(_CLAIM, (*asked, LEASE_SECONDS)).one()
+        outcome, number, address_start, address_count, port_start, port_count, *rest = row
+        if outcome != ChunkState.LEASED.value:
+            return Refusal(outcome)
+        attempt, rate_pps, lease_until, policy_version = rest
+        span = ChunkSpan(number, address_start, address_count, port_start, port_count)
+        lease_until = lease_until.astimezone(UTC)
+        lease = Lease(ask.scan_id, span, attempt, ask.worker_id, ask.node_id, rate_pps, lease_until)
+        return Leased(lease, policy_version, lease_until - timedelta(seconds=LEASE_SECONDS))
+
+    def renew(self, worker_id: str, reports: Sequence[RunReport]) -> Renewed:
+        """Extend the leases that are still the worker's."""
+        leases = [report.lease for report in reports]
+        asked = (
+            plain(worker_id),
+            [lease.scan_id for lease in leases],
+            [lease.span.number for lease in leases],
+            [lease.attempt for lease in leases],
+            [report.sent_share for report in reports],
+            [report.sending for report in reports],
+            LEASE_SECONDS,
+        )
+        rows = self._connection.exec_driver_sql(_RENEW, asked).all()
+        return Renewed(tuple(row[0] for row in rows), rows[0][1], rows[0][2].astimezone(UTC))
+
+
+class SqliteClaims(_AnyDatabase):
+    """Implements services.ports.Claims statement by statement; nobody else writes meanwhile."""
+
+    def claim(self, ask: Ask) -> Leased | Refusal:
+        """Lease the next chunk."""
+        scan = self._connection.execute(
+            select(scans.c.rate_pps, scans.c.status).where(scans.c.id == ask.scan_id)
+        ).first()
+        if scan is None or scan.status not in OPEN:
+            return Refusal.OVER
+        rate_pps = self._grant(ask, scan.rate_pps)
+        if isinstance(rate_pps, Refusal):
+            return rate_pps
+        number = self._next_number(ask)
+        if number is None:
+            return Refusal.NO_CHUNK
+        if scan.status == ScanStatus.SUBMITTED.value:
+            running = {"status": ScanStatus.RUNNING.value, "started_at": db_now()}
+            self._connection.execute(update(scans).where(scans.c.id == ask.scan_id).values(**running))
+        return self._lease(ask, number, rate_pps)
+
+    def _grant(self, ask: Ask, scan_rate_pps: int) -> int | Refusal:
+        registered = self._sum(nodes.c.rate_limit_pps, nodes.c.node_id == ask.node_id)
+        limit_pps = min(ask.node_limit_pps, registered or ask.node_limit_pps)
+        share_pps = min(ask.share_pps, limit_pps)
+        node_free = limit_pps - self._sum(node_grants.c.granted_pps, node_grants.c.node_id == ask.node_id)
+        if not clamp_pps(share_pps, node_free):
+            return Refusal.NODE_FULL
+        scan_free = scan_rate_pps - self._sum(scan_nodes.c.granted_pps, scan_nodes.c.scan_id == ask.scan_id)
+        return clamp_pps(share_pps, min(scan_free, node_free)) or Refusal.NO_RATE
+
+    def _sum(self, column: ColumnElement[int], which: ColumnElement[bool]) -> int:
+        return int(self._connection.execute(select(func.coalesce(func.sum(column), 0)).where(which)).scalar_one())
+
+    def _next_number(self, ask: Ask) -> int | None:
+        """The next in claim order, those that failed on this node last."""
+        failed_here = func.instr("\n" + chunks.c.failed_nodes, f"\n{plain(ask.node_id)}\n") > 0
+        for wanted in (~failed_here, failed_here):
+            query = (
+                select(chunks.c.number)
+                .where(chunks.c.scan_id == ask.scan_id, claimable(), wanted)
+                .order_by(chunks.c.claim_order)
+                .limit(1)
+            )
+            number = self._connection.execute(query).scalar()
+            if number is not None:
+                return int(number)
+        return None
+
+    def _lease(self, ask: Ask, number: int, rate_pps: int) -> Leased:
+        taken = {
+            "state": ChunkState.LEASED.value,
+            "attempt": chunks.c.attempt + 1,
+            "worker_id": ask.worker_id,
+            "node_id": ask.node_id,
+            "rate_pps": rate_pps,
+            "lease_until": db_now(LEASE_SECONDS),
+            "sending": True,
+            "sent_share": 0.0,
+        }
+        this = and_(chunks.c.scan_id == ask.scan_id, chunks.c.number == number)
+        row = self._connection.execute(update(chunks).where(this).values(**taken).returning(chunks)).mappings().one()
+        lease = lease_of(row)
+        this_try = {"scan_id": ask.scan_id, "number": number, "attempt": lease.attempt, "started_at": db_now()}
+        self._connection.execute(insert(attempts).values(**this_try, node_id=ask.node_id, worker_id=ask.worker_id))
+        return Leased(lease, self._policy_version(), lease.expires_at - timedelta(seconds=LEASE_SECONDS))
+
+    def renew(self, worker_id: str, reports: Sequence[RunReport]) -> Renewed:
+        """Extend the leases that are still the worker's."""
+        still_held = tuple(self._renew(report) for report in reports)
+        now = self._connection.execute(select(db_now())).scalar_one()
+        return Renewed(still_held, self._policy_version(), now)
+
+    def _renew(self, report: RunReport) -> bool:
+        still_wanted = and_(held(report.lease), chunks.c.scan_id.in_(OPEN_SCANS))
+        changed = self._connection.execute(
+            update(chunks)
+            .where(still_wanted)
+            .values(lease_until=db_now(LEASE_SECONDS), sent_share=report.sent_share, sending=report.sending)
+        )
+        return bool(changed.rowcount)
+
+    def _policy_version(self) -> int:
+        return int(self._connection.execute(select(policy_version.c.version)).scalar_one())
+
+
+def claims_on(connection: Connection) -> PostgresClaims | SqliteClaims:
+    """The one for the database of a connection."""
+    return PostgresClaims(connection) if connection.dialect.name == "postgresql" else SqliteClaims(connection)
