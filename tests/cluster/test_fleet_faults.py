@@ -174,7 +174,7 @@ def test_a_restart_of_postgresql_loses_no_result(fleet: Fleet) -> None:
 
 
 def test_a_slow_lossy_network_costs_findings_but_no_account_of_them(fleet: Fleet) -> None:
-    """masscan sends each probe once: of what is open, what loses neither probe nor answer is found."""
+    """masscan sends each probe once, so a lost probe is a lost finding; a lost answer is not, for targets repeat it."""
     faults.slow_down(fleet.processes, delay_ms=100, loss_percent=2)
     try:
         outcome = scan_under(fleet, lambda: None)
@@ -185,8 +185,8 @@ def test_a_slow_lossy_network_costs_findings_but_no_account_of_them(fleet: Fleet
     found, known = fleet.api.findings(outcome.scan_id), open_ports(TARGET, PORTS)
     assert set(found.values()) == {1}
     assert set(found) <= known
-    print(f"found {len(found)} of {len(known)}: {len(found) / len(known):.1%}; expected of 2 % lost each way: 96.0 %")
-    assert 0.95 <= len(found) / len(known) <= 0.97
+    print(f"found {len(found)} of {len(known)}: {len(found) / len(known):.1%}; 2 % of the probes were lost")
+    assert 0.97 <= len(found) / len(known) <= 0.99
 
 
 def test_a_vps_with_a_full_disk_fails_no_scan(fleet: Fleet) -> None:

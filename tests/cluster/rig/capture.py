@@ -26,6 +26,7 @@ _FILE_HEADER_BYTES = 24
 _RECORD = struct.Struct("<IIII 26x 4s 4s 2x 2s 16x")
 _FILTER = f"dst net {TARGET_NETWORK} and tcp[tcpflags] == tcp-syn"
 _START_SECONDS = 10.0
+_KERNEL_SECONDS = 1.2  # for which it may hold back packets to hand over many at once
 _DROPPED = re.compile(r"(\d+) packets dropped by kernel")
 
 
@@ -111,6 +112,7 @@ class Capture:
 
     def __exit__(self, *_: object) -> None:
         assert self._tcpdump is not None
+        time.sleep(_KERNEL_SECONDS)
         self._tcpdump.send_signal(signal.SIGINT)
         self._tcpdump.wait(20)
 

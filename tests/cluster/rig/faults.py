@@ -20,7 +20,6 @@ from .processes import Launch, Processes
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 SCANNERS = ("masscan", "nmap", "zmap")
 DELAY_KEY = f"{TARGET}.delay"
-_CUT = "RIG_CUT"  # a chain of iptables
 _START_SECONDS = 10.0
 
 
@@ -39,19 +38,20 @@ def revive_vps(processes: Processes, machine: str) -> None:
 
 def cut_off(machine: str) -> None:
     """A partition: nothing goes to or comes from the control network; the target network is still reached."""
-    table = ["iptables", "-w"]
-    network.inside(machine, *table, "-N", _CUT)
-    for direction, end in (("OUTPUT", "-d"), ("INPUT", "-s")):
-        network.inside(machine, *table, "-A", _CUT, end, ip_of(TARGET), "-j", "RETURN")
-        network.inside(machine, *table, "-A", _CUT, end, CONTROL_NETWORK, "-j", "DROP")
-        network.inside(machine, *table, "-I", direction, "!", "-i" if direction == "INPUT" else "-o", "lo", "-j", _CUT)
+    for direction, end, device in (("OUTPUT", "-d", "-o"), ("INPUT", "-s", "-i")):
+        # The first comes last: each is put before the others.
+        _on(machine, "-I", direction, end, CONTROL_NETWORK, "-j", "DROP")
+        _on(machine, "-I", direction, end, ip_of(TARGET), "-j", "ACCEPT")
+        _on(machine, "-I", direction, device, "lo", "-j", "ACCEPT")
 
 
 def heal(machine: str) -> None:
     """The partition is over; no error where there was none."""
-    for step in ("-F",), ("-X",):
-        with contextlib.suppress(RuntimeError):
-            network.inside(machine, "iptables", "-w", *step)
+    _on(machine, "-F")
+
+
+def _on(machine: str, *rule: str) -> None:
+    network.inside(machine, "iptables", "-w", *rule)
 
 
 def kill_scanners(machine: str) -> int:
@@ -129,7 +129,7 @@ def slow_down(processes: Processes, delay_ms: int, loss_percent: int) -> None:
     """Answers of the target network take that much longer, and of probes and answers that share is lost, each."""
     processes.start(delay_launch(delay_ms, loss_percent))
     deadline = time.monotonic() + _START_SECONDS
-    while "ready" not in processes.log_of(DELAY_KEY).read_text():
+    while f"{delay.DEVICE}:" not in network.inside(TARGET, "cat", "/proc/net/dev"):
         if time.monotonic() > deadline:
             raise TimeoutError(f"the delay does not start: {processes.last_words(DELAY_KEY)}")
         time.sleep(0.02)
@@ -139,14 +139,15 @@ def slow_down(processes: Processes, delay_ms: int, loss_percent: int) -> None:
     network.ip("-n", TARGET, "rule", "add", "pref", "10", "fwmark", str(delay.MARK), "lookup", "main")
     network.ip("-n", TARGET, "rule", "add", "pref", "20", "from", TARGET_NETWORK, "lookup", str(delay.MARK))
     lose = ["-m", "statistic", "--mode", "random", "--probability", str(loss_percent / 100), "-j", "DROP"]
-    network.inside(TARGET, "iptables", "-w", "-A", "INPUT", "-i", "eth0", "-d", TARGET_NETWORK, *lose)
+    if loss_percent:
+        _on(TARGET, "-A", "INPUT", "-i", "eth0", "-d", TARGET_NETWORK, *lose)
 
 
 def speed_up(processes: Processes) -> None:
     """The way to the targets is as it was."""
     for preference in ("10", "20"):
         network.ip("-n", TARGET, "rule", "del", "pref", preference)
-    network.inside(TARGET, "iptables", "-w", "-F", "INPUT")
+    _on(TARGET, "-F")
     processes.kill(DELAY_KEY)
 
 
