@@ -22,6 +22,7 @@ ORDER = (
     "fleet_view",
     "dev_to_healthy",
     "fabio_latency",
+    "submit_to_first_packet",
 )
 
 

@@ -1,4 +1,5 @@
-"""From asking for a scan to its first packet at the target, on a running cluster: `source .dev/env` or .rig/env first.
+"""From asking for a scan to its first packet at the target: on the cluster of the shell (`source .dev/env`, or
+.rig/env), else on a dev cluster of its own.
 
 Needs root. Makes a target network of its own, unless `--namespace cxtgt --targets 10.77.0.0/16` names one that is there
 (the rig's). Each scan has an address of its own, so its first SYN is known by it.
@@ -15,10 +16,11 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,10 @@ from typing import Any
 import requests
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+from fixtures.cluster import DevCluster, wait_for_the_machine
 from fixtures.network import enter_namespace
 from fixtures.service import until
+from fixtures.tasks import passing_instances
 
 SCANS = 20
 OWN_NAMESPACE, OWN_LINK, OWN_TARGETS = "cxfirst", "cxfirst0", "10.79.1.0/24"
@@ -76,6 +80,22 @@ def own_targets() -> Iterator[str]:
         ip("netns", "delete", OWN_NAMESPACE)
 
 
+@contextmanager
+def cluster_of_the_shell_or_own() -> Iterator[Mapping[str, str]]:
+    """What a shell knows of it."""
+    if "CLOUDX_URL" in os.environ:
+        yield os.environ
+        return
+    with tempfile.TemporaryDirectory() as folder, wait_for_the_machine():
+        cluster = DevCluster(Path(folder))
+        cluster.start()
+        try:
+            until(lambda: len(passing_instances(cluster)) == 2, 60)
+            yield cluster.environment
+        finally:
+            cluster.stop()
+
+
 def ip(*arguments: str) -> None:
     """One step; fails when it fails."""
     subprocess.run(["ip", *arguments], check=True)
@@ -84,10 +104,11 @@ def ip(*arguments: str) -> None:
 class Cluster:
     """The API, and Nomad where its address is known, by the environment."""
 
-    def __init__(self) -> None:
-        self._url = os.environ["CLOUDX_URL"]
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._url = environment["CLOUDX_URL"]
         self._api = requests.Session()
-        self._api.headers["Authorization"] = f"Bearer {os.environ['CLOUDX_TOKEN']}"
+        self._api.headers["Authorization"] = f"Bearer {environment['CLOUDX_TOKEN']}"
 
     def submit(self, target: str, tool: str) -> str:
         """The scan's id."""
@@ -112,10 +133,10 @@ class Cluster:
         return None
 
     def _nomad(self, path: str) -> Any:
-        if "NOMAD_ADDR" not in os.environ:
+        if "NOMAD_ADDR" not in self._environment:
             return []
-        headers = {"X-Nomad-Token": os.environ.get("NOMAD_TOKEN", "")}
-        return requests.get(f"{os.environ['NOMAD_ADDR']}/v1/{path}", headers=headers, timeout=10).json()
+        headers = {"X-Nomad-Token": self._environment.get("NOMAD_TOKEN", "")}
+        return requests.get(f"{self._environment['NOMAD_ADDR']}/v1/{path}", headers=headers, timeout=10).json()
 
 
 def measure(cluster: Cluster, syns: FirstSyns, targets: list[str], tool: str) -> dict[str, list[float]]:
@@ -158,11 +179,9 @@ def main() -> None:
     asked = options.parse_args()
     hosts = list(ipaddress.ip_network(asked.targets).hosts())
     targets = [str(one) for one in random.sample(hosts[10:], asked.scans)]
-    if asked.namespace:
-        report(measure(Cluster(), FirstSyns(asked.namespace), targets, asked.tool), asked.tool, asked.goal)
-        return
-    with own_targets() as namespace:
-        report(measure(Cluster(), FirstSyns(namespace), targets, asked.tool), asked.tool, asked.goal)
+    targets_there = nullcontext(asked.namespace) if asked.namespace else own_targets()
+    with cluster_of_the_shell_or_own() as environment, targets_there as namespace:
+        report(measure(Cluster(environment), FirstSyns(namespace), targets, asked.tool), asked.tool, asked.goal)
 
 
 if __name__ == "__main__":
