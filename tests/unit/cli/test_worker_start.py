@@ -14,7 +14,8 @@ _LOADED = "import sys; from cloudx.cli.main import run; sys.argv[1:] = ['worker'
 
 def _modules_after(*statements: str) -> set[str]:
     program = _LOADED.format("; ".join(statements))
-    return set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split())
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    return set(said.split())
 
 
 @pytest.mark.parametrize(
