@@ -74,10 +74,10 @@ class Outcome:
         )
 
 
-def scan_under(fleet: Fleet, fault: Callable[[], object], at_done: int = 20) -> Outcome:
+def scan_under(fleet: Fleet, fault: Callable[[], object], at_done: int = 20, rate_pps: int = RATE_PPS) -> Outcome:
     """Submit the scan, let the fault happen once so many chunks are done, and wait for the end."""
     with fleet.capture() as capture:
-        scan_id = fleet.api.scan(target=TARGET, tool="masscan", ports=",".join(map(str, PORTS)), rate=RATE_PPS)
+        scan_id = fleet.api.scan(target=TARGET, tool="masscan", ports=",".join(map(str, PORTS)), rate=rate_pps)
         until(lambda: _has_done(fleet, scan_id, at_done), 60, lambda: fleet.api.show(scan_id))
         fault()
         shown = fleet.api.wait_for(scan_id, SCAN_SECONDS)
@@ -192,18 +192,18 @@ def test_a_slow_lossy_network_costs_findings_but_no_account_of_them(fleet: Fleet
 def test_a_vps_with_a_full_disk_fails_no_scan(fleet: Fleet) -> None:
     outcome = scan_under(fleet, lambda: faults.fill_disk("cxvps4"))
     assert_found_once(fleet, outcome)
-    errors = {chunk["error"] for chunk in outcome.coverage["chunks"]} - {None}
-    assert outcome.lost_tries["failed"] >= 1, errors
+    # It was noticed: by a chunk that failed there and was run elsewhere, or by the VPS itself.
+    assert outcome.lost_tries["failed"] or fleet.api.nodes()["cxvps4"] != "healthy"
 
 
-def test_a_clock_that_is_ten_minutes_ahead_changes_nothing(fleet: Fleet) -> None:
+def test_a_clock_that_is_ten_minutes_ahead_takes_its_vps_out_and_the_others_finish(fleet: Fleet) -> None:
+    """What it found would seem to come from the future; leases go by the database's clock alone."""
     faults.set_clock_ahead(fleet.processes, worker_key("cxvps1"), 600)
     try:
-        until(fleet.is_healthy, 60, fleet.api.nodes)
-        outcome = scan_under(fleet, lambda: None)
+        until(lambda: fleet.api.nodes()["cxvps1"] == "critical", 60, fleet.api.nodes)
+        outcome = scan_under(fleet, lambda: None, rate_pps=900)  # three VPSes: as many chunks as four make otherwise
     finally:
         faults.set_clock_ahead(fleet.processes, worker_key("cxvps1"), 0)
     assert_found_once(fleet, outcome)
     assert not outcome.lost_tries
-    done_there = [c for c in outcome.coverage["chunks"] if c["node_id"] == "cxvps1"]
-    assert len(done_there) >= CHUNKS // VPSES // 2, "the VPS with the wrong clock took hardly any chunk"
+    assert {chunk["node_id"] for chunk in outcome.coverage["chunks"]} == set(fleet.vpses) - {"cxvps1"}
