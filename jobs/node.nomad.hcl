@@ -56,7 +56,7 @@ variable "memory" {
 locals {
   is_docker = var.driver == "docker"
   # What the machine is checked for, by the names of `cloudx agent --checks`. Each is a Consul check of its own.
-  preflights = ["raw-socket", "offloads", "clock", "tool-nmap", "tool-masscan", "tool-zmap"]
+  preflights = ["raw-socket", "offloads", "clock", "disk", "send-rate", "tool-nmap", "tool-masscan", "tool-zmap"]
 }
 
 job "node" {

@@ -22,7 +22,8 @@ from cloudx.services.authenticate import Authenticate
 from cloudx.services.claim_chunk import Claimant, ClaimChunk
 from cloudx.services.edit_policy import ensure_first_scope
 from cloudx.services.fit_nodes import CountFit, KnownFleet
-from cloudx.services.judge_clock import judge_clock
+from cloudx.services.judge_clock import LedgerClock, judge_clock
+from cloudx.services.judge_send_rate import judge_send_rate
 from cloudx.services.measure_latency import MeasureLatency
 from cloudx.services.ports import NodeReporter, OpenLedger, TokenVerifier
 from cloudx.services.reconcile_scans import reconcile_scans
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
     from cloudx.services.scanner_port import Scanner
     from cloudx.services.set_up_identities import SetUpIdentities
     from cloudx.services.view_cluster import ViewCluster
+    from cloudx.worker.machine_checks import MachineChecks
     from cloudx.worker.node_agent import NodeAgent, NodeIdentity
+    from cloudx.worker.recent_preflight import RecentPreflight
     from cloudx.worker.resident import ResidentWorker
 
 # A local file may be asked more often than a database that a fleet shares: scans start and bars move at once.
@@ -151,20 +154,23 @@ class WorkerStart:
             only_scan=only_scan,
         )
         is_local = settings.uses_own_sqlite
+        reports = settings.cloudx_executor is not Executor.NOMAD  # there, an agent reports the machine
+        checks = _machine_checks(settings, self._look, LedgerClock(open_ledger), reports)
         return ResidentWorker(
             claimant=claimant,
             claim_chunk=ClaimChunk(open_ledger, policies),
             renew_leases=RenewLeases(open_ledger, policies),
             workshop=Workshop(open_ledger, _scanners(), self._machine, capabilities, runs_folder),
-            agent=None if settings.cloudx_executor is Executor.NOMAD else self._agent(open_ledger),
+            agent=self._agent(open_ledger, checks) if reports else None,
+            is_fit=checks.is_fit,
             max_idle_seconds=LOCAL_IDLE_SECONDS if is_local else MAX_IDLE_SECONDS,
             renew_seconds=LOCAL_RENEW_SECONDS if is_local else RENEW_SECONDS,
         )
 
-    def _agent(self, open_ledger: OpenLedger) -> NodeAgent:
+    def _agent(self, open_ledger: OpenLedger, checks: MachineChecks) -> NodeAgent:
         from cloudx.worker.node_agent import NodeAgent
 
-        return NodeAgent(_node_identity(self._settings), self._look, _reporter(self._settings, open_ledger))
+        return NodeAgent(_node_identity(self._settings), checks, _reporter(self._settings, open_ledger))
 
 
 def _process_name() -> str:
@@ -182,8 +188,26 @@ def node_agent(settings: Settings) -> tuple[NodeAgent, Callable[[], tuple[Check,
         raise BadConfiguration("PRIMARY_NODE_URL: an agent needs the API's address, such as http://127.0.0.1:9999.")
     primary = PrimaryNode(settings.primary_node_url, settings.node_token)
     look = RecentPreflight(LocalMachine())
-    agent = NodeAgent(_node_identity(settings), look, primary)
-    return agent, lambda: (*look().checks, judge_clock(primary.clock_ahead_seconds), agent.check())
+    checks = _machine_checks(settings, look, lambda: judge_clock(primary.clock_ahead_seconds))
+    agent = NodeAgent(_node_identity(settings), checks, primary)
+    return agent, lambda: (*checks().checks, agent.check())
+
+
+def _machine_checks(
+    settings: Settings, look: RecentPreflight, clock: Callable[[], Check], reports: bool = True
+) -> MachineChecks:
+    from cloudx.adapters.disk_space import disk_check
+    from cloudx.adapters.send_rate import SendRate
+    from cloudx.worker.machine_checks import MachineChecks
+
+    send_rate, folder = SendRate(settings.cloudx_data_dir.absolute()), settings.cloudx_data_dir
+    if reports:
+        send_rate.measure_in_background()
+
+    def rate() -> tuple[int | None, Check]:
+        return judge_send_rate(send_rate.on(look().interface), settings.cloudx_node_rate_limit_pps)
+
+    return MachineChecks(look, rate, others=(lambda: disk_check(folder), clock))
 
 
 def cluster_identities(settings: Settings, folder: Path, database: DatabaseAdmin) -> SetUpIdentities:

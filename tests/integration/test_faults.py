@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
+from cloudx.adapters.disk_space import NEEDED_BYTES
 from fixtures.service import CLOUDX, Service, free_port, until
 
 TARGET = "127.0.0.0/22"
@@ -208,23 +209,33 @@ def test_a_scanner_that_fails_each_time_fails_the_scan_with_its_last_words(
     assert outcomes(service, scan_id) == {"failed": 3}
 
 
-def test_a_full_disk_fails_the_scan_and_says_so(
+def test_a_full_disk_stops_the_node_and_says_so_until_there_is_room_again(
     new_service: NewService, open_port: int, tmp_path: Path, postgres_database: str
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={NEEDED_BYTES + (4 << 20)}", "none", str(disk)], check=True)
     try:
         service = new_service("disk", DATABASE_URL=postgres_database)
         service.start()
+        scan_id = slow_scan(service, open_port)
+        until_half_way(service, scan_id)
         fill(disk)
-        shown = service.wait_for(slow_scan(service, open_port), 120)
-        assert shown["status"] == "failed"
-        assert "disk" in shown["error"], shown["error"]
-        assert shown["coverage"]["failed"] == HOSTS
+        until(lambda: _node(service)["status"] == "critical", 30, lambda: _node(service))
+        assert any("disk" in check["output"] and check["status"] == "critical" for check in _node(service)["checks"])
+        refused = service.call("POST", "/api/scans", json={"target": "127.0.0.1", "tool": "nmap"})
+        assert refused.status_code == 409 and "full" in refused.json()["error"], refused.text
+        until(lambda: service.show(scan_id)["chunks"]["leased"] == 0, 60, lambda: service.show(scan_id))
+        assert service.show(scan_id)["status"] == "running"
+        (disk / "ballast").unlink()
+        assert_complete_and_counted_once(service, scan_id, open_port)
         service.stop()
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def _node(service: Service) -> dict[str, Any]:
+    return service.call("GET", "/api/nodes").json()[0]
 
 
 def fill(disk: Path) -> None:

@@ -19,6 +19,8 @@ from .interface_offloads import offloads_on, remedy_for
 # Debian keeps zmap in sbin, which is not on every user's PATH.
 _SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _VERSION = re.compile(rb"\d+\.\d+(?:\.\d+)*")
+# The oldest whose options and output are the ones that scanners/ knows.
+_OLDEST = {Tool.NMAP: (7, 80), Tool.MASSCAN: (1, 3), Tool.ZMAP: (2, 1)}
 
 
 class LocalMachine:
@@ -31,7 +33,7 @@ class LocalMachine:
         interface, problem = _way_out()
         has_offloads = interface is not None and offloads_on(interface)
         return Preflight(
-            capabilities=(*versions, *([RAW_SOCKET] if raw_socket_error is None else [])),
+            capabilities=(*_usable(versions), *([RAW_SOCKET] if raw_socket_error is None else [])),
             checks=(
                 *(_tool_check(tool, versions.get(tool.value)) for tool in Tool),
                 _raw_socket_check(raw_socket_error),
@@ -39,6 +41,7 @@ class LocalMachine:
             ),
             tool_versions=versions,
             offloads_on=has_offloads,
+            interface=interface,
         )
 
     def egress_for(self, addresses: AddressSet) -> Egress:
@@ -62,6 +65,14 @@ def _version_of(tool: Tool) -> str | None:
     return found[0].decode() if found else None
 
 
+def _usable(versions: dict[str, str]) -> list[str]:
+    return [tool.value for tool in Tool if tool.value in versions and not _is_too_old(tool, versions[tool.value])]
+
+
+def _is_too_old(tool: Tool, version: str) -> bool:
+    return tuple(int(part) for part in version.split(".")) < _OLDEST[tool]
+
+
 def _raw_socket_error() -> str | None:
     """Open what the scanners open; None when that works."""
     try:
@@ -83,6 +94,10 @@ def _way_out() -> tuple[str | None, str]:
 
 
 def _tool_check(tool: Tool, version: str | None) -> Check:
+    if version is not None and _is_too_old(tool, version):
+        oldest = ".".join(map(str, _OLDEST[tool]))
+        remedy = f"{tool} {version} is too old: {oldest} or later is needed; upgrade it with `apt-get install {tool}`"
+        return Check(f"tool-{tool}", f"{tool} installed", CheckStatus.WARNING, remedy)
     if version is not None:
         return Check(f"tool-{tool}", f"{tool} installed", CheckStatus.PASSING, f"{tool} {version}")
     remedy = f"{tool} is missing or does not start; install it with `apt-get install {tool}` and restart the worker"

@@ -147,7 +147,7 @@ class Node:
 def missing_capability(capabilities: tuple[str, ...], scan_type: ScanType) -> str | None:
     """What a machine lacks for a scan type, with the remedy; None when it lacks nothing."""
     if scan_type.tool.value not in capabilities:
-        return f"{scan_type.tool} is not installed; install it with `apt-get install {scan_type.tool}`"
+        return f"{scan_type.tool} is not installed (or too old); install it with `apt-get install {scan_type.tool}`"
     if scan_type.needs_raw_socket and RAW_SOCKET not in capabilities:
         return (
             f"{scan_type.tool} {scan_type.name} needs raw sockets; run the worker as root or with CAP_NET_RAW, "
@@ -233,4 +233,6 @@ class Preflight:
     capabilities: tuple[str, ...]
     checks: tuple[Check, ...]
     tool_versions: dict[str, str] = field(default_factory=dict)
+    interface: str | None = None  # of the default route
+    rate_limit_pps: int | None = None  # what it can send; None: not measured (yet)
     offloads_on: bool = False  # masscan loses replies on such an interface (docs/operations.md)

@@ -91,6 +91,7 @@ class NodeAgent:
             capabilities=preflight.capabilities,
             version=self._identity.version,
             checks=preflight.checks,
+            rate_limit_pps=preflight.rate_limit_pps,
         )
 
     def _heartbeat(self, status: NodeStatus) -> Heartbeat:

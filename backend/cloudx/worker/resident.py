@@ -49,6 +49,7 @@ class ResidentWorker:
         renew_leases: RenewLeases,
         workshop: Workshop,
         agent: NodeAgent | None,
+        is_fit: Callable[[], bool],
         max_idle_seconds: float = MAX_IDLE_SECONDS,
         renew_seconds: float = RENEW_SECONDS,
     ) -> None:
@@ -57,6 +58,7 @@ class ResidentWorker:
         self._renew_leases = renew_leases
         self._workshop = workshop
         self._agent = agent
+        self._is_fit = is_fit
         self._max_idle_seconds = max_idle_seconds
         self._renew_seconds = renew_seconds
         self._turns = Turns(max_idle_seconds)
@@ -102,6 +104,8 @@ class ResidentWorker:
         self._free_grants()
         lanes = [run.claim.scan.tool for run in self._runs if not run.grant_freed]
         if len(self._runs) >= MAX_RUNS or len(lanes) >= SENDING_SLOTS or self._turns.must_wait(lanes):
+            return False
+        if not self._is_fit():
             return False
         asked_at = lease_clock()
         claim = _quietly(lambda: self._claim_chunk(self._claimant), "worker.claim_failed")

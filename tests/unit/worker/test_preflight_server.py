@@ -97,10 +97,12 @@ def test_an_old_preflight_is_made_anew():
         (0.4, CheckStatus.PASSING, "within 2 s"),
         (-2.0, CheckStatus.PASSING, "within 2 s"),
         (2.6, CheckStatus.WARNING, "3 s ahead of the API's"),
-        (-3600.0, CheckStatus.WARNING, "3600 s behind the API's"),
+        (-60.0, CheckStatus.WARNING, "60 s behind the API's"),
+        (-600.0, CheckStatus.CRITICAL, "600 s behind the API's"),
+        (61.0, CheckStatus.CRITICAL, "nothing is scanned from here"),
     ],
 )
-def test_a_clock_that_differs_is_a_warning_with_the_remedy(ahead_seconds, status, says):
+def test_a_clock_that_differs_is_a_warning_and_beyond_a_minute_makes_unfit(ahead_seconds, status, says):
     check = judge_clock(ahead_seconds)
     assert check.status is status and says in check.output
-    assert (status is CheckStatus.WARNING) == ("timedatectl" in check.output)
+    assert (status is not CheckStatus.PASSING) == ("timedatectl" in check.output)
