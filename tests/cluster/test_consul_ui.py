@@ -77,7 +77,16 @@ def test_each_service_and_each_instance_of_it_is_named_with_its_version_and_its_
 def test_an_instance_of_the_node_agent_shows_what_it_checks_and_whose_it_is(consul_page, dev_cluster):
     path = consul_page.first_instance("cloudx-node")
     text = consul_page.read(
-        path, "raw-socket", "offloads", "clock", "tool-nmap", "tool-masscan", "tool-zmap", "heartbeat"
+        path,
+        "raw-socket",
+        "offloads",
+        "clock",
+        "disk",
+        "send-rate",
+        "tool-nmap",
+        "tool-masscan",
+        "tool-zmap",
+        "heartbeat",
     )
     assert "raw sockets open" in text
     assert "nmap 7" in text

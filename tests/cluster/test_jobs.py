@@ -23,7 +23,17 @@ from fixtures.service import free_port, until
 from fixtures.steady_load import SteadyLoad
 from fixtures.tasks import running_scan, scan_jobs
 
-PREFLIGHTS = {"heartbeat", "raw-socket", "offloads", "clock", "tool-nmap", "tool-masscan", "tool-zmap"}
+PREFLIGHTS = {
+    "heartbeat",
+    "raw-socket",
+    "offloads",
+    "clock",
+    "disk",
+    "send-rate",
+    "tool-nmap",
+    "tool-masscan",
+    "tool-zmap",
+}
 ROLLOUT_SECONDS = 120
 
 
