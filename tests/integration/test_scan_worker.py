@@ -1,0 +1,132 @@
+"""`cloudx worker --scan ID`, as Nomad starts and stops it: when it leaves, and what it leaves behind. Needs root."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
+from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.services.control_scans import stop_scan
+from cloudx.services.edit_policy import ensure_first_scope
+from fixtures.ledgers import ADMIN, Desk
+from fixtures.network import Network
+from fixtures.postgres import PostgresServer
+from fixtures.service import CLOUDX, clean_environment, until
+
+KILL_SECONDS = 20  # jobs/scan.nomad.hcl: kill_timeout
+PORT = "81"
+
+StartWorker = Callable[[str], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def desk(postgres_database: str) -> Iterator[Desk]:
+    """A database of its own where private addresses may be scanned, and one node: node-1."""
+    engine = engine_for(postgres_database)
+    upgrade(engine)
+    ensure_first_scope(open_ledger_on(engine))
+    yield Desk(open_ledger_on(engine), engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def start_worker(
+    desk: Desk, postgres: PostgresServer, postgres_database: str, network: Network, tmp_path: Path
+) -> Iterator[StartWorker]:
+    """Starts one for a scan on the scanner's machine, as a dispatch does."""
+    started: list[subprocess.Popen[bytes]] = []
+    environment = clean_environment(
+        DATABASE_URL=postgres.socket_url_of(postgres_database.rpartition("/")[2]),
+        CLOUDX_DATA_DIR=str(tmp_path),
+        CLOUDX_EXECUTOR="nomad",
+        NODE_ID="node-1",
+    )
+
+    def start(scan_id: str) -> subprocess.Popen[bytes]:
+        with open(tmp_path / "log", "ab") as log, network.inside():
+            worker = subprocess.Popen([*CLOUDX, "worker", "--scan", scan_id], env=environment, stdout=log, stderr=log)
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        if worker.poll() is None:
+            worker.kill()
+        worker.wait(10)
+
+
+def states(desk: Desk, scan: Scan) -> Counter[str]:
+    return Counter(row["state"] for row in desk.chunk_rows(scan))
+
+
+def outcomes(desk: Desk, scan: Scan) -> Counter[str]:
+    with desk.engine.connect() as connection:
+        query = text("SELECT outcome, count(*) FROM attempts WHERE scan_id = :id GROUP BY outcome")
+        return Counter(dict(connection.execute(query, {"id": scan.id}).tuples().all()))
+
+
+def test_on_sigint_it_gives_back_what_it_sends_and_leaves_in_time(desk: Desk, start_worker: StartWorker) -> None:
+    scan = desk.submit("10.77.0.0/16", ports=PORT, rate_pps=1_000)
+    worker = start_worker(scan.id)
+    until(lambda: states(desk, scan)["leased"], 30)
+    time.sleep(1)
+    asked = time.monotonic()
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(KILL_SECONDS) == 0
+    assert time.monotonic() - asked < 5, "one that only sends has nothing to wait for"
+    assert states(desk, scan)["leased"] == 0
+    assert set(outcomes(desk, scan)) == {"released"}
+
+
+def test_on_sigint_a_chunk_that_only_waits_for_replies_is_finished(desk: Desk, start_worker: StartWorker) -> None:
+    scan = desk.submit("10.77.0.0/22", ports=PORT, rate_pps=1_000)  # a second of sending, three of waiting
+
+    def only_waits() -> bool:
+        return any(row["state"] == "leased" and not row["sending"] for row in desk.chunk_rows(scan))
+
+    worker = start_worker(scan.id)
+    until(only_waits, 30, lambda: states(desk, scan))
+    time.sleep(0.7)  # its grant is given free a moment before it has sent everything
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(KILL_SECONDS) == 0
+    assert "released" not in outcomes(desk, scan)
+    assert states(desk, scan)["done"] >= 1
+
+
+def test_it_stays_while_others_have_all_the_chunks_and_leaves_with_the_scan(
+    desk: Desk, start_worker: StartWorker
+) -> None:
+    scan = desk.submit("10.77.0.0/24", ports=PORT, rate_pps=1_000)
+    claim = desk.must_claim("another")
+    worker = start_worker(scan.id)
+    with pytest.raises(subprocess.TimeoutExpired):
+        worker.wait(4)
+    desk.complete(claim)
+    assert desk.show(scan).scan.status is ScanStatus.COMPLETED
+    assert worker.wait(5) == 0
+
+
+def test_it_takes_over_a_chunk_that_another_gives_back(desk: Desk, start_worker: StartWorker) -> None:
+    scan = desk.submit("10.77.0.0/24", ports=PORT, rate_pps=1_000)
+    claim = desk.must_claim("another")
+    worker = start_worker(scan.id)
+    with pytest.raises(subprocess.TimeoutExpired):
+        worker.wait(2)
+    desk.expire(claim)
+    assert worker.wait(30) == 0
+    assert desk.show(scan).scan.status is ScanStatus.COMPLETED
+
+
+def test_it_leaves_at_once_when_its_scan_is_stopped_or_is_not_there(desk: Desk, start_worker: StartWorker) -> None:
+    scan = desk.submit("10.77.0.0/24", ports=PORT, rate_pps=1_000)
+    stop_scan(desk.open_ledger, scan.id, ADMIN)
+    workers = [start_worker(scan.id), start_worker("01a20f49-9c11-7810-a14b-9b5d8804d0c4")]
+    assert [worker.wait(10) for worker in workers] == [0, 0]
