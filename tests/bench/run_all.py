@@ -23,6 +23,8 @@ ORDER = (
     "dev_to_healthy",
     "fabio_latency",
     "submit_to_first_packet",
+    "fleet_speedup",
+    "vps_killed",
 )
 
 

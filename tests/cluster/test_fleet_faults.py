@@ -7,28 +7,26 @@ lost chunks bound it: what was sent twice was in a chunk whose first try was los
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from cluster.rig import faults
-from cluster.rig.capture import Probes
 from cluster.rig.postgres import KEY as POSTGRES
+from cluster.rig.proof import (
+    CHUNK_SECONDS,
+    PORTS,
+    TARGET,
+    assert_complete,
+    assert_found_once,
+    scan_under,
+)
 from cluster.rig.resident import ResidentRig, worker_key
 from fixtures.network import open_ports
 from fixtures.service import until
 
 VPSES = 4
-TARGET = "10.77.0.0/20"
-PORTS = (7, 9, 22, 80, 443, 8080, 8081, 50123)
-PROBES = 4096 * len(PORTS)
-RATE_PPS = 1_250
-CHUNKS = 200
 LEASE_SECONDS = 12.0
-SCAN_SECONDS = 180.0
 
 Fleet = ResidentRig
 
@@ -36,7 +34,7 @@ Fleet = ResidentRig
 @pytest.fixture(scope="module")
 def running_fleet(new_resident_fleet: Callable[..., Fleet]) -> Fleet:
     """Chunks of half a second, so that a short scan has many."""
-    return new_resident_fleet(VPSES, CLOUDX_CHUNK_SECONDS="0.5")
+    return new_resident_fleet(VPSES, CLOUDX_CHUNK_SECONDS=CHUNK_SECONDS)
 
 
 @pytest.fixture
@@ -48,70 +46,6 @@ def fleet(running_fleet: Fleet) -> Iterator[Fleet]:
         faults.heal(machine)
         faults.free_disk(machine)
         faults.revive_vps(running_fleet.processes, machine)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A scan that is over, and the packets it took."""
-
-    scan_id: str
-    shown: dict[str, Any]
-    coverage: dict[str, Any]
-    probes: Probes
-
-    @property
-    def lost_tries(self) -> Counter[str]:
-        """How many tries of chunks did not end in a commit, by what became of them."""
-        tries = Counter(str(one["outcome"]) for chunk in self.coverage["chunks"] for one in chunk["attempts"])
-        del tries["done"]
-        return tries
-
-    @property
-    def most_repeated(self) -> int:
-        """The probes of all lost tries: no other probe was sent twice."""
-        return sum(
-            chunk["units"] for chunk in self.coverage["chunks"] for one in chunk["attempts"] if one["outcome"] != "done"
-        )
-
-
-def scan_under(fleet: Fleet, fault: Callable[[], object], at_done: int = 20, rate_pps: int = RATE_PPS) -> Outcome:
-    """Submit the scan, let the fault happen once so many chunks are done, and wait for the end."""
-    with fleet.capture() as capture:
-        scan_id = fleet.api.scan(target=TARGET, tool="masscan", ports=",".join(map(str, PORTS)), rate=rate_pps)
-        until(lambda: _has_done(fleet, scan_id, at_done), 60, lambda: fleet.api.show(scan_id))
-        fault()
-        shown = fleet.api.wait_for(scan_id, SCAN_SECONDS)
-        time.sleep(0.5)  # so that packets that should not come would be counted
-    assert capture.dropped == 0, "the counter could not keep up"
-    return Outcome(scan_id, shown, fleet.api.coverage(scan_id), capture.probes)
-
-
-def _has_done(fleet: Fleet, scan_id: str, count: int) -> bool:
-    chunks = fleet.api.show(scan_id)["chunks"]
-    assert chunks["pending"], "the scan is nearly over: nothing would be broken"
-    return chunks["done"] >= count and chunks["leased"] >= 1
-
-
-def assert_complete(outcome: Outcome) -> None:
-    """Planned is completed, chunk by chunk; every probe was sent, and only those of lost tries twice."""
-    shown, proof, probes = outcome.shown, outcome.coverage, outcome.probes
-    assert shown["status"] == "completed", shown
-    assert (proof["planned"], proof["completed"], proof["excluded"], proof["failed"]) == (PROBES, PROBES, 0, 0)
-    assert proof["balances"]
-    assert len(proof["chunks"]) >= CHUNKS
-    assert sum(chunk["units"] for chunk in proof["chunks"]) == PROBES
-    assert all(chunk["attempts"][-1]["outcome"] == "done" for chunk in proof["chunks"])
-    print(f"\n{probes.repeated} probes repeated of {PROBES}, {outcome.most_repeated} possible; {outcome.lost_tries}")
-    assert probes.repeated <= outcome.most_repeated
-
-
-def assert_found_once(fleet: Fleet, outcome: Outcome) -> None:
-    """The findings are the known listeners, each once."""
-    assert_complete(outcome)
-    assert outcome.probes.distinct == PROBES
-    found = fleet.api.findings(outcome.scan_id)
-    assert set(found.values()) == {1}
-    assert set(found) == open_ports(TARGET, PORTS)
 
 
 def test_killed_scanners_cost_their_chunks_a_second_try(fleet: Fleet) -> None:
@@ -149,7 +83,7 @@ def test_a_vps_cut_off_past_its_lease_comes_back_and_commits_nothing_twice(fleet
     assert outcome.lost_tries["lost"] >= 1
     # It had finished chunks in its hands and tried to commit them: the fence said no.
     until(lambda: "chunk.lost" in log.read_text()[said_before:], 40, lambda: log.read_text()[-3000:])
-    assert_found_once(fleet, Outcome(outcome.scan_id, outcome.shown, outcome.coverage, outcome.probes))
+    assert_found_once(fleet, outcome)
 
 
 def test_one_vps_of_four_finishes_what_the_others_leave(fleet: Fleet) -> None:

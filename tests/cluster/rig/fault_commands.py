@@ -91,6 +91,14 @@ def stop(key: str, seconds: Annotated[float, typer.Option(help="Start it again a
 
 
 @app.command()
+def unseal() -> None:
+    """Unseal Vault after it was started again. Example: scripts/rig unseal"""
+    from . import vault
+
+    vault.unseal(RigFolder())
+
+
+@app.command()
 def start(key: str) -> None:
     """Start a process as it was started. Example: scripts/rig start cxvps3.worker"""
     _processes().start_again(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from cloudx.services.set_up_identities import ClusterPlan, SetUpIdentities, give
 from . import consul_agents, front, nomad_agents, vault
 from .api import Api
 from .environment import CLOUDX, plain_environment
-from .layout import CHECKOUT, DATABASE, SERVERS
+from .layout import CHECKOUT, DATABASE, SERVERS, ip_of
 from .postgres import ADDRESS as DATABASE_ADDRESS
 from .postgres import KEY as POSTGRES_KEY
 from .postgres import Postgres
@@ -32,13 +33,16 @@ _OPTIONS = {"fabio": ["-var=driver=raw_exec"]}  # its program is here in any cas
 
 
 class NomadRig(Rig):
-    """`driver` is how Nomad runs the jobs of ours."""
+    """`driver` is how Nomad runs the jobs of ours, `settings` are the backend's."""
 
     kind = "nomad"
     servers = SERVERS
 
-    def __init__(self, vpses: int, driver: str = "raw_exec", **options: Any) -> None:
+    def __init__(
+        self, vpses: int, driver: str = "raw_exec", settings: dict[str, str] | None = None, **options: Any
+    ) -> None:
         super().__init__(vpses, **options)
+        self._settings = settings or {}
         self._driver = driver
         self._tokens = Tokens()
         self._vault_token = ""
@@ -103,6 +107,11 @@ class NomadRig(Rig):
             if answer.ok:
                 return answer.json()
         return None
+
+    def leader(self) -> str:
+        """The server that leads Nomad now; empty while there is none."""
+        address = self.nomad("status/leader") or ""
+        return next((server for server in SERVERS if address.startswith(f"{ip_of(server)}:")), "")
 
     def consul(self, path: str) -> Any:
         """GET of Consul's API; None when it does not answer."""
@@ -177,6 +186,8 @@ class NomadRig(Rig):
             "database": DATABASE_ADDRESS,
             "fabio_command": str(self._programs["fabio"]),
         }
+        if self._settings:
+            variables["settings"] = json.dumps(self._settings)
         if self._driver == "raw_exec":
             variables["command"] = CLOUDX
         return {f"NOMAD_VAR_{name}": value for name, value in variables.items()}

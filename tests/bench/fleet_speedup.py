@@ -1,0 +1,83 @@
+"""One scan on 1, 2, 4 and 8 VPSes, each of which may send no more than a fixed rate: how much faster more of them are.
+
+Root, and the machine's rig. The same probes each time, at a rate that every VPS can send even on a small machine: what
+is measured is the fleet's organisation, not the CPU. Times are from the first probe to the last, as the counter at the
+target saw them, and from the request to `completed`. `--kind nomad` runs it with Nomad instead of resident workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from cluster.rig.capture import Probes
+from cluster.rig.nomad_fleet import NomadRig
+from cluster.rig.resident import ResidentRig
+from cluster.rig.rig import Rig
+
+SIZES = (1, 2, 4, 8)
+TARGET, PORTS = "10.77.0.0/16", "80,443"
+PROBES = 65_536 * 2
+NODE_PPS = 500  # 262 s for one VPS, 33 s for eight
+TAIL_SECONDS = 1.0  # the end, in which the last chunks run out, is not "while work remains"
+
+
+def measure(rig: Rig, vpses: int) -> tuple[float, float, float]:
+    """Seconds of sending, seconds in all, and packets sent ÷ packets granted while work remained."""
+    with rig.capture() as capture:
+        started = time.monotonic()
+        scan_id = rig.api.scan(target=TARGET, tool="masscan", ports=PORTS, rate=NODE_PPS * vpses)
+        shown = rig.api.wait_for(scan_id, 600)
+        seconds = time.monotonic() - started
+    assert shown["status"] == "completed", shown
+    assert capture.dropped == 0, "the counter could not keep up"
+    assert capture.probes.distinct == capture.probes.sent == PROBES, (capture.probes.sent, capture.probes.distinct)
+    first, last = span(capture.probes)
+    return last - first, seconds, used_share(capture.probes, NODE_PPS * vpses)
+
+
+def span(probes: Probes) -> tuple[float, float]:
+    """When the first and the last came."""
+    times = probes.times()
+    return min(times), max(times)
+
+
+def used_share(probes: Probes, granted_pps: int) -> float:
+    """Until so much is left as can be sent in TAIL_SECONDS."""
+    times = sorted(probes.times())
+    until_the_tail = times[: len(times) - int(granted_pps * TAIL_SECONDS)]
+    return len(until_the_tail) / granted_pps / (until_the_tail[-1] - until_the_tail[0])
+
+
+def main() -> None:
+    """A line a size, then the speed-up."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--kind", choices=("resident", "nomad"), default="resident")
+    kind = options.parse_args().kind
+    alone = 0.0
+    for vpses in SIZES:
+        settings = {"CLOUDX_NODE_RATE_LIMIT_PPS": str(NODE_PPS)}
+        rig: Rig = ResidentRig(vpses, settings) if kind == "resident" else NomadRig(vpses)
+        rig.start(wait_for_the_machine=True)
+        try:
+            sending, in_all, share = measure(rig, vpses)
+        finally:
+            rig.stop()
+        alone = alone or sending
+        say(f"fleet_{vpses}_vpses", in_all, "s from request to completed", None)
+        say(f"fleet_{vpses}_rate_used", share, "of the granted rate while work remains", "≥ 0.97")
+        say(f"fleet_{vpses}_speedup", alone / sending, "× one VPS", "≥ 7.6 at 8" if vpses == 8 else None)
+
+
+def say(name: str, value: float, unit: str, goal: str | None) -> None:
+    """One JSON line."""
+    line = {"name": name, "value": round(value, 3), "unit": unit}
+    print(json.dumps(line | ({"goal": goal} if goal else {})), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""A scan during which something breaks, and what it proves afterwards: everything probed, each finding once."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fixtures.network import open_ports
+from fixtures.service import until
+
+from .capture import Probes
+from .rig import Rig
+
+TARGET = "10.77.0.0/20"
+PORTS = (7, 9, 22, 80, 443, 8080, 8081, 50123)
+PROBES = 4096 * len(PORTS)
+RATE_PPS = 1_250
+CHUNK_SECONDS = "0.5"  # a fleet of four with this CLOUDX_CHUNK_SECONDS gets more than CHUNKS of them
+CHUNKS = 200
+SCAN_SECONDS = 240.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A scan that is over, and the packets it took."""
+
+    scan_id: str
+    shown: dict[str, Any]
+    coverage: dict[str, Any]
+    probes: Probes
+
+    @property
+    def lost_tries(self) -> Counter[str]:
+        """How many tries of chunks did not end in a commit, by what became of them."""
+        tries = Counter(str(one["outcome"]) for chunk in self.coverage["chunks"] for one in chunk["attempts"])
+        del tries["done"]
+        return tries
+
+    @property
+    def most_repeated(self) -> int:
+        """The probes of all lost tries: no other probe was sent twice."""
+        return sum(
+            chunk["units"] for chunk in self.coverage["chunks"] for one in chunk["attempts"] if one["outcome"] != "done"
+        )
+
+
+def scan_under(fleet: Rig, fault: Callable[[], object], at_done: int = 20, rate_pps: int = RATE_PPS) -> Outcome:
+    """Submit the scan, let the fault happen once so many chunks are done, and wait for the end."""
+    with fleet.capture() as capture:
+        scan_id = fleet.api.scan(target=TARGET, tool="masscan", ports=",".join(map(str, PORTS)), rate=rate_pps)
+        until(lambda: _has_done(fleet, scan_id, at_done), 90, lambda: fleet.api.show(scan_id))
+        fault()
+        shown = fleet.api.wait_for(scan_id, SCAN_SECONDS)
+        time.sleep(0.5)  # so that packets that should not come would be counted
+    assert capture.dropped == 0, "the counter could not keep up"
+    return Outcome(scan_id, shown, fleet.api.coverage(scan_id), capture.probes)
+
+
+def _has_done(fleet: Rig, scan_id: str, count: int) -> bool:
+    answer = fleet.api.call("GET", f"/api/scans/{scan_id}")
+    if not answer.ok:
+        return False
+    chunks = answer.json()["chunks"]
+    assert chunks["pending"], "the scan is nearly over: nothing would be broken"
+    return chunks["done"] >= count and chunks["leased"] >= 1
+
+
+def assert_complete(outcome: Outcome) -> None:
+    """Planned is completed, chunk by chunk; every probe was sent, and only those of lost tries twice."""
+    shown, proof, probes = outcome.shown, outcome.coverage, outcome.probes
+    assert shown["status"] == "completed", shown
+    assert (proof["planned"], proof["completed"], proof["excluded"], proof["failed"]) == (PROBES, PROBES, 0, 0)
+    assert proof["balances"]
+    assert len(proof["chunks"]) >= CHUNKS
+    assert sum(chunk["units"] for chunk in proof["chunks"]) == PROBES
+    assert all(chunk["attempts"][-1]["outcome"] == "done" for chunk in proof["chunks"])
+    print(f"\n{probes.repeated} probes repeated of {PROBES}, {outcome.most_repeated} possible; {outcome.lost_tries}")
+    assert probes.repeated <= outcome.most_repeated
+
+
+def assert_found_once(fleet: Rig, outcome: Outcome) -> None:
+    """The findings are the known listeners, each once."""
+    assert_complete(outcome)
+    assert outcome.probes.distinct == PROBES
+    found = fleet.api.findings(outcome.scan_id)
+    assert set(found.values()) == {1}
+    assert set(found) == open_ports(TARGET, PORTS)

@@ -1,0 +1,73 @@
+"""Faults on four VPSes with Nomad, Consul and Vault while a scan of over 200 chunks runs: all probed, found once.
+
+Root, and the machine's rig (docs/rig.md). The workers are dispatched; the ledger alone decides what is run again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from cluster.rig import faults, vault
+from cluster.rig.layout import SERVERS
+from cluster.rig.nomad_fleet import NomadRig
+from cluster.rig.proof import CHUNK_SECONDS, assert_found_once, scan_under
+from fixtures.service import until
+
+VPSES = 4
+HEALTHY_SECONDS = 120
+OUTAGE_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def running_fleet(new_nomad_fleet: Callable[..., NomadRig]) -> NomadRig:
+    return new_nomad_fleet(VPSES, CLOUDX_CHUNK_SECONDS=CHUNK_SECONDS)
+
+
+@pytest.fixture
+def fleet(running_fleet: NomadRig) -> Iterator[NomadRig]:
+    """All of its VPSes well, and a leader."""
+    until(running_fleet.is_healthy, HEALTHY_SECONDS, running_fleet.api.nodes)
+    until(running_fleet.leader, HEALTHY_SECONDS)
+    yield running_fleet
+
+
+def test_a_killed_nomad_client_ends_no_worker(fleet: NomadRig) -> None:
+    def kill_and_start_again() -> None:
+        fleet.processes.kill("cxvps2.nomad")
+        time.sleep(5)
+        fleet.processes.start_again("cxvps2.nomad")
+
+    outcome = scan_under(fleet, kill_and_start_again)
+    assert_found_once(fleet, outcome)
+
+
+def test_a_killed_leader_of_nomad_stops_no_scan(fleet: NomadRig) -> None:
+    was = fleet.leader()
+    outcome = scan_under(fleet, lambda: fleet.processes.kill(f"{was}.nomad"))
+    assert_found_once(fleet, outcome)
+    until(lambda: fleet.leader() not in ("", was), HEALTHY_SECONDS, fleet.leader)
+    fleet.processes.start_again(f"{was}.nomad")
+
+
+def test_without_consul_and_vault_a_scan_goes_on(fleet: NomadRig) -> None:
+    def both_away() -> None:
+        for key in (*(f"{server}.consul" for server in SERVERS), vault.KEY):
+            fleet.processes.kill(key)
+        time.sleep(OUTAGE_SECONDS)
+        for key in (*(f"{server}.consul" for server in SERVERS), vault.KEY):
+            fleet.processes.start_again(key)
+        until(vault.answers, 30)
+        vault.unseal(fleet.folder)
+
+    outcome = scan_under(fleet, both_away)
+    assert_found_once(fleet, outcome)
+    assert not outcome.lost_tries
+
+
+def test_a_vps_that_loses_its_power_costs_its_chunks_a_second_try(fleet: NomadRig) -> None:
+    outcome = scan_under(fleet, lambda: faults.kill_vps("cxvps4"))
+    assert_found_once(fleet, outcome)
+    assert outcome.lost_tries["lost"] >= 1
