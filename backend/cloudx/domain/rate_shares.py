@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .grants import NMAP_RUNS_PER_NODE, share_pps
+from .tools import Tool
+
 
 def level_pps(rate_pps: int, limits_pps: Sequence[int | None]) -> int:
     """The share of each node that can send so much; the others send all they can. None: no limit is known.
@@ -24,6 +27,12 @@ def level_pps(rate_pps: int, limits_pps: Sequence[int | None]) -> int:
             break
         left -= limit
     return max(1, share)
+
+
+def chunk_share_pps(tool: Tool, rate_pps: int, limits_pps: Sequence[int | None], chunks_open: int) -> int:
+    """What one chunk should get of a scan's rate; `limits_pps` has what each of its nodes may send."""
+    equal = share_pps(tool, rate_pps, len(limits_pps), chunks_open)
+    return max(equal, level_pps(rate_pps, limits_pps) // (NMAP_RUNS_PER_NODE if tool is Tool.NMAP else 1))
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,15 @@ def room_pps(limit_pps: int, goes_first: Iterable[Want]) -> int:
     What is granted already is not taken back: it ends with its chunk, seconds later.
     """
     return max(0, limit_pps - sum(want.pps for want in goes_first))
+
+
+def share_beside(share_pps: int, limit_pps: int, goes_first: Iterable[Want]) -> int:
+    """The share of a scan on a node where others go first: what they leave of its limit, if that is no sliver of it.
+
+    Else the whole share, for which it waits: a chunk planned for 15 s lasts for a minute at most.
+    """
+    left_pps = limit_pps - sum(want.granted_here_pps + want.pps for want in goes_first)
+    return left_pps if share_pps > left_pps >= share_pps / 4 else share_pps
 
 
 def why_slower(rate_pps: int, limits_pps: Sequence[int | None], max_workers: int | None = None) -> str | None:

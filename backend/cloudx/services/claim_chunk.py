@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.chunks import Lease
-from cloudx.domain.grants import share_pps
 from cloudx.domain.nodes import missing_capability
 from cloudx.domain.port_set import PortSet
+from cloudx.domain.rate_shares import Want, chunk_share_pps, room_pps, share_beside
 from cloudx.domain.scans import Scan, ScanStatus
 
 from .ports import Ledger, OpenLedger
@@ -82,10 +82,46 @@ class WaitingBoard:
 
     def share_of(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
         """What a chunk of it should get of its rate."""
+        limits = self._takers_of(scan, ledger).limits_with(claimant.node_id)
+        share = chunk_share_pps(scan.type.tool, scan.rate_pps, limits, scan.chunks_open)
+        first = self._goes_first(scan, claimant)
+        limit_pps = self._limit_of(claimant, first, ledger)
+        return share_beside(share, limit_pps, [self._want(one, claimant.node_id, ledger) for one in first])
+
+    def room_for(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
+        """What its node may send as this scan sees it.
+
+        A worker of one scan asks for no other: it leaves to the workers beside it what scans of higher priority still
+        want here. One that serves all scans has asked those before.
+        """
+        first = self._goes_first(scan, claimant) if claimant.only_scan else []
+        limit_pps = self._limit_of(claimant, first, ledger)
+        return room_pps(limit_pps, [self._want(one, claimant.node_id, ledger) for one in first])
+
+    def _goes_first(self, scan: WaitingScan, claimant: Claimant) -> list[WaitingScan]:
+        """Those served before it: of equals the older, by who serves all."""
+        if claimant.only_scan:
+            return [one for one in self.scans if one.priority > scan.priority]
+        before = [one for one in self.scans if (-one.priority, one.id) < (-scan.priority, scan.id)]
+        return [one for one in before if claimant.may_take(one)]
+
+    def _limit_of(self, claimant: Claimant, scans: Iterable[WaitingScan], ledger: Ledger) -> int:
+        known = [self._takers_of(one, ledger).limits_pps.get(claimant.node_id) for one in scans]
+        return min([claimant.node_limit_pps, *(limit for limit in known if limit is not None)])
+
+    def _want(self, scan: WaitingScan, node_id: str, ledger: Ledger) -> Want:
+        takers = self._takers_of(scan, ledger)
+        if node_id not in takers.nodes:
+            return Want(0, 0, 0)  # none of its workers is here
+        share = chunk_share_pps(scan.type.tool, scan.rate_pps, takers.limits_with(node_id), scan.chunks_open)
+        here = takers.granted_pps.get(node_id, 0)
+        return Want(share, here, scan.rate_pps - sum(takers.granted_pps.values()))
+
+    def _takers_of(self, scan: WaitingScan, ledger: Ledger) -> Takers:
         takers = self._takers.get(scan.id)
         if takers is None:
             takers = self._takers[scan.id] = ledger.claims.takers_of(scan.id, scan.type)
-        return share_pps(scan.type.tool, scan.rate_pps, takers.count_with(claimant.node_id), scan.chunks_open)
+        return takers
 
     def whole(self, scan_id: str, ledger: Ledger) -> Scan | None:
         """The scan itself, which never changes but for its state."""
@@ -121,14 +157,16 @@ class ClaimChunk:
             if is_fresh_look:
                 break
             self.board.read_at = float("-inf")  # nothing among what was known: look again before giving up
-        if not refusals or Refusal.NO_RATE in refusals:
+        # Who serves all scans and finds its node full is at work already.
+        if not refusals or Refusal.NO_RATE in refusals or (claimant.only_scan and Refusal.NODE_FULL in refusals):
             self._note_asking(claimant)
         return None
 
     def _claim_from(self, waiting: WaitingScan, claimant: Claimant) -> Claim | Refusal:
         with self.open_ledger(at_once=True) as ledger:
             share = self.board.share_of(waiting, claimant, ledger)
-            ask = Ask(waiting.id, claimant.worker_id, claimant.node_id, share, claimant.node_limit_pps)
+            room = self.board.room_for(waiting, claimant, ledger)
+            ask = Ask(waiting.id, claimant.worker_id, claimant.node_id, share, room)
             leased = ledger.claims.claim(ask)
             if isinstance(leased, Refusal):
                 return leased

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -49,6 +49,7 @@ class WaitingScan:
     type: ScanType
     rate_pps: int
     chunks_open: int  # pending or sending
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,14 @@ class Takers:
 
     nodes: frozenset[str]
     sent_for: int
+    limits_pps: dict[str, int] = field(default_factory=dict)  # of the nodes that said what they can send
+    granted_pps: dict[str, int] = field(default_factory=dict)  # by node; 0 is left out
 
-    def count_with(self, node_id: str) -> int:
-        """How many there are, this node included."""
-        return max(len(self.nodes | {node_id}), self.sent_for)
+    def limits_with(self, node_id: str) -> list[int | None]:
+        """What each can send, this node included; None for those that did not say, or are still on their way."""
+        nodes = self.nodes | {node_id}
+        coming = max(0, self.sent_for - len(nodes))
+        return [*(self.limits_pps.get(node) for node in nodes), *[None] * coming]
 
 
 @dataclass(frozen=True)

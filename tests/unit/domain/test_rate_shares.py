@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.domain.rate_shares import Want, level_pps, room_pps, why_slower
+from cloudx.domain.rate_shares import Want, chunk_share_pps, level_pps, room_pps, share_beside, why_slower
+from cloudx.domain.tools import Tool
 
 RATES = st.integers(1, 10_000_000)
 LIMITS = st.lists(st.integers(1, 1_000_000), min_size=1, max_size=30)
@@ -54,6 +55,20 @@ def test_a_scan_that_has_its_share_of_a_node_leaves_the_rest_to_lower_priorities
     assert room_pps(1_000, [Want(600, 0, 100)]) == 900
     assert room_pps(1_000, [Want(600, 0, 5_000), Want(600, 0, 5_000)]) == 0
     assert room_pps(1_000, []) == 1_000
+
+
+def test_a_scan_takes_what_those_before_it_leave_on_a_node_unless_that_is_a_sliver() -> None:
+    assert share_beside(1_000, 1_000, []) == 1_000
+    assert share_beside(1_000, 1_000, [Want(600, 600, 0)]) == 400
+    assert share_beside(1_000, 1_000, [Want(600, 100, 5_000)]) == 400
+    assert share_beside(1_000, 1_000, [Want(900, 900, 0)]) == 1_000  # it waits for a real share
+    assert share_beside(300, 1_000, [Want(600, 600, 0)]) == 300
+
+
+def test_a_chunk_gets_the_level_of_its_scan_and_more_when_few_are_left() -> None:
+    assert chunk_share_pps(Tool.MASSCAN, 7_000, [1_000, 4_000, 4_000], 50) == 3_000
+    assert chunk_share_pps(Tool.MASSCAN, 7_000, [1_000, 4_000, 4_000], 1) == 7_000
+    assert chunk_share_pps(Tool.NMAP, 8_000, [None, None], 50) == 1_000
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,17 @@ class _AnyDatabase:
             dispatches.c.created_at > db_now(-ARRIVE_SECONDS),
         )
         coming = select(func.count()).select_from(dispatches).where(sent_for)
-        nodes = frozenset(self._connection.execute(query).scalars())
-        return Takers(nodes, self._connection.execute(coming).scalar_one())
+        takers = frozenset(self._connection.execute(query).scalars())
+        limited = select(nodes.c.node_id, nodes.c.rate_limit_pps).where(
+            nodes.c.node_id.in_(takers), nodes.c.rate_limit_pps.is_not(None)
+        )
+        granted = select(mine.node_id, mine.granted_pps).where(mine.scan_id == scan_id, mine.granted_pps > 0)
+        return Takers(
+            takers,
+            self._connection.execute(coming).scalar_one(),
+            {row[0]: row[1] for row in self._connection.execute(limited)},
+            {row[0]: row[1] for row in self._connection.execute(granted)},
+        )
 
 
 class PostgresClaims(_AnyDatabase):

@@ -80,7 +80,10 @@ class SqlScans:
         sending = func.coalesce(func.sum(mine.chunks_sending), 0)
         pending = scans.c.chunks_total - settled - leased
         query = (
-            select(scans.c.id, scans.c.tool, scans.c.type_name, scans.c.rate_pps, (pending + sending).label("chunks"))
+            select(
+                *(scans.c[name] for name in ("id", "tool", "type_name", "rate_pps", "priority")),
+                (pending + sending).label("chunks"),
+            )
             .outerjoin_from(scans, scan_nodes, mine.scan_id == scans.c.id)
             .where(scans.c.status.in_(OPEN))
             .group_by(scans.c.id)
@@ -88,7 +91,7 @@ class SqlScans:
             .order_by(scans.c.priority.desc(), scans.c.id)
         )
         return [
-            WaitingScan(row.id, SCAN_TYPES[Tool(row.tool), row.type_name], row.rate_pps, int(row.chunks))
+            WaitingScan(row.id, SCAN_TYPES[Tool(row.tool), row.type_name], row.rate_pps, int(row.chunks), row.priority)
             for row in self._connection.execute(query)
         ]
 
