@@ -127,7 +127,7 @@ class WorkerStart:
 
         _make_data_folder(settings)
         self._settings = settings
-        self._database = RotatingEngine(lambda: settings.sqlalchemy_url, WORKER_POOL_SIZE)
+        self._database = RotatingEngine(lambda: settings.sqlalchemy_url, WORKER_POOL_SIZE, is_busy=True)
         self._machine = LocalMachine()
         self._look = RecentPreflight(self._machine, WORKER_PREFLIGHT_SECONDS)
         threading.Thread(target=self._look, daemon=True).start()

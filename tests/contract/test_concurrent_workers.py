@@ -92,7 +92,9 @@ def test_a_claim_a_stop_and_a_delete_that_meet_end_without_a_deadlock(desk: Desk
         work = [partial(_work_until_lost, desk, f"r{round_number}w{number}", scan.id) for number in range(4)]
         end = [partial(call, desk.open_ledger, scan.id, ADMIN) for call in (stop_scan, delete_scan, delete_scan)]
         run_at_once(*work, *[partial(_unless, NotFound, call) for call in end])
-        assert [desk.count(table) for table in ("scans", "chunks", "attempts", "findings")] == [0, 0, 0, 0]
+        tables = ("scans", "chunks", "scan_nodes", "attempts", "findings")
+        assert [desk.count(table) for table in tables] == [0] * len(tables)
+        assert desk.books(scan) == ({}, {})
 
 
 def test_workers_that_complete_fail_release_and_fall_silent_all_at_once_account_for_every_chunk(desk: Desk) -> None:
@@ -123,6 +125,7 @@ def test_workers_that_complete_fail_release_and_fall_silent_all_at_once_account_
     assert set(states) <= {"done", "failed"}
     assert (states.count("done"), states.count("failed")) == (view.tally.chunks_done, view.tally.chunks_failed)
     assert len(list(stream_findings(desk.open_ledger, scan.id))) == view.tally.chunks_done
+    assert desk.books(scan) == desk.recounted(scan)
 
 
 def _work_until_lost(desk: Desk, worker: str, scan_id: str) -> None:

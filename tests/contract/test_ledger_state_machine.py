@@ -187,6 +187,7 @@ class LedgerMachine(RuleBasedStateMachine):
         leased = {row["number"]: row["attempt"] for row in rows if row["state"] == "leased"}
         assert leased == {number: claim.lease.attempt for number, claim in self.holders.items()}
         assert sum(row["rate_pps"] for row in rows if row["state"] == "leased" and row["sending"]) <= RATE_PPS
+        assert self.desk.books(self.scan) == self.desk.recounted(self.scan)
         assert [row["number"] for row in rows] == list(range(view.tally.chunks_total))
         assert sum(row["address_count"] * row["port_count"] for row in rows) == self.scan.addresses.size
         keys = [(row.ip, row.protocol, row.port) for row in stream_findings(self.desk.open_ledger, self.scan.id)]

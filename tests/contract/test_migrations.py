@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from cloudx.adapters.database import engine_for, open_ledger_on, schema_problem, upgrade
 from cloudx.adapters.database import upgrade as upgrade_function
 from cloudx.adapters.database.tables import metadata
-from cloudx.adapters.database.upgrade import HEAD, current_revision, downgrade
+from cloudx.adapters.database.upgrade import HEAD, _run_migrations, current_revision, downgrade
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.services.edit_policy import ensure_first_scope
 
+UUID_HEX = "01900000000070008000000000000001"  # as SQLite has it; PostgreSQL reads it too
 VERSIONS = Path(engine_for.__code__.co_filename).parent / "migrations" / "versions"
 
 
@@ -115,3 +116,39 @@ def test_a_deleted_first_scope_stays_deleted_after_the_next_start(empty: Engine)
     ensure_first_scope(open_ledger_on(empty))
     with empty.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM scopes")).scalar() == 0
+
+
+def test_what_was_counted_before_is_counted_by_node_afterwards_and_the_other_way_round(empty: Engine) -> None:
+    with empty.connect() as connection:
+        _run_migrations(connection, "0004")
+        connection.commit()
+    with empty.begin() as connection:
+        _insert(
+            connection, "scans", id=UUID_HEX, tool="masscan", type_name="tcp_scan", target_text="", addresses="",
+            rate_pps=9, excluded_addresses=0, host_names="{}", created_at="2026-01-01", created_by="", priority=0,
+            status="running", chunks_total=5, chunks_done=2, chunks_failed=1, completed_units=18, failed_units=10,
+            excluded_units=2,
+        )  # fmt: skip
+        held = (("done", "a", 2), ("done", "b", 0), ("failed", "b", 0), ("leased", "a", 0), ("pending", None, 0))
+        for number, (state, node, excluded) in enumerate(held):
+            _insert(
+                connection, "chunks", scan_id=UUID_HEX, number=number, address_start=0, address_count=10, port_start=0,
+                port_count=1, claim_order=0, state=state, attempt=1, node_id=node, rate_pps=3,
+                sending=state == "leased", sent_share=0.0, excluded_units=excluded, failures=0, failed_nodes="",
+            )  # fmt: skip
+    upgrade(empty)
+    counted = "granted_pps, chunks_leased, chunks_done, chunks_failed, completed_units, failed_units, excluded_units"
+    with empty.connect() as connection:
+        rows = connection.execute(text(f"SELECT node_id, {counted} FROM scan_nodes ORDER BY node_id")).all()
+        assert [tuple(row) for row in rows] == [("a", 3, 1, 1, 0, 8, 0, 2), ("b", 0, 0, 1, 1, 10, 10, 0)]
+        assert connection.execute(text("SELECT node_id, granted_pps FROM node_grants")).all() == [("a", 3)]
+    downgrade(empty, "0004")
+    with empty.connect() as connection:
+        sums = "chunks_done, chunks_failed, completed_units, failed_units, excluded_units"
+        assert tuple(connection.execute(text(f"SELECT {sums} FROM scans")).one()) == (2, 1, 18, 10, 2)
+
+
+def _insert(connection: Connection, table: str, **values: object) -> None:
+    names = ", ".join(values)
+    places = ", ".join(f":{name}" for name in values)
+    connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), values)

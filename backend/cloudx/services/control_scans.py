@@ -31,9 +31,9 @@ def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Sc
 def delete_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> None:
     """Stop a scan and remove it with all it found. Raises NotFound.
 
-    Two transactions: claims and stops lock the scan before its chunks, commits and
-    deletes the chunks before the scan. Nobody does the former with a stopped scan,
-    so the delete meets no deadlock.
+    Two transactions: a first claim and a stop lock the scan before its chunks, a
+    recut and a delete the chunks before the scan. Nobody does the former with a
+    stopped scan, so the delete meets no deadlock.
     """
     scan = stop_scan(open_ledger, scan_id, principal)
     with open_ledger() as ledger:

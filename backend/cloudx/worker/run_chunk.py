@@ -124,7 +124,9 @@ class ChunkRun:
 
     def _run(self) -> None:
         lease = self.claim.lease
-        folder = self._workshop.runs_folder / f"{lease.scan_id}-{lease.span.number}-{lease.attempt}"
+        # Never one that is there: a claim that a crash of the database took back is made again with the same numbers.
+        name = f"{lease.scan_id}-{lease.span.number}-{lease.attempt}-{time.monotonic_ns()}"
+        folder = self._workshop.runs_folder / name
         try:
             folder.mkdir(mode=0o700, parents=True)
             self._settle(folder, self._scan(folder))

@@ -30,9 +30,10 @@ class RotatingEngine:
     on the old login, and whichever of them ends last closes its pool. So a rotation needs no timer and fails nothing.
     """
 
-    def __init__(self, url: Callable[[], str], pool_size: int = 5) -> None:
+    def __init__(self, url: Callable[[], str], pool_size: int = 5, is_busy: bool = False) -> None:
         self._url = url
         self._pool_size = pool_size
+        self._is_busy = is_busy
         self._current: _Generation | None = None
         self._lock = threading.Lock()
 
@@ -57,7 +58,7 @@ class RotatingEngine:
             url = self._newest_url()
             current, retired = self._current, None
             if current is None or current.url != url:
-                current, retired = _Generation(url, engine_for(url, self._pool_size)), current
+                current, retired = _Generation(url, engine_for(url, self._pool_size, self._is_busy)), current
                 self._current = current
             current.users += 1
         _close_if_unused(retired)

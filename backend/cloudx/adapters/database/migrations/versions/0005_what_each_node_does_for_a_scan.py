@@ -28,6 +28,10 @@ def upgrade() -> None:
     """Apply."""
     _make_tables()
     op.execute(_FILL)
+    op.execute(
+        "INSERT INTO node_grants SELECT node_id, sum(granted_pps) FROM scan_nodes "
+        "WHERE granted_pps > 0 GROUP BY node_id"
+    )
     for name in _COUNTERS:
         op.drop_column("scans", name)
     if op.get_bind().dialect.name == "sqlite":
