@@ -130,13 +130,13 @@ def watching(network: Network, folder: Path) -> Iterator[Probes]:
         yield Probes(file)
 
 
-def scan_by_both(desk: Desk, probes: Probes) -> Scan:
+def scan_by_both(desk: Desk, probes: Probes, rate_pps: int = RATE_PPS) -> Scan:
     """A scan that lasts longer than any test, once both machines are in the middle of it."""
-    scan = desk.submit(TARGETS, ports=PORT, rate_pps=RATE_PPS)
+    scan = desk.submit(TARGETS, ports=PORT, rate_pps=rate_pps)
 
     def both_send() -> bool:
         recent = probes.by_wire(time.time() - 1.0)
-        return len(recent) == 2 and min(recent.values()) > RATE_PPS / 10
+        return len(recent) == 2 and min(recent.values()) > rate_pps / 10
 
     until(both_send, 20, lambda: (probes.by_wire(0), desk.show(scan)))
     return scan
@@ -201,11 +201,13 @@ def test_workers_that_cannot_reach_the_ledger_end_their_scanners_when_their_leas
 ) -> None:
     allow(desk)
     with watching(network, tmp_path) as probes:
-        scan = scan_by_both(desk, probes)
+        scan = scan_by_both(desk, probes, rate_pps=1_000)  # chunks of 15 s: none ends before its lease
         with frozen(server):
             assert_ended_within(LEASE_SECONDS + 2.0, time.time(), probes)
         stop_scan(desk.open_ledger, scan.id, ADMIN)
     assert all(psutil.pid_exists(pid) for pid in workers)
+    for number in (0, 1):
+        assert "chunk.fenced" in (tmp_path / f"{number}.log").read_text()
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def states(desk: Desk, scan: Scan) -> Counter[str]:
 def outcomes(desk: Desk, scan: Scan) -> Counter[str]:
     with desk.engine.connect() as connection:
         query = text("SELECT outcome, count(*) FROM attempts WHERE scan_id = :id GROUP BY outcome")
-        return Counter(dict(connection.execute(query, {"id": scan.id}).tuples().all()))
+        return Counter(dict(map(tuple, connection.execute(query, {"id": scan.id}))))
 
 
 def test_on_sigint_it_gives_back_what_it_sends_and_leaves_in_time(desk: Desk, start_worker: StartWorker) -> None:

@@ -33,6 +33,7 @@ MAX_IDLE_SECONDS = 0.5  # a question to a shared database; a local file may be a
 RECONCILE_SECONDS = 2.0
 FENCE_SECONDS = 0.25
 LEAVE_SECONDS = 8.0  # within Nomad's and Docker's usual grace
+ENDING_SECONDS = 1.0  # not worth sending the chunk's probes again
 LAST_SECONDS = 2.0  # of those, for giving back what could not be finished
 
 T = TypeVar("T")
@@ -166,11 +167,11 @@ class ResidentWorker:
             _quietly(lambda: reconcile_scans(self._workshop.open_ledger), "worker.reconcile_failed")
 
     def _leave(self) -> None:
-        """Give back what still sends; what only waits for late replies may finish and be committed."""
+        """Give back what still sends; what will only wait for late replies in a moment may finish and be committed."""
         self._stopping.set()
         deadline = time.monotonic() + LEAVE_SECONDS
         for run in self._runs:
-            if run.is_sending:
+            if not run.ends_within(ENDING_SECONDS):
                 run.obey(Order.RELEASE)
         for run in self._runs:
             run.join(max(0.0, deadline - LAST_SECONDS - time.monotonic()))
