@@ -34,7 +34,7 @@ def masscan_alone(network: Network, folder: Path) -> tuple[float, set[tuple[str,
     gateway_mac = mac_of_the_gateway(network)
     argv = ["masscan", TARGETS, "--ports", PORTS, "--rate", str(RATE_PPS), "--wait", str(WAIT_SECONDS)]
     argv += ["--interface", "eth0", "--source-ip", SCANNER_IP, "--source-port", "61000", "-oD", str(results)]
-    argv += ["--router-mac", gateway_mac.replace(":", "-")]
+    argv += ["--router-mac", gateway_mac.replace(":", "-"), "--noreset"]
     started = time.monotonic()
     # Its receiver sleeps for ever on a quiet interface: a datagram ten times a second lets it end on time.
     run = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -46,7 +46,7 @@ def test_a_worker_loads_neither_the_command_line_nor_the_api() -> None:
         "cloudx.bootstrap._scanners()",
     )
     assert "cloudx.worker.resident" in loaded
-    assert not {"typer", "rich.console", "flask", "gevent", "requests", "alembic", "pydantic_settings"} & loaded
+    assert not {"typer", "rich.console", "flask", "gevent", "requests", "alembic"} & loaded
 
 
 def test_wrong_usage_of_worker_is_still_explained() -> None:
