@@ -36,8 +36,9 @@ STOP_SECONDS = 5
 
 @pytest.fixture
 def cluster(dev_cluster: DevCluster) -> DevCluster:
-    """The dev cluster with both instances of the API healthy."""
-    until(lambda: len(passing_instances(dev_cluster)) == 2, 60)
+    """The dev cluster with both instances of the API healthy, and its node heard again."""
+    until(lambda: len(passing_instances(dev_cluster)) == 2, 150)  # Nomad holds back what it restarted often
+    until(lambda: [n["status"] for n in dev_cluster.api("GET", "/api/nodes").json()] == ["healthy"], 20)
     return dev_cluster
 
 
@@ -95,7 +96,7 @@ def test_the_backend_killed_right_after_it_answered_loses_no_scan(cluster):
 
 @pytest.mark.parametrize("after_seconds", [0.05, 0.2, 0.6])
 def test_the_backend_killed_while_it_dispatches_starts_no_worker_twice(cluster, after_seconds):
-    scans = [submit(cluster, **SHORT) for _ in range(6)]
+    scans = [submit(cluster, **SHORT) for _ in range(4)]
     time.sleep(after_seconds)
     kill_the_backend(cluster)
     patiently(cluster)
@@ -122,6 +123,7 @@ def test_the_workers_of_a_scan_that_is_stopped_or_deleted_are_gone_within_second
 def test_a_worker_killed_with_9_is_replaced_and_its_chunk_is_free_at_once(cluster):
     scan_id = submit(cluster)
     until(lambda: shown(cluster, scan_id)["status"] == "running", 30)
+    until(lambda: scan_workers(cluster, scan_id), 10)
     (worker,) = scan_workers(cluster, scan_id)
     began = time.monotonic()
     for process in processes_of(worker["ID"], "scan"):

@@ -57,7 +57,7 @@ def cluster(dev_cluster: DevCluster) -> DevCluster:
 def test_a_scan_goes_on_through_a_rollout_of_the_api_and_no_request_fails(cluster):
     with steady_load(cluster) as load:
         job_id = submit(cluster)
-        until(lambda: scan_workers(cluster, job_id), 20)
+        until(lambda: scan_workers(cluster, job_id), 40)
         rolled = cluster.shell("cloudx cluster rollout backend --version under-load", timeout=150)
         assert rolled.returncode == 0, rolled.stdout + rolled.stderr
         scan = completed(cluster, job_id, 90)
@@ -144,14 +144,14 @@ def test_while_vault_is_sealed_no_request_fails_no_task_ends_and_running_scans_g
     before = running_tasks(cluster, *ALL_JOBS)
     with steady_load(cluster) as load:
         running = submit(cluster)
-        until(lambda: scan_workers(cluster, running), 20)
+        until(lambda: scan_workers(cluster, running), 40)
         request.getfixturevalue("sealed_vault")
         began = time.monotonic()
         assert cluster.shell("vault read database/creds/worker").returncode != 0, "it is not sealed"
         asked_meanwhile = submit(cluster, ports="4646")
         completed(cluster, running, 90)
         reason = cluster.api("GET", f"/api/scans/{asked_meanwhile}").json()["waiting_reason"]
-        assert reason.startswith("1 worker cannot start yet: "), reason
+        assert "Vault" in reason, reason
         while time.monotonic() - began < SEAL_SECONDS:
             assert running_tasks(cluster, *ALL_JOBS) == before
             time.sleep(2)

@@ -20,7 +20,8 @@ TOKEN = "dispatch"  # noqa: S105 - the name of a key: jobs/scan.nomad.hcl, meta_
 _NEEDS = 'namespace "default" { capabilities = ["list-jobs", "read-job", "dispatch-job", "deregister-job"] }'
 _TIMEOUT_SECONDS = 10.0
 _DETAIL_LIMIT = 300
-_ROUTINE = ("Received", "Task Setup", "Started", "Not Restarting", "Killing", "Killed")
+_ROUTINE = ("Received", "Task Setup", "Started", "Not Restarting", "Killed")
+_LEAVING = "Sent interrupt"  # a Killing event may tell why, too: no login from Vault
 
 
 class NomadScanJobs:
@@ -137,6 +138,6 @@ def _words(stub: dict[str, Any], routine: tuple[str, ...] = _ROUTINE, count: int
         str(event.get("DisplayMessage") or event["Type"])
         for state in (stub.get("TaskStates") or {}).values()
         for event in state.get("Events") or []
-        if event["Type"] not in routine
+        if event["Type"] not in routine and not str(event.get("DisplayMessage")).startswith(_LEAVING)
     ]
     return f"{'; '.join(events[-count:]) or 'it failed'} on {stub.get('NodeName') or stub['NodeID']}"[:_DETAIL_LIMIT]
