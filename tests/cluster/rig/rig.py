@@ -16,6 +16,7 @@ from cloudx.cli.dev.secrets import write_private
 from . import namespaces, network, target
 from .api import Api
 from .capture import Capture
+from .control_groups import remove_control_groups
 from .disks import add_disk, mounts_below, remove_disks
 from .env_file import write_env_file
 from .layout import MACHINE_LOCK, MAX_VPSES, STORE, TARGET, RigFolder, vps
@@ -159,6 +160,7 @@ def claim_machine(wait: bool) -> IO[str]:
 def clear_leftovers(folder: RigFolder) -> None:
     """Take away whatever a rig has made, this one or one that was killed."""
     network.remove()
+    remove_control_groups(folder)
     namespaces.remove_all()
     remove_disks(folder)
     shutil.rmtree(folder.path, ignore_errors=True)
