@@ -1,7 +1,10 @@
 """How fast scans are planned and stored, and chunks claimed and settled by many workers, on PostgreSQL and SQLite.
 
-`python tests/bench/plan_and_claim.py [CHUNKS]`. The many are WORKERS threads in PROCESSES processes, each with a
-connection of its own, which has claimed a few chunks before the clock starts, as a worker's has after its first minute.
+`python tests/bench/plan_and_claim.py [CHUNKS]`. The many are WORKERS workers in PROCESSES processes. Each has a thread
+and a session of PostgreSQL of its own, as on a machine of its own; or WORKERS / SESSIONS of them take turns on one. The
+difference is what 64 server processes cost two processors: each finds its memory in no cache. A session has claimed a
+few chunks before the clock starts, as a worker's has after its first minute.
+`client_us` and `server_us` are processor time for one claim: two processors give two seconds of it a second.
 """
 
 from __future__ import annotations
@@ -38,8 +41,10 @@ from fixtures.postgres import new_server
 CHUNKS = 10_000
 SETTLED_CHUNKS = 3_000
 WORKERS = 64
+SQLITE_WORKERS = 8  # one writes at a time, and they are of one machine
 PROCESSES = 4
-WARM_UP_CLAIMS = 8
+SESSIONS = 16
+WARM_UP_TURNS = 8
 RATE_PPS = 1_000_000
 NODE_LIMIT_PPS = 100_000
 
@@ -60,6 +65,7 @@ class Work:
     scan_id: str
     warm_up_id: str
     completes: bool
+    sessions: int  # of each process
 
 
 def prepared(url: str) -> Desk:
@@ -85,54 +91,73 @@ def submit(desk: Desk, chunks: int) -> tuple[Scan, float]:
 
 def claim_all(work: Work, first: int, count: int, gate: Barrier, results: multiprocessing.Queue[object]) -> None:
     """One process: `count` workers, on threads, until nothing is left; when it began and ended, and what it got."""
-    engine = engine_for(work.url, pool_size=count, is_busy=True)
+    engine = engine_for(work.url, pool_size=work.sessions, is_busy=True)
     open_ledger = open_ledger_on(engine)
     claim_chunk = ClaimChunk(open_ledger, PolicyCache(), OnePacket())
     got: list[int] = []
 
-    def one(number: int, scan_id: str, most: float) -> None:
-        claimant = Claimant(f"w{number}", f"n{number}", CAPABILITIES, NODE_LIMIT_PPS, only_scan=scan_id)
-        while most > 0 and (claim := claim_chunk(claimant)):
+    def in_turn(session: int, scan_id: str, most: float) -> None:
+        """The workers of one session, until there is nothing left or each has had so many turns."""
+        claimants = [
+            Claimant(f"w{number}", f"n{number}", CAPABILITIES, NODE_LIMIT_PPS, only_scan=scan_id)
+            for number in range(first + session, first + count, work.sessions)
+        ]
+        while most > 0:
             most -= 1
-            if scan_id == work.scan_id:
-                got.append(claim.lease.span.number)
-            if work.completes:
-                complete_chunk(open_ledger, claim, ())
+            for claimant in claimants:
+                claim = claim_chunk(claimant)
+                if claim is None:
+                    return
+                if scan_id == work.scan_id:
+                    got.append(claim.lease.span.number)
+                if work.completes:
+                    complete_chunk(open_ledger, claim, ())
 
     def all_at_once(job: Callable[[int], None]) -> None:
-        threads = [threading.Thread(target=job, args=(first + number,)) for number in range(count)]
+        threads = [threading.Thread(target=job, args=(session,)) for session in range(work.sessions)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    held = [engine.connect() for _ in range(count)]
+    held = [engine.connect() for _ in range(work.sessions)]  # or the pool would give all of them the same few
     for connection in held:
         connection.close()
-    all_at_once(lambda number: one(number, work.warm_up_id, WARM_UP_CLAIMS))
+    all_at_once(lambda session: in_turn(session, work.warm_up_id, WARM_UP_TURNS))
     gate.wait()
     began, cpu = time.perf_counter(), sum(os.times()[:2])
-    all_at_once(lambda number: one(number, work.scan_id, float("inf")))
+    all_at_once(lambda session: in_turn(session, work.scan_id, float("inf")))
     results.put((began, time.perf_counter(), sum(os.times()[:2]) - cpu, got))
     gate.wait()  # the sessions' processor time is read before they end
     engine.dispose()
 
 
 @dataclass(frozen=True)
+class Party:
+    """Who claims, on how many sessions, and whether they complete what they claimed."""
+
+    workers: int
+    sessions: int
+    completes: bool
+
+
+@dataclass(frozen=True)
 class Claimed:
-    """How it went; processor time is that of clients and server."""
+    """How it went; the microseconds are processor time for each claim."""
 
     per_second: float
-    cpu_microseconds: float
+    client_microseconds: float
+    server_microseconds: float
     chunks: int
 
 
-def claimed(desk: Desk, url: str, chunks: int, workers: int, completes: bool, server_pid: int | None) -> Claimed:
+def claimed(desk: Desk, url: str, chunks: int, party: Party, server_pid: int | None) -> Claimed:
     """Claims (and completions) by so many workers until none is left; fails when a chunk was claimed twice."""
     warm_up, scan = submit(desk, chunks)[0], submit(desk, chunks)[0]
-    processes = min(PROCESSES, workers)
+    processes = min(PROCESSES, party.workers)
     gate, results = multiprocessing.Barrier(processes + 1), multiprocessing.Queue()  # type: ignore[var-annotated]
-    work, each = Work(url, scan.id, warm_up.id, completes), workers // processes
+    work = Work(url, scan.id, warm_up.id, party.completes, party.sessions // processes)
+    each = party.workers // processes
     running = [
         multiprocessing.Process(target=claim_all, args=(work, number * each, each, gate, results))
         for number in range(processes)
@@ -151,10 +176,10 @@ def claimed(desk: Desk, url: str, chunks: int, workers: int, completes: bool, se
     assert sorted(numbers) == list(range(total)), (
         f"{len(numbers)} claims of {total} chunks, {len(set(numbers))} different"
     )
-    assert desk.books(scan)[0].keys() == {f"n{number}" for number in range(workers)} or workers == 1
+    assert desk.books(scan)[0].keys() == {f"n{number}" for number in range(party.workers)}
     seconds = max(part[1] for part in parts) - min(part[0] for part in parts)
-    cpu_seconds = server_cpu + sum(part[2] for part in parts)
-    return Claimed(len(numbers) / seconds, cpu_seconds / len(numbers) * 1e6, total)
+    each_us = 1e6 / len(numbers)
+    return Claimed(len(numbers) / seconds, sum(part[2] for part in parts) * each_us, server_cpu * each_us, total)
 
 
 def server_cpu_seconds(pid: int | None) -> float:
@@ -168,7 +193,7 @@ def server_cpu_seconds(pid: int | None) -> float:
     return seconds
 
 
-def measure(name: str, url: str, chunks: int, server_pid: int | None) -> None:
+def measure(name: str, url: str, chunks: int, workers: int, server_pid: int | None) -> None:
     """Planning alone, submitting whole, claiming by one and by many."""
     desk = prepared(url)
     scan, stored_seconds = submit(desk, chunks)
@@ -181,15 +206,17 @@ def measure(name: str, url: str, chunks: int, server_pid: int | None) -> None:
         compared_with=f"planning alone: {planned_seconds:.3f} s", ratio=round(planned_seconds / stored_seconds, 3),
     )  # fmt: skip
     for completes, most in ((False, chunks), (True, min(chunks, SETTLED_CHUNKS))):
-        one = claimed(desk, url, most // 4, 1, completes, server_pid)
-        many = claimed(desk, url, most, WORKERS, completes, server_pid)
-        report(
-            name=f"{'claim_and_complete' if completes else 'claim'}_{name}", value=round(many.per_second),
-            unit="claims and completions/s" if completes else "claims/s", workers=WORKERS, processes=PROCESSES,
-            chunks=many.chunks, none_twice=True, cpu_us_each=round(many.cpu_microseconds),
-            load_average=round(os.getloadavg()[0], 1), compared_with=f"one worker: {round(one.per_second)}/s",
-            ratio=round(many.per_second / one.per_second, 2),
-        )  # fmt: skip
+        one = claimed(desk, url, most // 4, Party(1, 1, completes), server_pid)
+        for sessions in sorted({workers, min(workers, SESSIONS)}):
+            many = claimed(desk, url, most, Party(workers, sessions, completes), server_pid)
+            report(
+                name=f"{'claim_and_complete' if completes else 'claim'}_{name}", value=round(many.per_second),
+                unit="claims and completions/s" if completes else "claims/s", workers=workers, sessions=sessions,
+                chunks=many.chunks, none_twice=True, client_us=round(many.client_microseconds),
+                server_us=round(many.server_microseconds), load_average=round(os.getloadavg()[0], 1),
+                compared_with=f"one worker: {round(one.per_second)}/s",
+                ratio=round(many.per_second / one.per_second, 2),
+            )  # fmt: skip
     desk.engine.dispose()
 
 
@@ -202,11 +229,11 @@ def main(chunks: int) -> None:
     """PostgreSQL, then SQLite."""
     server = new_server()
     try:
-        measure("postgresql", server.url, chunks, server.pid)
+        measure("postgresql", server.url, chunks, WORKERS, server.pid)
     finally:
         server.remove()
     with tempfile.TemporaryDirectory() as folder:
-        measure("sqlite", f"sqlite:///{folder}/ledger.db", min(chunks, SETTLED_CHUNKS), None)
+        measure("sqlite", f"sqlite:///{folder}/ledger.db", min(chunks, SETTLED_CHUNKS), SQLITE_WORKERS, None)
 
 
 if __name__ == "__main__":

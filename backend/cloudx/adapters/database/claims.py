@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, timedelta
+from typing import Any
 
+import psycopg2
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -18,12 +20,15 @@ from cloudx.services.records import Ask, Leased, Refusal, Renewed, RunReport, Ta
 
 from .chunk_rows import OPEN_SCANS, claimable, held, lease_of
 from .column_types import db_now, plain
+from .outages import translated
 from .scan_rows import OPEN
 from .tables import asking_workers, attempts, chunks, dispatches, node_grants, nodes, policy_version, scan_nodes, scans
 
 MOMENT_SECONDS = 3.0  # how long a worker that asked, or let go of a chunk, counts as one that takes the next
 ARRIVE_SECONDS = 5.0  # how long a dispatched worker may take until it asks
 _FORGET_ASKING_SECONDS = 60.0
+MAX_COLLISIONS = 5
+_TAKEN_MEANWHILE = "CX001"  # of cloudx_claim_chunk
 
 # In the driver's own words: these run thousands of times a second.
 _CLAIM = "SELECT * FROM cloudx_claim_chunk(%s::uuid, %s, %s, %s, %s, %s)"
@@ -89,7 +94,7 @@ class PostgresClaims(_AnyDatabase):
     def claim(self, ask: Ask) -> Leased | Refusal:
         """Lease the next chunk."""
         asked = (ask.scan_id, plain(ask.worker_id), plain(ask.node_id), ask.share_pps, ask.node_limit_pps)
-        row = self._connection.exec_driver_sql(_CLAIM, (*asked, LEASE_SECONDS)).one()
+        row = self._take((*asked, LEASE_SECONDS))
         outcome, number, address_start, address_count, port_start, port_count, *rest = row
         if outcome != ChunkState.LEASED.value:
             return Refusal(outcome)
@@ -98,6 +103,28 @@ class PostgresClaims(_AnyDatabase):
         lease_until = lease_until.astimezone(UTC)
         lease = Lease(ask.scan_id, span, attempt, ask.worker_id, ask.node_id, rate_pps, lease_until)
         return Leased(lease, policy_version, lease_until - timedelta(seconds=LEASE_SECONDS))
+
+    def _take(self, asked: tuple[object, ...]) -> tuple[Any, ...]:
+        """Again where others took what was free at the same moment; each time one of them got it."""
+        for _ in range(MAX_COLLISIONS):
+            try:
+                return self._rows(_CLAIM, asked)[0]
+            except psycopg2.Error as error:
+                if error.pgcode != _TAKEN_MEANWHILE:
+                    raise translated(error) from error
+                self._connection.rollback()
+        return (Refusal.NO_RATE.value, *[None] * 9)
+
+    def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """By the driver itself, which takes half the time for one row."""
+        if not self._connection.in_transaction():
+            self._connection.begin()  # SQLAlchemy sees no statement below, and would have nothing to commit
+        cursor = self._connection.connection.cursor()
+        try:
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+        finally:
+            cursor.close()
 
     def renew(self, worker_id: str, reports: Sequence[RunReport]) -> Renewed:
         """Extend the leases that are still the worker's."""
@@ -111,7 +138,10 @@ class PostgresClaims(_AnyDatabase):
             [report.sending for report in reports],
             LEASE_SECONDS,
         )
-        rows = self._connection.exec_driver_sql(_RENEW, asked).all()
+        try:
+            rows = self._rows(_RENEW, asked)
+        except psycopg2.Error as error:
+            raise translated(error) from error
         return Renewed(tuple(row[0] for row in rows), rows[0][1], rows[0][2].astimezone(UTC))
 
 

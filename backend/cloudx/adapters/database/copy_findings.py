@@ -15,7 +15,7 @@ from cloudx.domain.errors import Conflict
 from cloudx.domain.findings import Finding
 
 from .column_types import plain
-from .outages import has_lost_its_rights, outage
+from .outages import translated
 
 _COPY = "COPY findings (scan_id, ip, protocol, port, state, service, hostname, observed_at, node_id, extra) FROM STDIN"
 _NULL = "\\N"
@@ -70,19 +70,14 @@ def copy_rows(connection: Connection, lease: Lease, found: Iterator[Finding], ho
     except psycopg2.Error as error:
         if rows.failure is not None:
             raise rows.failure from None
-        raise _translated(error) from error
+        if isinstance(error, psycopg2.IntegrityError):
+            reason = str(error).strip().splitlines()[0][:200]
+            raise Conflict(
+                f"The scanner reported one finding twice ({reason}). This is a defect: please report it."
+            ) from error
+        raise translated(error) from error
     finally:
         cursor.close()
-
-
-def _translated(error: psycopg2.Error) -> Exception:
-    """SQLAlchemy, which does this elsewhere, does not see a COPY."""
-    if isinstance(error, psycopg2.IntegrityError):
-        reason = str(error).strip().splitlines()[0][:200]
-        return Conflict(f"The scanner reported one finding twice ({reason}). This is a defect: please report it.")
-    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or has_lost_its_rights(error):
-        return outage(error)
-    return error
 
 
 def _lines(lease: Lease, found: Iterator[Finding], host_names: dict[str, str]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import psycopg2
+
 from cloudx.domain.errors import DependencyUnavailable
 
 _INSUFFICIENT_PRIVILEGE = "42501"  # https://www.postgresql.org/docs/15/errcodes-appendix.html
@@ -10,6 +12,13 @@ _INSUFFICIENT_PRIVILEGE = "42501"  # https://www.postgresql.org/docs/15/errcodes
 def has_lost_its_rights(error: object) -> bool:
     """True for a login whose lease has ended: PostgreSQL lets its sessions live on without a single right."""
     return getattr(error, "pgcode", None) == _INSUFFICIENT_PRIVILEGE
+
+
+def translated(error: psycopg2.Error) -> Exception:
+    """What to raise for an error of the driver that SQLAlchemy, which does this elsewhere, has not seen."""
+    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or has_lost_its_rights(error):
+        return outage(error)
+    return error
 
 
 def outage(error: object) -> DependencyUnavailable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select, update
 
 from cloudx.domain.chunk_plan import claim_order
 from cloudx.domain.chunks import ChunkSpan
@@ -14,7 +14,7 @@ from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.records import ScanRecord, Tally, WaitingScan
 
-from .chunk_rows import LEASED, PENDING
+from .chunk_rows import LEASED
 from .column_types import db_now
 from .insert_chunks import insert_chunks
 from .scan_rows import COUNTERS, OPEN, AddressCache, scan_of, scan_values, tally_of
@@ -106,11 +106,12 @@ class SqlScans:
 
     def settled(self, scan_id: str | None = None) -> list[str]:
         """Those, of all or of one, that are not final though every chunk is done or failed."""
-        is_open = exists().where(chunks.c.scan_id == scans.c.id, or_(PENDING, LEASED))
-        query = select(scans.c.id).where(scans.c.status.in_(OPEN), ~is_open)
-        return list(
-            self._connection.execute(query if scan_id is None else query.where(scans.c.id == scan_id)).scalars()
-        )
+        mine = scan_nodes.c
+        counted = select(func.sum(mine.chunks_done + mine.chunks_failed)).where(mine.scan_id == scans.c.id)
+        query = select(scans.c.id).where(scans.c.status.in_(OPEN), scans.c.chunks_total == counted.scalar_subquery())
+        if scan_id is not None:
+            query = query.where(scans.c.id == scan_id)
+        return list(self._connection.execute(query).scalars())
 
     def tally(self, scan_id: str) -> Tally:
         """Where its chunks and units stand."""

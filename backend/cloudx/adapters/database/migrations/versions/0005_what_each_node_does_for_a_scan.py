@@ -208,10 +208,11 @@ CREATE FUNCTION cloudx_clamp_pps(share bigint, free bigint) RETURNS bigint LANGU
 $$
 """
 
-# Locks, in this order: the node, its row of the scan, the scan's claims (an advisory lock: not the scan's row, which
-# others hold while they wait for the disk), the scan's row at its first claim alone, a chunk that nobody else has.
-# It keeps the books itself: the trigger would cost a third of a claim. What it writes is soft state: what a crash of
-# the server takes back is a lost lease (docs/adr/0009).
+# Locks, in this order: the node, the scan's row at its first claim alone, a chunk that nobody else has, the node's row
+# of the scan, and the scan's claims, for as long as it takes to add up and commit. That one is an advisory lock: the
+# scan's row is held by others while they wait for the disk. Whoever was granted what another took meanwhile fails with
+# CX001, and asks again. The function keeps the books itself: the trigger would cost a third of a claim. What it writes
+# is soft state: what a crash of the server takes back is a lost lease (docs/adr/0009).
 _CLAIM = r"""
 CREATE FUNCTION cloudx_claim_chunk(
     wanted_scan uuid, claimant text, claimants_node text, share bigint, limit_pps bigint, lease_seconds double precision
@@ -237,9 +238,6 @@ BEGIN
         INSERT INTO node_grants VALUES (claimants_node, 0) ON CONFLICT DO NOTHING;
         SELECT held.granted_pps INTO node_granted FROM node_grants held WHERE held.node_id = claimants_node FOR UPDATE;
     END IF;
-    PERFORM 1 FROM scan_nodes mine
-        WHERE mine.scan_id = wanted_scan AND mine.node_id = claimants_node FOR UPDATE;
-    is_locked := pg_advisory_xact_lock(1668247672, hashtext(wanted_scan::text)) IS NULL;
     SELECT s.rate_pps, s.status, p.version, (SELECT n.rate_limit_pps FROM nodes n WHERE n.node_id = claimants_node),
             (SELECT sum(every.granted_pps) FROM scan_nodes every WHERE every.scan_id = wanted_scan)
         INTO scans_rate, scans_status, policy_version, registered, scan_granted
@@ -285,6 +283,10 @@ BEGIN
         WHERE m.scan_id = wanted_scan AND m.node_id = claimants_node;
     IF NOT FOUND THEN
         INSERT INTO scan_nodes VALUES (wanted_scan, claimants_node, granted, 1, 1, 0, 0, 0, 0, 0, at);
+    END IF;
+    is_locked := pg_advisory_xact_lock(1668247672, hashtext(wanted_scan::text)) IS NULL;
+    IF scans_rate < (SELECT sum(every.granted_pps) FROM scan_nodes every WHERE every.scan_id = wanted_scan) THEN
+        RAISE EXCEPTION USING ERRCODE = 'CX001', MESSAGE = 'others were granted the rate at the same moment';
     END IF;
     outcome := 'leased'; rate_pps := granted;
     RETURN NEXT;
