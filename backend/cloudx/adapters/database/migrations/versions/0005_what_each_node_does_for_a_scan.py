@@ -41,10 +41,9 @@ def upgrade() -> None:
     for table in ("scan_nodes", "node_grants", "asking_workers"):
         # Room in the page for the next version of a row: these are updated at every claim.
         op.execute(f"ALTER TABLE {table} SET (fillfactor = 40)")
+    # Anybody may call them, as PostgreSQL has it: they run with the rights of who calls, and give none.
     for statement in (_COUNT_CHUNK, _FORGET_CHUNKS, *_POSTGRES_TRIGGERS, _CLAMP, _CLAIM, _RENEW):
         op.execute(statement)
-    for function in _FUNCTIONS:
-        op.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
 
 
 def downgrade() -> None:

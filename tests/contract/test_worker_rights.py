@@ -1,0 +1,66 @@
+"""What a worker's short-lived login may do on PostgreSQL is what a worker does, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
+
+from cloudx.adapters.database import open_ledger_on, upgrade
+from cloudx.adapters.database.grants import BACKEND, OWNER, WORKER
+from cloudx.domain.scans import ScanStatus
+from cloudx.services.edit_policy import ensure_first_scope
+from cloudx.services.reconcile_scans import reconcile_scans
+from cloudx.services.settle_chunk import fail_chunk, release_chunk
+from fixtures.ledgers import Desk, found
+from fixtures.postgres import PostgresServer, new_server
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    """One with the cluster's groups, which are of the whole server, and a worker's login."""
+    server = new_server()
+    for group in (OWNER, BACKEND, WORKER):
+        server.execute(f"CREATE ROLE {group}")
+    server.execute(f"CREATE ROLE a_worker LOGIN IN ROLE {WORKER}")
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def desks(server: PostgresServer, new_engine: Callable[[str], Engine]) -> tuple[Desk, Desk]:
+    """An operator's and a worker's."""
+    engine = new_engine(server.url)
+    upgrade(engine)
+    ensure_first_scope(open_ledger_on(engine))
+    workers_engine = new_engine(server.url.replace("cloudx@", "a_worker@"))
+    return Desk(open_ledger_on(engine), engine), Desk(open_ledger_on(workers_engine), workers_engine)
+
+
+def test_a_worker_claims_renews_completes_fails_gives_back_and_takes_back_with_its_rights(
+    desks: tuple[Desk, Desk],
+) -> None:
+    operator, worker = desks
+    scan = operator.submit("10.0.0.0/20", rate_pps=100)
+    failed = worker.must_claim("a", "n")
+    worker.renew(failed, 1.0, sending=False)
+    fail_chunk(worker.open_ledger, failed, "boom")
+    operator.end_back_off(scan)
+    returned = worker.must_claim("a", "m")
+    release_chunk(worker.open_ledger, returned)
+    lost = worker.must_claim("a", "m")
+    worker.expire(lost)
+    assert reconcile_scans(worker.open_ledger) == 1
+    assert worker.claim("waits", node_limit_pps=0) is None
+    while claim := worker.claim("b"):
+        worker.complete(claim, found(str(next(iter(claim.addresses)))))
+    assert operator.show(scan).scan.status is ScanStatus.COMPLETED
+    assert operator.show(scan).coverage.is_total
+
+
+@pytest.mark.parametrize("table", ["tokens", "audit", "idempotency_keys"])
+def test_a_worker_reads_no_token_and_no_trail(desks: tuple[Desk, Desk], table: str) -> None:
+    with desks[1].engine.connect() as connection, pytest.raises(ProgrammingError, match="permission denied"):
+        connection.execute(text(f"SELECT * FROM {table}"))
