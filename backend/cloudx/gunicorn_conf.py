@@ -39,14 +39,14 @@ import gunicorn.http  # noqa: F401 - with the rest below: imported once here, sh
 from prometheus_client import multiprocess
 
 import cloudx.api.app
-import cloudx.bootstrap
+import cloudx.bootstrap.api
 from cloudx.adapters.database.gevent_wait import make_psycopg2_cooperate
 from cloudx.api.context import EXTENSION
 from cloudx.draining_worker import DrainingWorker, PropagatingLogger
 from cloudx.logs import configure_logs
 
 configure_logs(_settings)
-cloudx.bootstrap.import_for_api(_settings)
+cloudx.bootstrap.api.import_for_api(_settings)
 # What is imported stays for ever: the collector need not touch it, and so un-share it, in every worker.
 gc.collect()
 gc.freeze()

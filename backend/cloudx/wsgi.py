@@ -1,7 +1,7 @@
 """What gunicorn serves: `cloudx.wsgi:app`."""
 
 from cloudx.api.app import create_app
-from cloudx.bootstrap import api_dependencies
+from cloudx.bootstrap.api import api_dependencies
 from cloudx.config import load_settings
 
 app = create_app(api_dependencies(load_settings()))

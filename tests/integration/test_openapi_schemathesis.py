@@ -19,7 +19,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from cloudx.api.app import create_app
-from cloudx.bootstrap import api_dependencies, prepare_database
+from cloudx.bootstrap.api import api_dependencies
+from cloudx.bootstrap.database import prepare_database
 from cloudx.config import load_settings
 
 # Its own strategies use `random`, of which Hypothesis disapproves now and then.

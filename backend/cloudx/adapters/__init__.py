@@ -1,1 +1,1 @@
-"""Implementations of the services' ports; bootstrap.py alone imports them."""
+"""Implementations of the services' ports; bootstrap alone imports them."""

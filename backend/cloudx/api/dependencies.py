@@ -1,4 +1,4 @@
-"""What the API needs to do its work; bootstrap.py fills it in."""
+"""What the API needs to do its work; bootstrap fills it in."""
 
 from __future__ import annotations
 

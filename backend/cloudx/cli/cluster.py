@@ -37,7 +37,7 @@ def status(as_json: JsonOption = False) -> None:
     Example: cloudx cluster status
     """
     with ending_in_words():
-        from cloudx.bootstrap import cluster_view
+        from cloudx.bootstrap.cluster import cluster_view
 
         from .cluster_tables import document, print_cluster
         from .terminal import print_json
@@ -61,7 +61,7 @@ def rollout(
     Example: cloudx cluster rollout backend --version 1.2.0
     """
     with ending_in_words():
-        from cloudx.bootstrap import rollouts
+        from cloudx.bootstrap.cluster import rollouts
 
         from .rollout_display import display_of
 
@@ -83,7 +83,7 @@ def rollback(
     Example: cloudx cluster rollback backend
     """
     with ending_in_words():
-        from cloudx.bootstrap import rollouts
+        from cloudx.bootstrap.cluster import rollouts
 
         from .rollout_display import display_of
 
@@ -104,7 +104,7 @@ def drain(
     Example: cloudx cluster drain vps3 --deadline 300
     """
     with ending_in_words():
-        from cloudx.bootstrap import drains
+        from cloudx.bootstrap.cluster import drains
         from cloudx.services.drain_node import has_drained
 
         from .cluster_tables import document

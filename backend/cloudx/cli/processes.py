@@ -70,7 +70,7 @@ def agent(
 
     Example: PRIMARY_NODE_URL=http://127.0.0.1:9999 cloudx agent --checks 127.0.0.1:7000
     """
-    from cloudx.bootstrap import node_agent
+    from cloudx.bootstrap.worker import node_agent
     from cloudx.logs import configure_logs
     from cloudx.worker.preflight_server import PreflightServer, parse_address
 
@@ -109,7 +109,7 @@ def _api_settings() -> Settings:
 
 def _prepare(settings: Settings) -> None:
     """Upgrade the schema, waiting for a database that is still coming up."""
-    from cloudx.bootstrap import prepare_database
+    from cloudx.bootstrap.database import prepare_database
 
     def why_not() -> str | None:
         try:

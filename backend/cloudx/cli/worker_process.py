@@ -22,7 +22,7 @@ def run_worker(scan_id: str | None) -> int:
     gc.disable()  # a tenth of the time goes into collecting what importing makes, and all of that stays
     leave_rich_out()
     settings = read_settings()
-    from cloudx.bootstrap import WorkerStart
+    from cloudx.bootstrap.worker import WorkerStart
     from cloudx.logs import configure_logs
     from cloudx.worker.run_folder import RunFolder
 

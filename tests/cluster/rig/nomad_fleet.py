@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from cloudx import __version__
-from cloudx.bootstrap import cluster_identities
+from cloudx.bootstrap.cluster import cluster_identities
 from cloudx.cli.dev.jobs import JOBS
 from cloudx.cli.dev.programs import PLUGIN, find_servers
 from cloudx.cli.dev.programs import SERVERS as PROGRAMS

@@ -41,9 +41,9 @@ def test_a_worker_loads_neither_the_command_line_nor_the_api() -> None:
     loaded = _modules_after(
         "from cloudx.cli.worker_process import leave_rich_out",
         "leave_rich_out()",
-        "import cloudx.bootstrap, cloudx.logs",
+        "import cloudx.bootstrap.worker, cloudx.logs",
         "import cloudx.worker.resident, cloudx.worker.node_agent, cloudx.worker.run_chunk, cloudx.adapters.machine",
-        "cloudx.bootstrap._scanners()",
+        "cloudx.bootstrap.worker._scanners()",
     )
     assert "cloudx.worker.resident" in loaded
     assert not {"typer", "rich.console", "flask", "gevent", "requests", "alembic"} & loaded

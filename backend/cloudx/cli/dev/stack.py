@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudx.bootstrap import cluster_identities
+from cloudx.bootstrap.cluster import cluster_identities
 from cloudx.config import load_settings
 from cloudx.domain.errors import ClusterUnavailable
 from cloudx.services.cluster_ports import DatabaseAdmin

@@ -1,0 +1,129 @@
+"""What one API process needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cloudx.adapters.latency import EchoOrConnect
+from cloudx.adapters.resolver import SystemResolver
+from cloudx.config import AuthMode, Executor, Settings
+from cloudx.services.authenticate import Authenticate
+from cloudx.services.fit_nodes import CountFit, KnownFleet
+from cloudx.services.measure_latency import MeasureLatency
+from cloudx.services.ports import OpenLedger, TokenVerifier
+from cloudx.services.reconcile_scans import reconcile_scans
+from cloudx.services.scan_policy import PolicyCache
+from cloudx.services.submit_scan import SubmitScan
+from cloudx.services.watch_cluster import ClusterWatch
+from cloudx.services.watch_fleet import FleetWatch, LedgerFleet
+
+from .database import open_ledger_of
+
+if TYPE_CHECKING:
+    from cloudx.adapters.consul_catalog import ConsulCatalog
+    from cloudx.adapters.nomad_nodes import NomadNodes
+    from cloudx.api.dependencies import Dependencies
+    from cloudx.services.keep_dispatching import KeepDispatching
+
+
+def api_dependencies(settings: Settings) -> Dependencies:
+    """What one API process needs."""
+    from cloudx.api.dependencies import Dependencies
+    from cloudx.api.json_codec import encode
+
+    open_ledger = open_ledger_of(settings)
+    resolver, policies = SystemResolver(), PolicyCache()
+    cluster = _cluster_watch(settings)
+    known = KnownFleet(cluster.view, settings.cloudx_executor is Executor.NOMAD)
+    fleet = FleetWatch(LedgerFleet(open_ledger), encode, cluster=cluster)
+    return Dependencies(
+        settings=settings,
+        open_ledger=open_ledger,
+        resolver=resolver,
+        submit_scan=SubmitScan(open_ledger, resolver, policies, known, settings.cloudx_chunk_seconds),
+        measure_latency=MeasureLatency(open_ledger, resolver, policies, EchoOrConnect()),
+        authenticate=_authenticate(settings, open_ledger),
+        fleet=fleet,
+        dispatching=_dispatching(settings, open_ledger, CountFit(lambda: fleet.current().reading, known)),
+    )
+
+
+def import_for_api(settings: Settings) -> None:
+    """Load the libraries that the API with these settings will use: once, before the fork, they are shared by all."""
+    _cluster_watch(settings)
+    _clerk_sessions(settings)
+    _workload_identities(settings)
+
+
+def _dispatching(settings: Settings, open_ledger: OpenLedger, count_fit: CountFit) -> KeepDispatching | None:
+    if settings.cloudx_executor is not Executor.NOMAD:
+        return None
+    from cloudx.adapters.database.advisory_turn import AdvisoryTurn
+    from cloudx.adapters.nomad_dispatch import NomadScanJobs
+    from cloudx.services.dispatch_scans import DispatchScans
+    from cloudx.services.keep_dispatching import KeepDispatching
+
+    settings.require_for_dispatching()
+    jobs = NomadScanJobs(str(settings.nomad_addr), settings.nomads_token)
+    return KeepDispatching(
+        DispatchScans(open_ledger, jobs, count_fit),
+        reconcile=lambda: reconcile_scans(open_ledger),
+        turn=AdvisoryTurn(lambda: settings.sqlalchemy_url),
+    )
+
+
+def _cluster_watch(settings: Settings) -> ClusterWatch:
+    """Consul and Nomad where they are configured; without them heartbeats alone make the view."""
+    return ClusterWatch(consul=_consul_instances(settings), nomad=_nomad_clients(settings))
+
+
+# Imported only where they are configured: what Consul, Nomad and signatures need takes 29 MB of every process.
+def _consul_instances(settings: Settings) -> ConsulCatalog | None:
+    if not settings.consul_http_addr:
+        return None
+    from cloudx.adapters.consul_catalog import ConsulCatalog
+
+    return ConsulCatalog(settings.consul_http_addr, settings.consuls_token)
+
+
+def _nomad_clients(settings: Settings) -> NomadNodes | None:
+    if not settings.nomad_addr:
+        return None
+    from cloudx.adapters.nomad_nodes import NomadNodes
+
+    return NomadNodes(settings.nomad_addr, settings.nomads_token)
+
+
+def _authenticate(settings: Settings, open_ledger: OpenLedger) -> Authenticate:
+    verifiers = [*_clerk_sessions(settings), *_workload_identities(settings)]
+    is_open = settings.cloudx_auth is AuthMode.OPEN
+    return Authenticate(open_ledger, settings.admin_token, settings.node_token, verifiers, is_open)
+
+
+def _clerk_sessions(settings: Settings) -> list[TokenVerifier]:
+    if not settings.cloudx_clerk_issuer:
+        return []
+    from cloudx.adapters.clerk import ClerkSessions
+
+    sessions = ClerkSessions(
+        settings.cloudx_clerk_issuer,
+        settings.cloudx_clerk_authorized_parties,
+        settings.cloudx_clerk_jwt_key,
+        settings.cloudx_clerk_default_role,
+    )
+    return [sessions]
+
+
+def _workload_identities(settings: Settings) -> list[TokenVerifier]:
+    if not settings.cloudx_nomad_jwks_url:
+        return []
+    from cloudx.adapters.workload_identity import WorkloadIdentities
+
+    return [WorkloadIdentities(settings.cloudx_nomad_jwks_url, _node_of_allocation(settings))]
+
+
+def _node_of_allocation(settings: Settings) -> Callable[[str], str] | None:
+    from cloudx.adapters.nomad_allocations import NomadAllocations
+
+    return NomadAllocations(settings.nomad_addr, settings.nomads_token).node_of if settings.nomad_addr else None

@@ -1,0 +1,31 @@
+"""The ledger and its schema, on the configured database."""
+
+from __future__ import annotations
+
+from cloudx.adapters.database import RotatingEngine, engine_for, open_ledger_on, upgrade
+from cloudx.config import Settings
+from cloudx.services.edit_policy import ensure_first_scope
+from cloudx.services.ports import OpenLedger
+
+
+def open_ledger_of(settings: Settings, pool_size: int = 5) -> OpenLedger:
+    """Transactions on the configured database, by the login it has at that moment."""
+    make_data_folder(settings)
+    return open_ledger_on(RotatingEngine(lambda: settings.sqlalchemy_url, pool_size))
+
+
+def prepare_database(settings: Settings) -> None:
+    """Bring the schema up to date and give a fresh install its first scope. Raises DependencyUnavailable."""
+    make_data_folder(settings)
+    engine = engine_for(settings.sqlalchemy_url)
+    try:
+        upgrade(engine)
+        ensure_first_scope(open_ledger_on(engine))
+    finally:
+        engine.dispose()
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Where the install keeps its own SQLite file; nothing for any other database."""
+    if settings.uses_own_sqlite:
+        settings.cloudx_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
