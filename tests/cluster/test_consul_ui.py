@@ -12,7 +12,7 @@ import pytest
 
 from cloudx.cli.dev.layout import DATABASE, POSTGRES_PORT
 from fixtures.browser import Page, open_page
-from fixtures.cluster import DevCluster
+from fixtures.cluster import NODE_CHECKS, DevCluster
 from fixtures.service import until
 from fixtures.tasks import passing_instances
 
@@ -76,18 +76,7 @@ def test_each_service_and_each_instance_of_it_is_named_with_its_version_and_its_
 
 def test_an_instance_of_the_node_agent_shows_what_it_checks_and_whose_it_is(consul_page, dev_cluster):
     path = consul_page.first_instance("cloudx-node")
-    text = consul_page.read(
-        path,
-        "raw-socket",
-        "offloads",
-        "clock",
-        "disk",
-        "send-rate",
-        "tool-nmap",
-        "tool-masscan",
-        "tool-zmap",
-        "heartbeat",
-    )
+    text = consul_page.read(path, *NODE_CHECKS)
     assert "raw sockets open" in text
     assert "nmap 7" in text
     node_id = dev_cluster.nomad("nodes")[0]["ID"]

@@ -17,23 +17,12 @@ import requests
 
 from cloudx.cli.dev.layout import DevFolder
 from cloudx.cli.dev.leftovers import our_processes
-from fixtures.cluster import DevCluster
+from fixtures.cluster import NODE_CHECKS, DevCluster
 from fixtures.cluster_servers import ROOT
 from fixtures.service import free_port, until
 from fixtures.steady_load import SteadyLoad
 from fixtures.tasks import running_scan, scan_jobs
 
-PREFLIGHTS = {
-    "heartbeat",
-    "raw-socket",
-    "offloads",
-    "clock",
-    "disk",
-    "send-rate",
-    "tool-nmap",
-    "tool-masscan",
-    "tool-zmap",
-}
 ROLLOUT_SECONDS = 120
 
 
@@ -80,7 +69,7 @@ def versions(cluster: DevCluster) -> set[str]:
 
 @pytest.mark.parametrize(
     ("service", "named"),
-    [("cloudx-backend", {"alive", "ready"}), ("cloudx-node", PREFLIGHTS), ("fabio", {"alive"})],
+    [("cloudx-backend", {"alive", "ready"}), ("cloudx-node", NODE_CHECKS), ("fabio", {"alive"})],
 )
 def test_every_instance_is_in_consul_with_its_version_its_node_and_a_check_for_each_thing(dev_cluster, service, named):
     (node,) = dev_cluster.nomad("nodes")
@@ -111,7 +100,7 @@ def test_fabio_routes_to_the_healthy_instances_and_no_other(dev_cluster):
 def test_the_machine_is_one_healthy_node_known_by_consul_nomad_and_its_heartbeats(dev_cluster):
     (node,) = dev_cluster.api("GET", "/api/nodes").json()
     assert node["status"] == "healthy" and sorted(node["sources"]) == ["consul", "heartbeat", "nomad"]
-    assert {check["id"] for check in node["checks"]} >= PREFLIGHTS
+    assert {check["id"] for check in node["checks"]} >= NODE_CHECKS
     assert "raw_socket" in node["capabilities"]
 
 

@@ -72,9 +72,7 @@ def test_a_claim_grants_what_the_domain_would_at_whatever_is_granted_already(des
             connection.execute(update(scan_nodes).where(scan_nodes.c.node_id == "n").values(granted_pps=0))
             connection.execute(update(node_grants).where(node_grants.c.node_id == "n").values(granted_pps=here))
         desk.register("n", rate_limit_pps=limit if is_registered else None)
-        answer = ask(
-            desk, scan.id, share_pps(Tool.MASSCAN, rate, workers, 99), 200 if is_registered else limit
-        )
+        answer = ask(desk, scan.id, share_pps(Tool.MASSCAN, rate, workers, 99), 200 if is_registered else limit)
         granted = grant_pps(Demand(Tool.MASSCAN, rate, elsewhere, limit, here, workers, 99))
         assert answer == granted or (granted == 0 and answer in (Refusal.NO_RATE, Refusal.NODE_FULL))
 

@@ -7,12 +7,19 @@ from typing import Annotated
 
 import typer
 
-from . import faults
+from . import faults, namespaces
 from .commands import app, say
 from .layout import RigFolder, vps
 from .processes import Processes
 
-Number = Annotated[int, typer.Argument(metavar="N", help="The VPS's number: 3 is cxvps3.")]
+
+def _of_a_vps(number: int) -> int:
+    if not namespaces.exists(vps(number)):
+        raise typer.BadParameter(f"The rig has no {vps(number)}. `scripts/rig processes` lists what it has.")
+    return number
+
+
+Number = Annotated[int, typer.Argument(metavar="N", callback=_of_a_vps, help="The VPS's number: 3 is cxvps3.")]
 
 
 def _processes() -> Processes:

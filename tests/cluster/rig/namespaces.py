@@ -32,6 +32,11 @@ def make(machine: str) -> None:
     run(*prefix(machine), "sh", "-c", _OWN_SYS, str(FOLDER))
 
 
+def exists(machine: str) -> bool:
+    """Whether the rig has such a machine."""
+    return (FOLDER / f"{machine}.mnt").exists()
+
+
 def prefix(machine: str) -> list[str]:
     """What to put before a command to run it on that machine."""
     kinds = [f"--mount={FOLDER}/{machine}.mnt", f"--uts={FOLDER}/{machine}.uts"]
