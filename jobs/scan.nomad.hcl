@@ -83,6 +83,11 @@ job "scan" {
   }
 
   group "scan" {
+    # The scheduler looks at two machines at random for a batch job, at all of them where a spread is asked for.
+    spread {
+      attribute = "${node.unique.id}"
+    }
+
     # One try: what is to be run again, and where, is the ledger's to say.
     restart {
       attempts = 0
