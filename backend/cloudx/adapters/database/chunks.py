@@ -24,7 +24,7 @@ _BACK = case((chunks.c.scan_id.in_(OPEN_SCANS), ChunkState.PENDING.value), else_
 
 
 class SqlChunks:
-    """Implements services.ports.Chunks."""
+    """Implements services.scan_ports.Chunks."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -89,7 +89,7 @@ class _AnyDatabase:
 
 
 class PostgresClaims(_AnyDatabase):
-    """Implements services.ports.Claims by functions of the server."""
+    """Implements services.scan_ports.Claims by functions of the server."""
 
     def claim(self, ask: Ask) -> Leased | Refusal:
         """Lease the next chunk."""
@@ -146,7 +146,7 @@ class PostgresClaims(_AnyDatabase):
 
 
 class SqliteClaims(_AnyDatabase):
-    """Implements services.ports.Claims statement by statement; nobody else writes meanwhile."""
+    """Implements services.scan_ports.Claims statement by statement; nobody else writes meanwhile."""
 
     def claim(self, ask: Ask) -> Leased | Refusal:
         """Lease the next chunk."""

@@ -22,7 +22,7 @@ _SHOWN = [findings.c[field.name] for field in fields(FindingRow)]  # in the orde
 
 
 class SqlFindings:
-    """Implements services.ports.Findings."""
+    """Implements services.scan_ports.Findings."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -26,7 +26,7 @@ _addresses = AddressCache()  # of the process: a scan's id is unique over all le
 
 
 class SqlScans:
-    """Implements services.ports.Scans."""
+    """Implements services.scan_ports.Scans."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

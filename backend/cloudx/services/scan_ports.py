@@ -1,0 +1,182 @@
+"""What is kept of a scan: itself, its claims, its chunks and what was found, as Protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from cloudx.domain.chunks import ChunkSpan, Lease, Verdict
+from cloudx.domain.findings import Observation
+from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.domain.tools import ScanType
+
+from .records import (
+    Ask,
+    AttemptRecord,
+    ChunkRecord,
+    FindingKey,
+    FindingRow,
+    HostRow,
+    Leased,
+    Refusal,
+    Renewed,
+    RunReport,
+    ScanRecord,
+    Takers,
+    Tally,
+    WaitingScan,
+    WorkerShare,
+)
+
+
+class Scans(Protocol):
+    """Scans, their counters and their idempotency keys."""
+
+    def add(self, scan: Scan, spans: Iterable[ChunkSpan]) -> None:
+        """Write a scan and all its chunks."""
+        ...
+
+    def get(self, scan_id: str) -> ScanRecord | None:
+        """One scan with its tally."""
+        ...
+
+    def lock(self, scan_id: str) -> Scan | None:
+        """One scan, locked until the transaction ends."""
+        ...
+
+    def save_state(self, scan: Scan) -> None:
+        """Store status, times and error."""
+        ...
+
+    def page(
+        self, *, limit: int, before_id: str | None = None, status: ScanStatus | None = None, tool: str | None = None
+    ) -> list[ScanRecord]:
+        """Newest first; `before_id` is the last id of the page before."""
+        ...
+
+    def waiting(self) -> list[WaitingScan]:
+        """Scans with a chunk that nobody has, highest priority and then oldest first."""
+        ...
+
+    def delete(self, scan_id: str) -> bool:
+        """Remove a scan with its chunks, attempts, findings and hosts; False when there was none."""
+        ...
+
+    def settled(self, scan_id: str | None = None) -> list[str]:
+        """The scans, of all or of one, that are not final though every chunk of theirs is done or failed."""
+        ...
+
+    def tally(self, scan_id: str) -> Tally:
+        """Where its chunks and units stand."""
+        ...
+
+    def remember_key(self, principal: str, key: str, body_sha256: str, scan_id: str) -> None:
+        """Store an idempotency key. Raises Conflict when another request stored it first."""
+        ...
+
+    def recall_key(self, principal: str, key: str) -> tuple[str, str] | None:
+        """(body_sha256, scan_id) of an earlier request with this key."""
+        ...
+
+    def count_by_status(self) -> dict[str, int]:
+        """How many scans are in each status."""
+        ...
+
+    def cached_results(self, scan_id: str) -> bytes | None:
+        """The inline results of a finished scan, as JSON, if they were built before."""
+        ...
+
+    def cache_results(self, scan_id: str, document: bytes) -> None:
+        """Keep the inline results of a finished scan."""
+        ...
+
+
+class Claims(Protocol):
+    """What a fleet does all the time: claims and renewals, each one statement where the database can.
+
+    What they write is soft state: a database that crashes may take back the last of it (docs/adr/0009).
+    """
+
+    def claim(self, ask: Ask) -> Leased | Refusal:
+        """Lease the next chunk in claim order, those that failed on this node last, at what is free of the share.
+
+        The sum of the grants never passes the scan's rate, nor the node's limit: the lesser of the asked one and of
+        what the node registered. The first claim makes the scan running.
+        """
+        ...
+
+    def renew(self, worker_id: str, reports: Sequence[RunReport]) -> Renewed:
+        """Extend the leases that are still the worker's, and store their progress."""
+        ...
+
+    def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:
+        """Remember that this worker has just asked for work and had none."""
+        ...
+
+    def takers_of(self, scan_id: str, scan_type: ScanType) -> Takers:
+        """Who works on a scan, did so or asked for such work a moment ago, or was dispatched for it a moment ago."""
+        ...
+
+
+class Chunks(Protocol):
+    """Chunks, leases and attempts. Every lease time is the database's clock."""
+
+    def finish(self, lease: Lease, excluded_units: int) -> bool:
+        """Mark done if the lease is still this attempt's; False otherwise."""
+        ...
+
+    def failures_of(self, lease: Lease) -> tuple[int, tuple[str, ...]] | None:
+        """(failures, failed nodes) if the lease is still this attempt's."""
+        ...
+
+    def record_failure(self, lease: Lease, verdict: Verdict, error: str) -> None:
+        """Store the verdict on a failed run."""
+        ...
+
+    def release(self, lease: Lease, outcome: str) -> bool:
+        """Give a chunk back untouched; False when it is not this attempt's any more."""
+        ...
+
+    def expired(self) -> list[Lease]:
+        """Leases that ran out, locked (those locked by others are skipped)."""
+        ...
+
+    def cancel_pending(self, scan_id: str) -> None:
+        """Cancel what nobody holds; the holders of the rest learn at their next renewal that the scan is final."""
+        ...
+
+    def shares(self, scan_id: str) -> list[WorkerShare]:
+        """Who did and does how much."""
+        ...
+
+    def records(self, scan_id: str, after: int, limit: int) -> list[ChunkRecord]:
+        """Chunks by number, from the one behind `after` on."""
+        ...
+
+    def attempts(self, scan_id: str, first: int, last: int) -> list[AttemptRecord]:
+        """The tries at the chunks `first` to `last`, in order."""
+        ...
+
+    def first_error(self, scan_id: str) -> str | None:
+        """The last words of the first failed chunk."""
+        ...
+
+
+class Findings(Protocol):
+    """What was found."""
+
+    def store(self, lease: Lease, observations: Iterable[Observation], host_names: dict[str, str]) -> int:
+        """Write a chunk's observations in bulk; returns how many findings."""
+        ...
+
+    def page(self, scan_id: str, after: FindingKey | None, limit: int) -> list[FindingRow]:
+        """Findings in (ip, protocol, port) order; every page costs the same."""
+        ...
+
+    def hosts(self, scan_id: str, after_ip: str | None, limit: int) -> list[HostRow]:
+        """Host observations in address order."""
+        ...
+
+    def hosts_between(self, scan_id: str, first_ip: str, last_ip: str) -> dict[str, HostRow]:
+        """Host observations of an address span, by ip."""
+        ...
