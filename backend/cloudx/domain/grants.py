@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .tools import Tool
 
 NMAP_RUNS_PER_NODE = 4  # nmap waits more than it sends; one process leaves a node idle
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What a grant is decided on, in packets per second and counts at this moment."""
-
-    tool: Tool
-    scan_rate_pps: int
-    scan_granted_pps: int  # sum of the grants of its chunks that are sending now
-    node_limit_pps: int
-    node_granted_pps: int  # sum over all scans on this node
-    workers: int  # distinct workers on this scan, the asking one included
-    chunks_open: int  # pending or sending
-
-
-def grant_pps(demand: Demand) -> int:
-    """The rate for one more chunk; 0 when it must wait.
-
-    Keeps both sums within their limits: scan_granted + grant ≤ scan_rate and
-    node_granted + grant ≤ node_limit.
-    """
-    share = share_pps(demand.tool, demand.scan_rate_pps, demand.workers, demand.chunks_open)
-    free = min(demand.scan_rate_pps - demand.scan_granted_pps, demand.node_limit_pps - demand.node_granted_pps)
-    # What one node may send bounds the share too: a scan asked faster than any node is still to run.
-    return clamp_pps(min(share, demand.node_limit_pps), free)
 
 
 def share_pps(tool: Tool, scan_rate_pps: int, workers: int, chunks_open: int) -> int:
     """What one chunk should get of a scan's rate; a moment's knowledge is good enough for it."""
     lanes = workers * (NMAP_RUNS_PER_NODE if tool is Tool.NMAP else 1)
     return max(1, scan_rate_pps // max(1, min(lanes, chunks_open)))
+
+
+def grant_pps(share: int, node_limit_pps: int, scan_free_pps: int, node_free_pps: int) -> int:
+    """The rate for one more chunk; 0 when it must wait.
+
+    Keeps both sums within their limits: what is granted of the scan's rate and of the node's limit. What
+    one node may send bounds the share too: a scan asked faster than any node is still to run.
+    """
+    return clamp_pps(min(share, node_limit_pps), min(scan_free_pps, node_free_pps))
 
 
 def clamp_pps(share: int, free: int) -> int:

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.domain.grants import Demand, grant_pps
+from cloudx.domain.grants import grant_pps, share_pps
 from cloudx.domain.tools import Tool
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A claim in a fleet, in packets per second and counts at this moment."""
+
+    tool: Tool
+    scan_rate_pps: int
+    scan_granted_pps: int
+    node_limit_pps: int
+    node_granted_pps: int
+    workers: int
+    chunks_open: int
+
+    def granted(self) -> int:
+        share = share_pps(self.tool, self.scan_rate_pps, self.workers, self.chunks_open)
+        scan_free, node_free = self.scan_rate_pps - self.scan_granted_pps, self.node_limit_pps - self.node_granted_pps
+        return grant_pps(share, self.node_limit_pps, scan_free, node_free)
+
 
 RATES = st.integers(1, 10_000_000)
 DEMANDS = st.builds(
@@ -25,13 +44,13 @@ DEMANDS = st.builds(
 
 @given(DEMANDS)
 def test_where_nothing_is_granted_something_is(demand: Demand) -> None:
-    assert 0 < grant_pps(demand) <= min(demand.scan_rate_pps, demand.node_limit_pps)
+    assert 0 < demand.granted() <= min(demand.scan_rate_pps, demand.node_limit_pps)
 
 
 @given(DEMANDS, st.integers(0, 10_000_000), st.integers(0, 10_000_000))
 def test_one_grant_never_passes_what_is_left_of_either_limit(demand: Demand, scan_pps: int, node_pps: int) -> None:
     demand = replace(demand, scan_granted_pps=scan_pps, node_granted_pps=node_pps)
-    grant = grant_pps(demand)
+    grant = demand.granted()
     assert grant >= 0
     if grant:
         assert scan_pps + grant <= demand.scan_rate_pps
@@ -51,17 +70,15 @@ def test_no_sequence_of_claims_and_ends_passes_a_limit(
             held.pop(which % len(held))
             continue
         node = number % len(node_limits_pps)
-        granted = grant_pps(
-            Demand(
-                tool=tool,
-                scan_rate_pps=scan_rate_pps,
-                scan_granted_pps=sum(rate for _, rate in held),
-                node_limit_pps=node_limits_pps[node],
-                node_granted_pps=sum(rate for one, rate in held if one == node),
-                workers=len({one for one, _ in held} | {node}),
-                chunks_open=100,
-            )
-        )
+        granted = Demand(
+            tool=tool,
+            scan_rate_pps=scan_rate_pps,
+            scan_granted_pps=sum(rate for _, rate in held),
+            node_limit_pps=node_limits_pps[node],
+            node_granted_pps=sum(rate for one, rate in held if one == node),
+            workers=len({one for one, _ in held} | {node}),
+            chunks_open=100,
+        ).granted()
         if granted:
             held.append((node, granted))
         else:
@@ -73,14 +90,14 @@ def test_no_sequence_of_claims_and_ends_passes_a_limit(
 
 def test_a_sliver_is_not_granted_since_its_chunk_would_last_for_minutes() -> None:
     demand = Demand(Tool.MASSCAN, 1000, 900, 10_000, 0, workers=2, chunks_open=50)
-    assert grant_pps(demand) == 0
-    assert grant_pps(replace(demand, scan_granted_pps=600)) == 400
-    assert grant_pps(replace(demand, scan_granted_pps=500)) == 500
+    assert demand.granted() == 0
+    assert replace(demand, scan_granted_pps=600).granted() == 400
+    assert replace(demand, scan_granted_pps=500).granted() == 500
 
 
 def test_the_last_chunk_gets_the_whole_rate() -> None:
-    assert grant_pps(Demand(Tool.MASSCAN, 1000, 0, 10_000, 0, workers=8, chunks_open=1)) == 1000
+    assert Demand(Tool.MASSCAN, 1000, 0, 10_000, 0, workers=8, chunks_open=1).granted() == 1000
 
 
 def test_a_scan_asked_faster_than_its_only_node_may_send_still_runs() -> None:
-    assert grant_pps(Demand(Tool.MASSCAN, 1_000_000, 0, 100_000, 0, workers=1, chunks_open=9)) == 100_000
+    assert Demand(Tool.MASSCAN, 1_000_000, 0, 100_000, 0, workers=1, chunks_open=9).granted() == 100_000

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease
 from cloudx.domain.dispatches import DispatchState
-from cloudx.domain.grants import clamp_pps
+from cloudx.domain.grants import grant_pps
 from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import ScanType
@@ -169,12 +169,12 @@ class SqliteClaims(_AnyDatabase):
     def _grant(self, ask: Ask, scan_rate_pps: int) -> int | Refusal:
         registered = self._sum(nodes.c.rate_limit_pps, nodes.c.node_id == ask.node_id)
         limit_pps = min(ask.node_limit_pps, registered or ask.node_limit_pps)
-        share_pps = min(ask.share_pps, limit_pps)
         node_free = limit_pps - self._sum(node_grants.c.granted_pps, node_grants.c.node_id == ask.node_id)
-        if not clamp_pps(share_pps, node_free):
-            return Refusal.NODE_FULL
         scan_free = scan_rate_pps - self._sum(scan_nodes.c.granted_pps, scan_nodes.c.scan_id == ask.scan_id)
-        return clamp_pps(share_pps, min(scan_free, node_free)) or Refusal.NO_RATE
+        if granted := grant_pps(ask.share_pps, limit_pps, scan_free, node_free):
+            return granted
+        is_node_full = grant_pps(ask.share_pps, limit_pps, node_free, node_free) == 0
+        return Refusal.NODE_FULL if is_node_full else Refusal.NO_RATE
 
     def _sum(self, column: ColumnElement[int], which: ColumnElement[bool]) -> int:
         return int(self._connection.execute(select(func.coalesce(func.sum(column), 0)).where(which)).scalar_one())
