@@ -21,7 +21,7 @@ from cloudx.services.edit_policy import add_exclusion
 from cloudx.services.records import Ask, Leased, Refusal
 from cloudx.services.renew_leases import Order, RunState
 from cloudx.services.settle_chunk import fail_chunk, release_chunk
-from fixtures.ledgers import ADMIN, LONG_AGO, Desk, NameTable, found
+from fixtures.ledgers import ADMIN, LONG_AGO, POSTGRESQL_ALONE, Desk, NameTable, found
 
 CASES = 60
 
@@ -41,9 +41,8 @@ def ask(desk: Desk, scan_id: str, share: int, limit: int = 10**9, node: str = "n
     return answer.lease.rate_pps if isinstance(answer, Leased) else answer
 
 
+@POSTGRESQL_ALONE
 def test_the_clamp_in_sql_is_that_of_the_domain(desk: Desk) -> None:
-    if desk.engine.dialect.name != "postgresql":
-        pytest.skip("SQLite has the domain's own")
     dice = Random(5)
     shares = [dice.choice((1, 2, 3, dice.randrange(1, 100), dice.randrange(1, 10**9))) for _ in range(5000)]
     frees = [dice.choice((share - 1, share, share // 2, (share + 1) // 2, 0, -5, 10**10)) for share in shares]
@@ -186,9 +185,8 @@ def test_all_runs_of_a_worker_are_renewed_at_once_each_with_an_order_of_its_own(
     assert desk.renew_leases([]) == []
 
 
+@POSTGRESQL_ALONE
 def test_nobody_waits_for_a_commit_under_way_of_another_node(desk: Desk) -> None:
-    if desk.engine.dialect.name != "postgresql":
-        pytest.skip("SQLite has one writer at a time")
     desk.submit("10.0.0.0/16", rate_pps=1000)
     desk.ask("node-of-b")
     desk.ask("node-of-c")

@@ -23,7 +23,7 @@ from cloudx.services.fit_nodes import FitCount
 from cloudx.services.keep_dispatching import KeepDispatching
 from cloudx.services.ports import Ledger, OpenLedger
 from cloudx.services.reconcile_scans import reconcile_scans
-from fixtures.ledgers import ADMIN, Desk
+from fixtures.ledgers import ADMIN, POSTGRESQL_ALONE, Desk
 from fixtures.scan_jobs import Died, FakeScanJobs, Mortal, MortalJobs
 from fixtures.service import until
 
@@ -301,9 +301,8 @@ def test_a_token_is_the_database_s_to_give_once(office):
         ledger.dispatches.reserve(office.submit().id, "a-token")
 
 
+@POSTGRESQL_ALONE
 def test_ten_processes_at_once_dispatch_as_one(office, request):
-    if office.desk.engine.dialect.name == "sqlite":
-        pytest.skip("dispatching takes PostgreSQL")
     url = office.desk.engine.url.render_as_string(hide_password=False)
     turns = [AdvisoryTurn(lambda: url) for _ in range(10)]
     request.addfinalizer(lambda: [turn.give_back() for turn in turns])
