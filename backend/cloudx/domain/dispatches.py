@@ -121,11 +121,6 @@ class Decision:
     reserve: tuple[str, ...] = ()  # a new row for this scan, and send it; a scan may come several times
     explain: dict[str, str | None] = field(default_factory=dict)  # what changed of the scans' waiting_reason
 
-    @property
-    def is_nothing(self) -> bool:
-        """True when everything is as it should be."""
-        return self == Decision()
-
 
 def _seconds(start: datetime, end: datetime | None) -> float:
     return (end - start).total_seconds() if end else 0.0

@@ -156,11 +156,6 @@ def missing_capability(capabilities: tuple[str, ...], scan_type: ScanType) -> st
     return None
 
 
-def count_capable(nodes: list[Node], scan_type: ScanType, now: datetime) -> int:
-    """How many nodes could run such a scan now."""
-    return len(fit_nodes(nodes, scan_type, now))
-
-
 def fit_nodes(nodes: list[Node], scan_type: ScanType, now: datetime) -> list[Node]:
     """The nodes that could run such a scan now."""
     return [node for node in nodes if node.status(now) not in _REMEDIES and node.why_not(scan_type) is None]
@@ -168,26 +163,21 @@ def fit_nodes(nodes: list[Node], scan_type: ScanType, now: datetime) -> list[Nod
 
 def capable(nodes: list[Node], scan_type: ScanType, now: datetime) -> list[Node]:
     """The nodes that can run such a scan now. Raises NoCapableNode saying what each lacks."""
-    fit = []
-    reasons: dict[str, str] = {}
-    for node in nodes:
-        status = node.status(now)
-        why = node.why_not(scan_type)
-        if status in _REMEDIES:
-            why = _why_resting(node, status)
-        if why is None:
-            fit.append(node)
-        else:
-            reasons[node.node_id] = why
-    if not fit:
-        said = "; ".join(f"{n}: {w}" for n, w in list(reasons.items())[:3])
-        raise NoCapableNode(
-            f"No node can run {scan_type.tool} {scan_type.name} now ({said})."
-            if said
-            else "No worker has registered. Start one with `cloudx worker` (or use `cloudx up`).",
-            nodes=reasons,
-        )
-    return fit
+    if fit := fit_nodes(nodes, scan_type, now):
+        return fit
+    reasons = {node.node_id: _why_unfit(node, scan_type, now) for node in nodes}
+    said = "; ".join(f"{n}: {w}" for n, w in list(reasons.items())[:3])
+    raise NoCapableNode(
+        f"No node can run {scan_type.tool} {scan_type.name} now ({said})."
+        if said
+        else "No worker has registered. Start one with `cloudx worker` (or use `cloudx up`).",
+        nodes=reasons,
+    )
+
+
+def _why_unfit(node: Node, scan_type: ScanType, now: datetime) -> str:
+    status = node.status(now)
+    return _why_resting(node, status) if status in _REMEDIES else str(node.why_not(scan_type))
 
 
 def _why_resting(node: Node, status: NodeStatus) -> str:

@@ -9,6 +9,7 @@ from cloudx.domain.dispatch import IN_FLIGHT_LIMIT, decide
 from cloudx.domain.dispatches import Decision, Outcome, Placement
 from fixtures.dispatch_rows import child, demand, ended, job_of, picture, reserved, sent
 
+NOTHING = Decision()
 RUNNING, STARTING, WAITING, AWAY = Placement.RUNNING, Placement.STARTING, Placement.WAITING, Placement.AWAY
 
 
@@ -32,17 +33,17 @@ def test_a_scan_gets_a_worker_for_each_fit_node_but_no_more_than_it_has_chunks_o
 
 def test_a_scan_that_has_its_workers_needs_nothing():
     rows, children = [sent(n) for n in range(1, 5)], [child(n) for n in range(1, 5)]
-    assert decide(picture([demand(pending=5, leased=4)], rows, children)).is_nothing
+    assert decide(picture([demand(pending=5, leased=4)], rows, children)) == NOTHING
 
 
 def test_a_worker_that_left_for_want_of_a_chunk_is_not_replaced():
     rows = [sent(1), sent(2), ended(3, Outcome.FINISHED), ended(4, Outcome.FINISHED)]
-    assert decide(picture([demand(pending=0, leased=6)], rows, [child(1), child(2)])).is_nothing
+    assert decide(picture([demand(pending=0, leased=6)], rows, [child(1), child(2)])) == NOTHING
 
 
 def test_a_dead_worker_is_replaced_once_its_chunk_is_nobody_s_again():
     rows = [sent(1), ended(2, Outcome.FAILED, lived=600)]
-    assert decide(picture([demand(pending=0, leased=2)], rows, [child(1)])).is_nothing
+    assert decide(picture([demand(pending=0, leased=2)], rows, [child(1)])) == NOTHING
     assert decide(picture([demand(pending=1, leased=1)], rows, [child(1)])).reserve == ("a",)
 
 
@@ -84,7 +85,7 @@ def test_workers_of_a_stopped_or_deleted_scan_are_ended_and_rows_never_sent_are_
 
 
 def test_workers_of_a_scan_that_has_just_completed_leave_by_themselves():
-    assert decide(picture([], [sent(1)], [child(1)], leaving=frozenset({"a"}))).is_nothing
+    assert decide(picture([], [sent(1)], [child(1)], leaving=frozenset({"a"}))) == NOTHING
     assert decide(picture([], [sent(1)], [], leaving=frozenset({"a"}))).examine == (sent(1),)
 
 
