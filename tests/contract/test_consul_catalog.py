@@ -47,6 +47,12 @@ def test_an_agent_is_read_with_its_meta_and_its_checks_the_failing_ones_too(cons
     ]
 
 
+def test_how_a_warning_is_told_to_consul_is_not_shown_to_people(consul, registered):
+    registered("vps1", "warning", "HTTP GET http://10.9.0.1:24/checks/x: 429 Too Many Requests Output: offloads are on")
+    (found,) = catalog_of(consul)(0, 1).load()
+    assert [(c.status, c.output) for c in found.checks] == [(CheckStatus.WARNING, "offloads are on")]
+
+
 def test_a_question_with_an_index_waits_for_a_change_and_sees_it_at_once(consul, registered):
     registered("vps1")
     catalog = catalog_of(consul)

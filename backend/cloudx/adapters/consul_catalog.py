@@ -136,9 +136,10 @@ def _check(said: dict[str, Any]) -> Check:
 
 def shown_output(output: str) -> str:
     """A check's output without the address that was asked, on one line; what is not printable is blanked."""
-    text = _HTTP_PREFIX.sub(_status_unless_ok, output)[:_OUTPUT_LIMIT].strip()
+    text = _HTTP_PREFIX.sub(_telling_status, output)[:_OUTPUT_LIMIT].strip()
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
-def _status_unless_ok(preface: re.Match[str]) -> str:
-    return "" if preface[1].startswith("200") else f"{preface[1]}: "
+def _telling_status(preface: re.Match[str]) -> str:
+    # 429 is how a check says "warning" to Consul, which the check's state says already.
+    return "" if preface[1].startswith(("200", "429")) else f"{preface[1]}: "
