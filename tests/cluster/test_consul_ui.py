@@ -68,9 +68,9 @@ def test_without_a_token_the_page_shows_no_service(dev_cluster, tmp_path):
 
 def test_each_service_and_each_instance_of_it_is_named_with_its_version_and_its_machine(consul_page, dev_cluster):
     (node,) = dev_cluster.nomad("nodes")
-    version = dev_cluster.consul("health/service/cloudx-backend")[0]["Service"]["Meta"]["version"]
     consul_page.read("services", "cloudx-backend", "cloudx-node", "fabio")
     for service in ("cloudx-backend", "cloudx-node", "fabio"):
+        version = dev_cluster.consul(f"health/service/{service}")[0]["Service"]["Meta"]["version"]
         consul_page.read(f"services/{service}/instances", f"version={version}", f"node={node['Name']}", "127.0.0.1:")
 
 

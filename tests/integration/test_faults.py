@@ -221,8 +221,7 @@ def test_a_full_disk_stops_the_node_and_says_so_until_there_is_room_again(
         scan_id = slow_scan(service, open_port)
         until_half_way(service, scan_id)
         fill(disk)
-        until(lambda: _node(service)["status"] == "critical", 30, lambda: _node(service))
-        assert any("disk" in check["output"] and check["status"] == "critical" for check in _node(service)["checks"])
+        until(lambda: _is_out_of_disk(_node(service)), 30, lambda: _node(service))
         refused = service.call("POST", "/api/scans", json={"target": "127.0.0.1", "tool": "nmap"})
         assert refused.status_code == 409 and "full" in refused.json()["error"], refused.text
         until(lambda: service.show(scan_id)["chunks"]["leased"] == 0, 60, lambda: service.show(scan_id))
@@ -232,6 +231,12 @@ def test_a_full_disk_stops_the_node_and_says_so_until_there_is_room_again(
         service.stop()
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def _is_out_of_disk(node: dict[str, Any]) -> bool:
+    """By one answer: the next may come from a process whose view is a second older."""
+    said = [check["output"] for check in node["checks"] if check["status"] == "critical"]
+    return node["status"] == "critical" and any("disk" in output for output in said)
 
 
 def _node(service: Service) -> dict[str, Any]:
