@@ -18,7 +18,8 @@ client {
   # Without end: an outage of Vault or Consul must not kill running tasks.
   template {
     vault_retry {
-      attempts = 0
+      attempts    = 0
+      max_backoff = "10s" # or a task that began during the outage waits up to a minute after it
     }
     consul_retry {
       attempts = 0

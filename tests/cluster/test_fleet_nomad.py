@@ -6,6 +6,7 @@ Root, and the machine's rig (docs/rig.md). The workers are dispatched; the ledge
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -67,7 +68,17 @@ def test_without_consul_and_vault_a_scan_goes_on(fleet: NomadRig) -> None:
     assert not outcome.lost_tries
 
 
-def test_a_vps_that_loses_its_power_costs_its_chunks_a_second_try(fleet: NomadRig) -> None:
-    outcome = scan_under(fleet, lambda: faults.kill_vps("cxvps4"))
+def workers_by_machine(fleet: NomadRig) -> Counter[str]:
+    """How many workers of scans run on each VPS."""
+    running = [one for one in fleet.nomad("allocations") if one["ClientStatus"] == "running"]
+    return Counter(one["NodeName"] for one in running if one["JobID"].startswith("scan/dispatch-"))
+
+
+def test_each_vps_has_one_worker_and_one_that_loses_its_power_costs_its_chunks_a_second_try(fleet: NomadRig) -> None:
+    def pull_the_plug() -> None:
+        assert workers_by_machine(fleet) == dict.fromkeys(fleet.vpses, 1)
+        faults.kill_vps("cxvps4")
+
+    outcome = scan_under(fleet, pull_the_plug)
     assert_found_once(fleet, outcome)
     assert outcome.lost_tries["lost"] >= 1

@@ -21,7 +21,7 @@ from fixtures.cluster import NODE_CHECKS, DevCluster
 from fixtures.cluster_servers import ROOT
 from fixtures.service import free_port, until
 from fixtures.steady_load import SteadyLoad
-from fixtures.tasks import running_scan, scan_jobs
+from fixtures.tasks import environment_of, running_scan, scan_jobs
 
 ROLLOUT_SECONDS = 120
 
@@ -130,10 +130,10 @@ def test_no_task_s_environment_carries_a_token(dev_cluster):
     tasks = set()
     with running_scan(dev_cluster):
         for process in our_processes(DevFolder(ROOT)):
-            environment = process.environ()
+            environment = environment_of(process)
             if task := environment.get("NOMAD_TASK_NAME"):
                 tasks.add(task)
-                assert not [name for name in named if environment.get(name)], process.cmdline()
+                assert not [name for name in named if environment.get(name)], task
     assert tasks == {"backend", "node", "scan", "fabio"}
 
 

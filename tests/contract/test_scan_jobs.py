@@ -125,6 +125,16 @@ def test_different_tokens_start_different_workers_of_one_scan(setting):
     assert first != second and len(setting.jobs.children()) == 2
 
 
+def test_after_the_wait_for_a_place_a_worker_has_one_and_one_without_room_has_been_looked_at(setting):
+    job_id, _ = setting.dispatch()
+    setting.jobs.wait_until_placed([job_id])
+    assert setting.child(job_id).placement in (Placement.STARTING, Placement.RUNNING)
+    setting.take_room()
+    roomless, _ = setting.dispatch()
+    setting.jobs.wait_until_placed([roomless])
+    assert roomless in setting.jobs.no_room()
+
+
 def test_a_worker_that_is_stopped_is_gone_and_ended_so(setting):
     job_id, _ = setting.dispatch()
     setting.wait_for(job_id, Placement.RUNNING)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -20,6 +21,8 @@ TOKEN = "dispatch"  # noqa: S105 - the name of a key: jobs/scan.nomad.hcl, meta_
 _NEEDS = 'namespace "default" { capabilities = ["list-jobs", "read-job", "dispatch-job", "deregister-job"] }'
 _TIMEOUT_SECONDS = 10.0
 _DETAIL_LIMIT = 300
+_PLACING_SECONDS = 0.5  # a leader that is being elected places nothing
+_LOOK_SECONDS = 0.02
 _ROUTINE = ("Received", "Task Setup", "Started", "Not Restarting", "Killed")
 _LEAVING = "Sent interrupt"  # a Killing event may tell why, too: no login from Vault
 
@@ -47,6 +50,17 @@ class NomadScanJobs:
                 ) from error
             raise
         return str(said["DispatchedJobID"])
+
+    def wait_until_placed(self, nomad_job_ids: Sequence[str]) -> None:
+        """Until none of their evaluations is pending."""
+        deadline = time.monotonic() + _PLACING_SECONDS
+        for job_id in nomad_job_ids:
+            while self._is_being_placed(job_id) and time.monotonic() < deadline:
+                time.sleep(_LOOK_SECONDS)
+
+    def _is_being_placed(self, nomad_job_id: str) -> bool:
+        evaluations = self._ask("get", self._nomad.job, nomad_job_id, "evaluations")
+        return any(each["Status"] == "pending" for each in evaluations)
 
     def children(self) -> list[Child]:
         """Those that are not over."""

@@ -10,7 +10,7 @@ from .dispatches import Child, Demand, Dispatch, DispatchState, Outcome, Placeme
 
 FIRST_BACK_OFF_SECONDS = 1.0
 FIRST_PATIENCE_SECONDS = 4.0  # with a worker that finds no room, before it is withdrawn and asked for anew
-LONGEST_SECONDS = 60.0  # both of them double up to here
+LONGEST_SECONDS = 30.0  # both of them double up to here, so that an outage costs at most that much more
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
+from math import isqrt
 
 from .crews import Crew, Worker
 from .dispatches import Child, Decision, Demand, Dispatch, DispatchState, Outcome, Picture, Placement
@@ -15,6 +16,15 @@ IN_FLIGHT_LIMIT = 32  # asked for and not running yet, over all scans: Nomad hol
 def decide(picture: Picture) -> Decision:
     """What to do now. Done again at any time, after a crash in any part of it, it comes to the same workers."""
     return _Deciding(picture).decision()
+
+
+def count_together(fit_nodes: int) -> int:
+    """How many workers may be placed at once, so that few of them meet on one machine.
+
+    Nomad places jobs side by side, none of which sees the others: of k on n free machines about k²/2n meet. With half
+    the root of n that is an eighth of one each time. Once they have a place the next ones see them, and go elsewhere.
+    """
+    return max(1, isqrt(fit_nodes) // 2)
 
 
 class _Deciding:
@@ -45,6 +55,7 @@ class _Deciding:
             stray=tuple(self._strays()),
             send=tuple(self._send),
             reserve=tuple(self._reserve),
+            place_together=count_together(min((demand.fit_nodes for demand in self._picture.demands), default=0)),
             explain=dict(self._reasons(crews)),
         )
 

@@ -119,6 +119,7 @@ class Decision:
     stray: tuple[str, ...] = ()  # jobs of ours that no row knows: end them
     send: tuple[Dispatch, ...] = ()
     reserve: tuple[str, ...] = ()  # a new row for this scan, and send it; a scan may come several times
+    place_together: int = 1  # of those sent, so many at once: Nomad does not see what it is just placing
     explain: dict[str, str | None] = field(default_factory=dict)  # what changed of the scans' waiting_reason
 
 

@@ -91,6 +91,10 @@ class ScanJobs(Protocol):
         """Start one worker; the id of its job. The same token again starts no second one."""
         ...
 
+    def wait_until_placed(self, nomad_job_ids: Sequence[str]) -> None:
+        """Until Nomad has looked for a machine for each, found or not; no longer than a moment."""
+        ...
+
     def children(self) -> Sequence[Child]:
         """Those that are not over."""
         ...

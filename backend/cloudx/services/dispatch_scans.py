@@ -124,8 +124,17 @@ class DispatchScans:
         for job_id in decision.stray:
             self.jobs.stop(job_id)
         self._explain(decision.explain)
-        for row in (*decision.send, *self._reserve(decision)):
-            self._mark_sent(row, self.jobs.dispatch(row.scan_id, row.token))
+        self._send([*decision.send, *self._reserve(decision)], decision.place_together)
+
+    def _send(self, rows: Sequence[Dispatch], together: int) -> None:
+        for first in range(0, len(rows), together):
+            sent = [self._sent(row) for row in rows[first : first + together]]
+            self.jobs.wait_until_placed(sent)
+
+    def _sent(self, row: Dispatch) -> str:
+        job_id = self.jobs.dispatch(row.scan_id, row.token)
+        self._mark_sent(row, job_id)
+        return job_id
 
     def _reserve(self, decision: Decision) -> list[Dispatch]:
         if not decision.reserve:

@@ -23,6 +23,7 @@ WAIT_SECONDS = 10.0  # also how long a server that vanished without a word goes 
 MIN_REST_SECONDS = 0.02
 _FIRST_RETRY_SECONDS = 0.1
 _LONGEST_RETRY_SECONDS = 5.0
+_RANDOM = random.Random()  # noqa: S311 - spreads retries, keeps no secret; the module's own state is everybody's
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class FollowedQuery(Generic[T]):
         name: str,
         ask: BlockingQuery[T],
         clock: Callable[[], float] = time.monotonic,
-        random_share: Callable[[], float] = random.random,
+        random_share: Callable[[], float] = _RANDOM.random,
     ) -> None:
         self.name = name
         self.view: SourceView[T] = SourceView()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cloudx.domain.crews import FIRST_PATIENCE_SECONDS, LONGEST_SECONDS, count_waves, doubled
-from cloudx.domain.dispatch import IN_FLIGHT_LIMIT, decide
+from cloudx.domain.dispatch import IN_FLIGHT_LIMIT, count_together, decide
 from cloudx.domain.dispatches import Decision, Outcome, Placement
 from fixtures.dispatch_rows import child, demand, ended, job_of, picture, reserved, sent
 
@@ -29,6 +29,11 @@ def test_a_scan_gets_a_worker_for_each_fit_node_but_no_more_than_it_has_chunks_o
 ):
     said = decide(picture([demand(pending=pending, leased=leased, fit_nodes=fit_nodes, max_workers=cap)]))
     assert said.reserve == ("a",) * workers
+
+
+def test_the_smaller_the_fleet_the_fewer_workers_are_placed_without_seeing_each_other():
+    assert [count_together(nodes) for nodes in (0, 1, 8, 15, 16, 100, 3000)] == [1, 1, 1, 1, 2, 5, 27]
+    assert decide(picture([demand("a", fit_nodes=400), demand("b", fit_nodes=40)])).place_together == 3
 
 
 def test_a_scan_that_has_its_workers_needs_nothing():
@@ -154,7 +159,7 @@ def test_who_waits_for_room_longer_than_the_patience_is_withdrawn_and_one_is_ask
     assert said.reserve == ("a",) and said.explain == {}, "the reason still holds"
 
 
-@pytest.mark.parametrize(("waves", "patience"), [(0, 4), (1, 8), (2, 16), (3, 32), (4, 60), (9, 60)])
+@pytest.mark.parametrize(("waves", "patience"), [(0, 4), (1, 8), (2, 16), (3, 30), (4, 30), (9, 30)])
 def test_the_patience_doubles_with_each_try_that_found_no_room(waves, patience):
     history = [ended(n, Outcome.NO_ROOM, seconds_ago=1000 - 10 * n) for n in range(1, waves + 1)]
 
@@ -221,4 +226,4 @@ def test_a_worker_that_has_a_machine_and_does_not_start_is_said_with_what_it_wai
 
 
 def test_doubling_ends_somewhere():
-    assert [doubled(1, n) for n in (0, 1, 5, 6, 1000)] == [1, 2, 32, 60, 60]
+    assert [doubled(1, n) for n in (0, 1, 4, 5, 1000)] == [1, 2, 16, 30, 30]
