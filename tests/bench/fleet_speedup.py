@@ -40,6 +40,13 @@ def measure(rig: Rig, vpses: int) -> tuple[float, float, float]:
     return last - first, seconds, used_share(capture.probes, NODE_PPS * vpses)
 
 
+def fleet_of(vpses: int, kind: str) -> Rig:
+    """Each of them may send NODE_PPS."""
+    if kind == "resident":
+        return ResidentRig(vpses, {"CLOUDX_NODE_RATE_LIMIT_PPS": str(NODE_PPS)})
+    return NomadRig(vpses, variables={"rate_limit_pps": str(NODE_PPS)})
+
+
 def span(probes: Probes) -> tuple[float, float]:
     """When the first and the last came."""
     times = probes.times()
@@ -60,8 +67,7 @@ def main() -> None:
     kind = options.parse_args().kind
     alone = 0.0
     for vpses in SIZES:
-        settings = {"CLOUDX_NODE_RATE_LIMIT_PPS": str(NODE_PPS)}
-        rig: Rig = ResidentRig(vpses, settings) if kind == "resident" else NomadRig(vpses)
+        rig = fleet_of(vpses, kind)
         rig.start(wait_for_the_machine=True)
         try:
             sending, in_all, share = measure(rig, vpses)

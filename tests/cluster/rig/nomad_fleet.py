@@ -33,15 +33,21 @@ _OPTIONS = {"fabio": ["-var=driver=raw_exec"]}  # its program is here in any cas
 
 
 class NomadRig(Rig):
-    """`driver` is how Nomad runs the jobs of ours, `settings` are the backend's."""
+    """`driver` is how Nomad runs the jobs of ours, `settings` are the backend's, `variables` are those of all jobs."""
 
     kind = "nomad"
     servers = SERVERS
 
     def __init__(
-        self, vpses: int, driver: str = "raw_exec", settings: dict[str, str] | None = None, **options: Any
+        self,
+        vpses: int,
+        driver: str = "raw_exec",
+        settings: dict[str, str] | None = None,
+        variables: dict[str, str] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(vpses, **options)
+        self._variables = variables or {}
         self._settings = settings or {}
         self._driver = driver
         self._tokens = Tokens()
@@ -185,7 +191,7 @@ class NomadRig(Rig):
             "version": __version__,
             "database": DATABASE_ADDRESS,
             "fabio_command": str(self._programs["fabio"]),
-        }
+        } | self._variables
         if self._settings:
             variables["settings"] = json.dumps(self._settings)
         if self._driver == "raw_exec":
