@@ -110,7 +110,8 @@ def test_something_that_speaks_no_http_is_named(answering: Any) -> None:
 @pytest.mark.parametrize(
     ("answer", "word"),
     [
-        ((502, {"Content-Type": "text/html"}, b"<h1>Bad Gateway</h1>"), "502"),
+        ((502, {"Content-Type": "text/html"}, b"<h1>Bad Gateway</h1>"), "answered 502: no Cloud-X API behind it does"),
+        ((503, {}, b""), "answered 503: no Cloud-X API behind it does"),
         ((200, {"Content-Type": "text/html"}, b"<h1>Welcome to nginx</h1>"), "not as a Cloud-X API"),
         ((404, {}, b""), "404"),
         ((500, {}, b'{"detail": "other shape"}'), "500"),

@@ -146,6 +146,7 @@ class ApiClient:
         status, url = response.status_code, self.connection.url
         message = f"{url} answered {status}, but not as a Cloud-X API does. Check CLOUDX_URL, and any proxy before it."
         if status in (429, 502, 503, 504):
+            message = f"A proxy at {url} answered {status}: no Cloud-X API behind it does. Check it, or CLOUDX_URL."
             return ApiRefused(status, "bad_gateway", message, _retry_after_seconds(response))
         if response.is_redirect:
             there = response.headers.get("Location", "elsewhere")
