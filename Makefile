@@ -29,8 +29,7 @@ dev: $(RUN_READY) ## The production shape on this machine: Nomad, Consul, Vault,
 
 rig: $(DEV_READY) ## N VPSes as network namespaces around real servers (N=8, KIND=resident: no Nomad; needs root)
 	@scripts/install-test-tools
-	@[ "$(DRIVER)" != docker ] || scripts/make-image
-	@exec setpriv --pdeathsig TERM -- scripts/rig up --vpses $(N) --kind $(KIND) --driver $(DRIVER)
+	@exec setpriv --pdeathsig TERM -- scripts/rig up --vpses $(N) --kind $(KIND)
 
 test: $(DEV_READY) ## Every test, with real scanners, PostgreSQL and containers (needs root)
 	@scripts/install-test-tools

@@ -74,14 +74,14 @@ def main() -> None:
         finally:
             rig.stop()
         alone = alone or sending
-        say(f"fleet_{vpses}_vpses", in_all, "s from request to completed", None)
-        say(f"fleet_{vpses}_rate_used", share, "of the granted rate while work remains", "≥ 0.97")
-        say(f"fleet_{vpses}_speedup", alone / sending, "× one VPS", "≥ 7.6 at 8" if vpses == 8 else None)
+        say(kind, f"fleet_{vpses}_vpses", in_all, "s from request to completed", None)
+        say(kind, f"fleet_{vpses}_rate_used", share, "of the granted rate while work remains", "≥ 0.97")
+        say(kind, f"fleet_{vpses}_speedup", alone / sending, "× one VPS", "≥ 7.6 at 8" if vpses == 8 else None)
 
 
-def say(name: str, value: float, unit: str, goal: str | None) -> None:
+def say(kind: str, name: str, value: float, unit: str, goal: str | None) -> None:
     """One JSON line."""
-    line = {"name": name, "value": round(value, 3), "unit": unit}
+    line = {"name": name, "value": round(value, 3), "unit": unit, "fleet": kind}
     print(json.dumps(line | ({"goal": goal} if goal else {})), flush=True)
 
 

@@ -23,8 +23,11 @@ ORDER = (
     "dev_to_healthy",
     "fabio_latency",
     "submit_to_first_packet",
+    "submit_to_first_packet --driver docker",
     "fleet_speedup",
+    "fleet_speedup --kind nomad",
     "vps_killed",
+    "vps_killed --kind nomad",
 )
 
 
@@ -35,7 +38,9 @@ def main() -> int:
     failed = []
     with open(kept, "w") as lines:
         for name in sys.argv[1:] or ORDER:
-            run = subprocess.Popen([sys.executable, HERE / f"{name}.py"], stdout=subprocess.PIPE, text=True)
+            program, *options = name.split()
+            command = [sys.executable, HERE / f"{program}.py", *options]
+            run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             assert run.stdout is not None
             for line in run.stdout:
                 print(line, end="", flush=True)

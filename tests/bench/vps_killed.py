@@ -51,21 +51,22 @@ def main() -> None:
     """Undisturbed, then with the fault, on the same fleet."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--kind", choices=("resident", "nomad"), default="resident")
-    rig: Rig = ResidentRig(VPSES) if options.parse_args().kind == "resident" else NomadRig(VPSES)
+    kind = options.parse_args().kind
+    rig: Rig = ResidentRig(VPSES) if kind == "resident" else NomadRig(VPSES)
     rig.start(wait_for_the_machine=True)
     try:
         undisturbed, _, _ = run(rig, kills=False)
         disturbed, killed_at, proof = run(rig, kills=True)
     finally:
         rig.stop()
-    say("vps_killed_ratio", disturbed / undisturbed, "× the undisturbed time", "≤ 1.45")
-    say("vps_killed_undisturbed", undisturbed, "s", None)
-    say("vps_killed_noticed", noticed_after(proof, killed_at), "s until another took a chunk of it", None)
+    say(kind, "vps_killed_ratio", disturbed / undisturbed, "× the undisturbed time", "≤ 1.45")
+    say(kind, "vps_killed_undisturbed", undisturbed, "s", None)
+    say(kind, "vps_killed_noticed", noticed_after(proof, killed_at), "s until another took a chunk of it", None)
 
 
-def say(name: str, value: float, unit: str, goal: str | None) -> None:
+def say(kind: str, name: str, value: float, unit: str, goal: str | None) -> None:
     """One JSON line."""
-    line = {"name": name, "value": round(value, 3), "unit": unit}
+    line = {"name": name, "value": round(value, 3), "unit": unit, "fleet": kind}
     print(json.dumps(line | ({"goal": goal} if goal else {})), flush=True)
 
 

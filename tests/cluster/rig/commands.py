@@ -27,14 +27,13 @@ class Kind(StrEnum):
 def up(
     n: Annotated[int, typer.Option("--vpses", "-n", help="How many VPSes.")] = 8,
     kind: Annotated[Kind, typer.Option(help="With Nomad, Consul and Vault, or resident workers alone.")] = Kind.NOMAD,
-    driver: Annotated[str, typer.Option(help="How Nomad runs the jobs: raw_exec or docker.")] = "raw_exec",
 ) -> None:
     """Bring it up and stay until Ctrl-C, which takes all of it down."""
     from cloudx.cli.dev.waiting import Interrupted as FoundNoServers
 
     rig: Rig | None = None
     try:
-        rig = _new_rig(kind, n, driver)
+        rig = _new_rig(kind, n)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # No exception out of a handler: a library that happens to run might swallow it.
             signal.signal(number, lambda *_: rig.stopping.set() if rig else None)
@@ -55,14 +54,14 @@ def up(
             say("Nothing of it is left.")
 
 
-def _new_rig(kind: Kind, vpses: int, driver: str) -> Rig:
+def _new_rig(kind: Kind, vpses: int) -> Rig:
     if kind is Kind.RESIDENT:
         from .resident import ResidentRig
 
         return ResidentRig(vpses, say=say, dies_with_us=True)
     from .nomad_fleet import NomadRig
 
-    return NomadRig(vpses, driver=driver, say=say, dies_with_us=True)
+    return NomadRig(vpses, say=say, dies_with_us=True)
 
 
 def _stay(rig: Rig) -> None:

@@ -29,11 +29,11 @@ from .rig import Rig, RigFailed
 from .tokens import Tokens
 
 HEALTHY_SECONDS = 300.0
-_OPTIONS = {"fabio": ["-var=driver=raw_exec"]}  # its program is here in any case, its image need not be to be had
 
 
 class NomadRig(Rig):
-    """`driver` is how Nomad runs the jobs of ours, `settings` are the backend's, `variables` are those of all jobs."""
+    """`settings` are the backend's, `variables` are those of all jobs. Tasks are processes: a Docker would run its
+    containers in its own network, not in the VPS's."""
 
     kind = "nomad"
     servers = SERVERS
@@ -41,7 +41,6 @@ class NomadRig(Rig):
     def __init__(
         self,
         vpses: int,
-        driver: str = "raw_exec",
         settings: dict[str, str] | None = None,
         variables: dict[str, str] | None = None,
         **options: Any,
@@ -49,7 +48,6 @@ class NomadRig(Rig):
         super().__init__(vpses, **options)
         self._variables = variables or {}
         self._settings = settings or {}
-        self._driver = driver
         self._tokens = Tokens()
         self._vault_token = ""
         self._admin_token = ""
@@ -166,7 +164,7 @@ class NomadRig(Rig):
         environment = plain_environment(**self._servers_of_the_shell(), **self._job_variables())
         for name in JOBS:
             file = CHECKOUT / f"jobs/{name}.nomad.hcl"
-            command = [str(self._programs["nomad"]), "job", "run", "-detach", *_OPTIONS.get(name, []), str(file)]
+            command = [str(self._programs["nomad"]), "job", "run", "-detach", str(file)]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise RigFailed(f"{file} does not run: {(done.stdout + done.stderr).strip()}")
@@ -187,15 +185,14 @@ class NomadRig(Rig):
 
     def _job_variables(self) -> dict[str, str]:
         variables = {
-            "driver": self._driver,
+            "driver": "raw_exec",
+            "command": CLOUDX,
             "version": __version__,
             "database": DATABASE_ADDRESS,
             "fabio_command": str(self._programs["fabio"]),
         } | self._variables
         if self._settings:
             variables["settings"] = json.dumps(self._settings)
-        if self._driver == "raw_exec":
-            variables["command"] = CLOUDX
         return {f"NOMAD_VAR_{name}": value for name, value in variables.items()}
 
     def _nomad_leads(self) -> bool:
