@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from cloudx.services.scanner_port import Progress
+from cloudx.worker.scanner_process import ScannerProcess
 from fixtures.network import Network
 from fixtures.scanner_run import Outcome, run_scanner
 
@@ -75,3 +78,18 @@ def test_a_killed_zmap_has_not_succeeded(network: Network, tmp_path: Path) -> No
         on_progress=lambda progress, process: process.end(),
     )
     assert not outcome.succeeded
+
+
+def test_zmap_goes_before_the_processes_of_every_other_session(network: Network, tmp_path: Path) -> None:
+    nice_values: set[str] = set()
+
+    def look(progress: Progress, process: ScannerProcess) -> None:
+        own = [os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+        nice_values.update(f"nice {value}" for value in own)
+        session = Path(f"/proc/{process.pid}/autogroup")
+        if session.exists():  # else the kernel weighs processes, not sessions
+            nice_values.add(session.read_text().split(maxsplit=1)[1].strip())
+        process.end()
+
+    run_scanner(network, tmp_path / "first", "zmap", "tcp_syn", "10.77.0.0/16", "80", 1000, on_progress=look)
+    assert nice_values == {"nice -10"}
