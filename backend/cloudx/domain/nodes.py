@@ -13,6 +13,7 @@ from .errors import NoCapableNode
 from .tools import ScanType
 
 HEARTBEAT_SECONDS = 5.0
+BEAT_RETRY_SECONDS = (1.0, 2.0)  # most that fail met a moment: an instance of the API that died, a packet lost
 DEGRADED_AFTER_SECONDS = 15.0
 OFFLINE_AFTER_SECONDS = 30.0
 DEGRADED_MEMORY_PERCENT = 95.0
@@ -142,6 +143,13 @@ class Node:
     def why_not(self, scan_type: ScanType) -> str | None:
         """Why it cannot run such a scan, with the remedy; None when it can."""
         return missing_capability(self.capabilities, scan_type)
+
+
+def seconds_to_next_beat(failures: int) -> float:
+    """How long a node waits after so many failures in a row: soon at first, for long at the usual pace of the fleet."""
+    if 1 <= failures <= len(BEAT_RETRY_SECONDS):
+        return BEAT_RETRY_SECONDS[failures - 1]
+    return HEARTBEAT_SECONDS
 
 
 def missing_capability(capabilities: tuple[str, ...], scan_type: ScanType) -> str | None:

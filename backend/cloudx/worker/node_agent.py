@@ -22,10 +22,11 @@ from cloudx.domain.nodes import (
     NodeStatus,
     Preflight,
     Registration,
+    seconds_to_next_beat,
 )
 from cloudx.services.ports import NodeReporter
 
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 1.0  # while the other side does not know it: it gets no work
 
 log = structlog.get_logger()
 
@@ -49,13 +50,14 @@ class NodeAgent:
         self._said: Preflight | None = None
         self._last_success = time.monotonic()
         self._refusal = "it has not been tried yet"
+        self._failures = 0  # since the last beat that was taken
 
     def run_until(self, stopping: threading.Event) -> None:
         """Beat until stopped, then say goodbye."""
         psutil.cpu_percent()  # the first reading is always 0: it only sets the start
         while True:
             self._report(NodeStatus.HEALTHY)
-            if stopping.wait(HEARTBEAT_SECONDS if self._said else RETRY_SECONDS):
+            if stopping.wait(seconds_to_next_beat(self._failures) if self._said else RETRY_SECONDS):
                 break
         if self._said:
             self._report(NodeStatus.OFFLINE)
@@ -76,10 +78,12 @@ class NodeAgent:
                 self._said = preflight
             self._reporter.beat(self._heartbeat(status))
             self._last_success = time.monotonic()
+            self._failures = 0
         except NodeNotRegistered as error:
             self._said, self._refusal = None, error.message
         except CloudxError as error:
             self._refusal = error.message
+            self._failures += 1
             log.warning("node.report_failed", reason=error.message)
 
     def _registration(self, preflight: Preflight) -> Registration:

@@ -18,6 +18,7 @@ from cloudx.domain.nodes import (
     NodeStatus,
     capable,
     missing_capability,
+    seconds_to_next_beat,
 )
 from cloudx.domain.tools import SCAN_TYPES, Tool
 
@@ -96,3 +97,7 @@ def test_when_no_node_can_the_error_says_what_each_lacks_and_what_to_do(status: 
 def test_without_any_node_the_error_says_how_to_start_one() -> None:
     with pytest.raises(NoCapableNode, match="Start one with `cloudx worker`"):
         capable([], SCAN_TYPE, NOW)
+
+
+def test_a_beat_that_failed_is_followed_by_two_soon_ones_and_then_by_the_usual_pace() -> None:
+    assert [seconds_to_next_beat(failures) for failures in (0, 1, 2, 3, 1000)] == [5.0, 1.0, 2.0, 5.0, 5.0]

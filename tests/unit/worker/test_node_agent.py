@@ -35,7 +35,7 @@ class Primary:
 
 
 def run(look: Callable[[], Preflight], monkeypatch, beats: int, answers: dict[int, Exception] | None = None) -> Primary:
-    monkeypatch.setattr(node_agent, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(node_agent, "seconds_to_next_beat", lambda _failures: 0.0)
     monkeypatch.setattr(node_agent, "RETRY_SECONDS", 0.0)
     stopping = threading.Event()
     primary = Primary(stopping, beats, answers)
@@ -63,6 +63,32 @@ def test_it_registers_again_when_the_machine_has_changed(monkeypatch):
 def test_an_outage_of_the_primary_is_survived_without_registering_anew(monkeypatch):
     primary = run(lambda: WELL, monkeypatch, beats=5, answers={2: DependencyUnavailable("away")})
     assert len(primary.registered) == 1 and len(primary.beats) >= 5
+
+
+class NotedPauses(threading.Event):
+    """Keeps how long it was to be waited for, and lets nobody wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout)
+        return self.is_set()
+
+
+def test_a_beat_that_failed_is_tried_again_soon_and_during_an_outage_at_the_usual_pace():
+    pauses = NotedPauses()
+    away = dict.fromkeys((2, 3, 4, 5, 7), DependencyUnavailable("away"))
+    NodeAgent(IDENTITY, lambda: WELL, Primary(pauses, beats=8, answers=away)).run_until(pauses)
+    assert pauses.seconds == [5, 1, 2, 5, 5, 5, 1, 5]
+
+
+def test_a_node_that_nobody_knows_yet_tries_every_second():
+    pauses = NotedPauses()
+    primary = Primary(pauses, beats=5, answers={2: NodeNotRegistered("who?"), 3: NodeNotRegistered("who?")})
+    NodeAgent(IDENTITY, lambda: WELL, primary).run_until(pauses)
+    assert pauses.seconds == [5, 1, 1, 5, 5]
 
 
 def test_heartbeats_that_nobody_takes_are_a_critical_check_with_the_reason(monkeypatch):
