@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from cloudx.adapters.database.tables import metadata
 from cloudx.adapters.database.upgrade import HEAD, _run_migrations, current_revision, downgrade
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.services.edit_policy import ensure_first_scope
+from contract.test_concurrent_workers import run_at_once
 
 UUID_HEX = "01900000000070008000000000000001"  # as SQLite has it; PostgreSQL reads it too
 VERSIONS = Path(engine_for.__code__.co_filename).parent / "migrations" / "versions"
@@ -90,6 +92,18 @@ def test_many_processes_that_start_at_once_upgrade_once(empty: Engine) -> None:
         assert len(ledger.policies.scopes()) == 1
     with empty.connect() as connection:
         assert current_revision(connection) == HEAD
+
+
+def test_many_that_are_the_first_to_open_a_sqlite_file_are_all_let_in(tmp_path: Path) -> None:
+    for number in range(200):  # without patience, one file in 100 refused somebody
+        engines = [engine_for(f"sqlite:///{tmp_path / f'{number}.db'}") for _ in range(8)]
+        run_at_once(*[partial(_connect, engine) for engine in engines])
+
+
+def _connect(engine: Engine) -> None:
+    with engine.connect():
+        pass
+    engine.dispose()
 
 
 def test_head_is_the_newest_migration_file() -> None:

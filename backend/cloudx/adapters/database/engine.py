@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from sqlalchemy.exc import InvalidatePoolError
 CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 120  # a chunk's COPY is the longest; an API request is cut by its own
 BUSY_TIMEOUT_SECONDS = 30
+_WAL_RETRY_SECONDS = 0.01  # to be let into a file that others open for the first time as well
 BUSY_SECONDS = 1.0  # a connection used so recently is taken as alive where `is_busy`
 # A server that went without a word: what it does not acknowledge fails after 20 s, not after TCP's quarter of an hour.
 _KEEPALIVES = {
@@ -113,8 +115,26 @@ def _sqlite_engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we write BEGIN ourselves, below
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
+    _keep_wal(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _keep_wal(connection: Any) -> None:
+    """Have the file keep a write-ahead log; again where others, who open the new file too, do so at the same moment.
+
+    SQLite refuses them at once, whatever its busy timeout: https://sqlite.org/c3ref/busy_handler.html
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > deadline:
+                raise
+            time.sleep(_WAL_RETRY_SECONDS)
 
 
 def _begin_sqlite(connection: Connection) -> None:
