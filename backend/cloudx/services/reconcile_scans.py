@@ -18,10 +18,12 @@ def reconcile_scans(open_ledger: OpenLedger) -> int:
     """
     with open_ledger() as ledger:
         expired = ledger.chunks.expired()
+        scan_ids = sorted({lease.scan_id for lease in expired})  # reconcilers that meet lock the scans in one order
+        for scan_id in scan_ids:
+            ledger.scans.lock(scan_id)  # before what a stop or a recut waits for with the scan locked
         for lease in expired:
             _take_back(ledger, lease)
-        # Reconcilers that meet lock the scans in one order.
-        for scan_id in sorted({lease.scan_id for lease in expired}):
+        for scan_id in scan_ids:
             split_returned(ledger, scan_id, gone={lease.node_id for lease in expired})
         ledger.commit()
         settled = ledger.scans.settled()

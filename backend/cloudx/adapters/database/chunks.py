@@ -1,7 +1,8 @@
 """Chunks and their leases.
 
-The order of locks everywhere: chunks, then the rows that count them (by triggers: node_grants, then scan_nodes, a node
-after the other); or any of those, and only chunks that nobody has locked.
+The order of locks everywhere: leased chunks, then the scan, then its pending chunks, then the rows that count them
+(by triggers: node_grants, then scan_nodes, a node after the other); or any of those, and only chunks that nobody has
+locked.
 """
 
 from __future__ import annotations

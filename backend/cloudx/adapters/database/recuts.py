@@ -1,4 +1,4 @@
-"""Chunks that become several. The order of locks: chunk, then scan."""
+"""Chunks that become several. The order of locks is that of chunks.py."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class SqlRecuts:
         return True
 
     def returned(self, scan_id: str) -> list[tuple[ChunkSpan, int]]:
-        """All that the scan has to claim, locked; [] while others claim from it."""
+        """All that the scan has to claim, locked; [] while others claim from it. The scan is locked before."""
         wanted = and_(chunks.c.scan_id == scan_id, _PENDING)
         lock = select(*_SPAN, chunks.c.recuts).where(wanted).with_for_update(skip_locked=True)
         rows = self._connection.execute(lock).all()
