@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 
 from cluster.rig import faults, vault
@@ -51,6 +52,39 @@ def test_a_killed_leader_of_nomad_stops_no_scan(fleet: NomadRig) -> None:
     assert_found_once(fleet, outcome)
     until(lambda: fleet.leader() not in ("", was), HEALTHY_SECONDS, fleet.leader)
     fleet.processes.start_again(f"{was}.nomad")
+
+
+def test_the_backend_killed_at_submit_at_dispatch_and_while_chunks_finish_loses_nothing(fleet: NomadRig) -> None:
+    def backend() -> list[psutil.Process]:
+        return faults.processes_of_task(fleet.vpses, "backend")
+
+    before = backend()  # looked for in advance: the kill comes right after the answer
+    assert len(before) >= 4, "an arbiter and its workers, twice"
+
+    def kill_now_and_when_it_dispatches(scan_id: str) -> None:
+        faults.kill(before)
+        until(backend, HEALTHY_SECONDS)
+        until(lambda: dispatched(fleet, scan_id), HEALTHY_SECONDS, lambda: fleet.nomad("jobs"))
+        killed.append(len(backend()))
+        faults.kill(backend())
+
+    def kill_again() -> None:
+        killed.append(len(backend()))
+        faults.kill(backend())
+
+    killed: list[int] = []
+    outcome = scan_under(fleet, kill_again, at_done=200, rate_pps=900, after_submit=kill_now_and_when_it_dispatches)
+    assert_found_once(fleet, outcome)
+    assert len(killed) == 2 and all(killed), killed
+    assert not outcome.lost_tries
+    tokens = dispatched(fleet, outcome.scan_id)
+    assert len(set(tokens)) == len(tokens) >= VPSES, "each worker was asked for once"
+
+
+def dispatched(fleet: NomadRig, scan_id: str) -> list[str]:
+    """The token of each job that Nomad was asked for, for a scan."""
+    jobs = fleet.nomad("jobs?prefix=scan/dispatch-&meta=true") or []
+    return [job["Meta"]["dispatch"] for job in jobs if (job["Meta"] or {}).get("scan_id") == scan_id]
 
 
 def test_without_consul_and_vault_a_scan_goes_on(fleet: NomadRig) -> None:

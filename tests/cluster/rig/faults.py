@@ -72,6 +72,19 @@ def kill_workers(machine: str) -> int:
     return len(victims)
 
 
+def processes_of_task(machines: list[str], task: str) -> list[psutil.Process]:
+    """All that Nomad's task of this name has started there, by the environment that Nomad gave it."""
+    return [process for machine in machines for process in processes_of(machine) if _task_of(process) == task]
+
+
+def kill(victims: list[psutil.Process]) -> None:
+    """kill -9 of each, until they are gone."""
+    for victim in victims:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.kill()
+    psutil.wait_procs(victims, _START_SECONDS)
+
+
 def fill_disk(machine: str) -> None:
     """Nothing more fits on its disk."""
     fill(RigFolder(), machine)
@@ -113,6 +126,13 @@ def freeze(machine: str, frozen: bool) -> None:
 def _name(process: psutil.Process) -> str:
     try:
         return process.name()
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def _task_of(process: psutil.Process) -> str:
+    try:
+        return process.environ().get("NOMAD_TASK_NAME", "")
     except psutil.NoSuchProcess:
         return ""
 

@@ -47,11 +47,18 @@ class Outcome:
         )
 
 
-def scan_under(fleet: Rig, fault: Callable[[], object], at_done: int = 20, rate_pps: int = RATE_PPS) -> Outcome:
+def scan_under(
+    fleet: Rig,
+    fault: Callable[[], object],
+    at_done: int = 20,
+    rate_pps: int = RATE_PPS,
+    after_submit: Callable[[str], object] = lambda _scan_id: None,
+) -> Outcome:
     """Submit the scan, let the fault happen once so many chunks are done, and wait for the end."""
     with fleet.capture() as capture:
         scan_id = fleet.api.scan(target=TARGET, tool="masscan", ports=",".join(map(str, PORTS)), rate=rate_pps)
-        until(lambda: _has_done(fleet, scan_id, at_done), 90, lambda: fleet.api.show(scan_id))
+        after_submit(scan_id)
+        until(lambda: _has_done(fleet, scan_id, at_done), SCAN_SECONDS, lambda: fleet.api.show(scan_id))
         fault()
         shown = fleet.api.wait_for(scan_id, SCAN_SECONDS)
         time.sleep(0.5)  # so that packets that should not come would be counted
