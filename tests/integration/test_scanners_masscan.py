@@ -15,7 +15,7 @@ from cloudx.scanners.masscan_records import Replies
 from cloudx.services.scanner_port import Progress
 from cloudx.worker.scanner_process import ScannerProcess
 from fixtures.network import Network
-from fixtures.scanner_run import SCANNERS, Outcome, run_scanner
+from fixtures.scanner_run import SCANNERS, Outcome, losing_its_results, nearly_full_disk, run_scanner
 
 RUNS: dict[str, dict[str, Any]] = {
     "tcp": {"type_name": "tcp_scan", "target": "10.77.3.0/24", "ports": "22,80,8080,9000-9003"},
@@ -139,3 +139,11 @@ def test_every_thread_of_masscan_goes_before_other_processes(network: Network, t
 
     run_scanner(network, tmp_path / "first", "masscan", "tcp_scan", "10.77.0.0/16", "80", 1000, on_progress=look)
     assert policies == ({os.SCHED_RR} if (os.cpu_count() or 1) > 1 else {os.SCHED_OTHER})
+
+
+def test_a_run_on_a_full_disk_is_refused_though_masscan_ends_well(network: Network, tmp_path: Path) -> None:
+    what = ("masscan", "tcp_scan", "10.77.3.0/24", "80", 1000)
+    lost = run_scanner(network, tmp_path / "lost", *what, change=losing_its_results(RESULTS_FILE))
+    assert lost.succeeded and not lost.observed, "masscan tells of it now: ask it, not the disk"
+    with nearly_full_disk(tmp_path / "disk") as disk, pytest.raises(OSError, match="No space left"):
+        run_scanner(network, disk / "run", *what)

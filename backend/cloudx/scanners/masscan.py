@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,8 @@ START_SECONDS = 0.0
 _TRIES_WITH_OFFLOADS = 2
 WAIT_SECONDS = 3  # for late replies; no round trip on the internet takes longer than the first of them
 _WAKE_SECONDS = 0.1
+# Less is as good as full: other runs, that end after a write failed and before we look, give some room back.
+_ROOM_BYTES = 32 << 20
 _STATUS = re.compile(rb"rate:.*?([\d.]+)% done(, waiting)?")
 _CHATTER = re.compile(r"^rate:|^Starting masscan|^Initiating |^Scanning |^waiting several seconds")
 
@@ -48,7 +52,10 @@ class Masscan:
         return Command(argv, files, urgency=Urgency.REPLIES, start_seconds=START_SECONDS)
 
     def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
-        """Progress by its status lines; while it waits for late replies, keeps it awake and reads what it has."""
+        """Progress by its status lines; while it waits for late replies, keeps it awake and reads what it has.
+
+        Raises OSError for a full disk.
+        """
         lines, tail, progress, replies = Lines(), Tail(), Progress(0.0), Replies(assignment)
         pace = SendingPace(_packets(assignment), assignment.rate_pps)
         with KeepAwake(_wake_address(assignment)) as keep_awake:
@@ -64,6 +71,7 @@ class Masscan:
                         progress = _advanced(progress, status, pace)
                         yield progress
         tail.save(folder)
+        _refuse_full_disk(folder / RESULTS_FILE)
         replies.read_on(folder / RESULTS_FILE)
         replies.save(folder)
         if progress.sending_done:
@@ -102,6 +110,13 @@ def _way_out(egress: Egress) -> list[str]:
 def _packets(assignment: Assignment) -> int:
     tries = _TRIES_WITH_OFFLOADS if assignment.egress is not None and assignment.egress.offloads_on else 1
     return assignment.addresses.size * (assignment.ports.size if assignment.ports else 1) * tries
+
+
+def _refuse_full_disk(results: Path) -> None:
+    """Raise OSError when results may be missing: masscan ends well, without a word, where it could not write them."""
+    found = os.statvfs(results.parent)
+    if found.f_bavail * found.f_frsize < _ROOM_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(results))
 
 
 def _wake_address(assignment: Assignment) -> str | None:
