@@ -153,6 +153,8 @@ class Claimed:
 
 def claimed(desk: Desk, url: str, chunks: int, party: Party, server_pid: int | None) -> Claimed:
     """Claims (and completions) by so many workers until none is left; fails when a chunk was claimed twice."""
+    with desk.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")  # as autovacuum does now and then; it has not heard of the next scans
     warm_up, scan = submit(desk, chunks)[0], submit(desk, chunks)[0]
     processes = min(PROCESSES, party.workers)
     gate, results = multiprocessing.Barrier(processes + 1), multiprocessing.Queue()  # type: ignore[var-annotated]

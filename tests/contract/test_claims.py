@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert, text, update
 
 from cloudx.adapters.database import claims
+from cloudx.adapters.database.chunks import SqlChunks
 from cloudx.adapters.database.tables import dispatches, node_grants, scan_nodes, scans
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.grants import clamp_pps, grant_pps, share_pps
@@ -94,6 +95,22 @@ def test_a_nodes_limit_holds_over_all_its_scans(desk: Desk) -> None:
     assert ask(desk, first.id, 80) == 80
     assert ask(desk, second.id, 30) == 20
     assert ask(desk, second.id, 1) is Refusal.NODE_FULL
+
+
+@POSTGRESQL_ALONE
+def test_a_claim_reads_a_few_chunks_though_the_statistics_have_not_heard_of_its_scan(desk: Desk) -> None:
+    desk.submit("10.0.0.0/16", rate_pps=10)
+    with desk.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    scan = desk.submit("10.1.0.0/16", rate_pps=10)
+    query = text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'chunks'")
+    with desk.engine.connect() as connection:
+        leased = claims.claims_on(connection).claim(Ask(scan.id, "w", "n", 1, 10))
+        assert isinstance(leased, Leased)
+        claimed = connection.execute(query).scalar_one()
+        assert SqlChunks(connection).finish(leased.lease, 0)
+        assert connection.execute(query).scalar_one() - claimed < 10 < desk.show(scan).tally.chunks_total
+    assert claimed < 10
 
 
 @pytest.mark.usefixtures("a_long_moment")

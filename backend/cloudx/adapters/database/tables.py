@@ -98,7 +98,13 @@ chunks = Table(
     Column("recuts", Integer, nullable=False, default=0, server_default="0", comment="how often it was cut again"),
     Column("cut_from", Integer, comment="the planned chunk it was part of"),
 )
-Index("ix_chunks_claim", chunks.c.scan_id, chunks.c.state, chunks.c.claim_order)
+Index(
+    "ix_chunks_claim",
+    chunks.c.scan_id,
+    chunks.c.state,
+    chunks.c.claim_order,
+    postgresql_where=text("state = 'pending'"),
+)
 Index(
     "ix_chunks_leased",
     chunks.c.lease_until,

@@ -41,6 +41,7 @@ def upgrade() -> None:
     for table in ("scan_nodes", "node_grants", "asking_workers"):
         # Room in the page for the next version of a row: these are updated at every claim.
         op.execute(f"ALTER TABLE {table} SET (fillfactor = 40)")
+    _index_chunks_to_claim("WHERE state = 'pending'")
     # Anybody may call them, as PostgreSQL has it: they run with the rights of who calls, and give none.
     for statement in (_COUNT_CHUNK, _FORGET_CHUNKS, *_POSTGRES_TRIGGERS, _CLAMP, _CLAIM, _RENEW):
         op.execute(statement)
@@ -53,6 +54,8 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER {trigger}" if is_sqlite else f"DROP TRIGGER {trigger} ON chunks")
     for function in () if is_sqlite else _FUNCTIONS:
         op.execute(f"DROP FUNCTION {function}")
+    if not is_sqlite:
+        _index_chunks_to_claim("")
     for name in _COUNTERS:
         kind = sa.Integer() if name.startswith("chunks") else sa.BigInteger()
         comment = "excluded after submit" if name == "excluded_units" else None
@@ -63,6 +66,12 @@ def downgrade() -> None:
         )
     for table in ("asking_workers", "node_grants", "scan_nodes"):
         op.drop_table(table)
+
+
+def _index_chunks_to_claim(which: str) -> None:
+    """With all states in it every change of one is written to it, and it looks good for finding a chunk by number."""
+    op.execute("DROP INDEX ix_chunks_claim")
+    op.execute(f"CREATE INDEX ix_chunks_claim ON chunks (scan_id, state, claim_order) {which}")
 
 
 def _make_tables() -> None:
@@ -212,13 +221,14 @@ $$
 # scan's row is held by others while they wait for the disk. Whoever was granted what another took meanwhile fails with
 # CX001, and asks again. The function keeps the books itself: the trigger would cost a third of a claim. What it writes
 # is soft state: what a crash of the server takes back is a lost lease (docs/adr/0009).
+# The plans are generic: statistics may say of a new scan that it has no chunks, and a plan for that reads all of them.
 _CLAIM = r"""
 CREATE FUNCTION cloudx_claim_chunk(
     wanted_scan uuid, claimant text, claimants_node text, share bigint, limit_pps bigint, lease_seconds double precision
 ) RETURNS TABLE (
     outcome text, number integer, address_start bigint, address_count bigint, port_start integer, port_count integer,
     attempt integer, rate_pps bigint, lease_until timestamptz, policy_version bigint
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     is_soft text := set_config('synchronous_commit', 'off', true);
