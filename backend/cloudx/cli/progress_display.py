@@ -12,12 +12,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
 from .follow_scan import Display
-from .scan_text import Scan, duration, is_over, progress_line, seconds_left
+from .scan_text import Scan, duration, is_over, progress_line, seconds_left, worker_lines
 from .smooth_percent import SmoothPercent
 from .terminal import err, say, visible
 
 TICK_SECONDS = 0.1
 LINE_EVERY_SECONDS = 5.0
+MOST_WORKERS_SHOWN = 16
 
 
 @contextmanager
@@ -66,7 +67,7 @@ class ProgressLines:
 
 
 class _BarWithDetails(Progress):
-    """rich's progress table with a line below it."""
+    """rich's progress table with lines below it."""
 
     details = Text()
 
@@ -130,7 +131,12 @@ class LiveBar:
         total = None if self._scan["status"] == "submitted" else 100.0
         shown = f"{percent:5.1f} %" if total else ""
         self._bar.update(self._task, total=total, completed=percent, percent=shown, left=self._left())
-        self._bar.details = Text("  " + visible(progress_line(self._scan, percent)), style="dim")
+        lines = [progress_line(self._scan, percent), *worker_lines(self._scan, most=self._room())]
+        self._bar.details = Text("\n".join(f"  {visible(line)}" for line in lines), style="dim")
+
+    def _room(self) -> int:
+        """Lines for workers: the terminal's, but for the bar and what stands above it."""
+        return max(1, min(MOST_WORKERS_SHOWN, err().height - 4))
 
     def _left(self) -> str:
         left_seconds = seconds_left(self._scan) if self._scan else None

@@ -127,6 +127,20 @@ def progress_line(scan: Scan, percent: float) -> str:
     return " · ".join(parts)
 
 
+def worker_lines(scan: Scan, most: int) -> list[str]:
+    """A line for each worker where there are several, `most` of them: its node, what it is granted, what it did."""
+    workers = sorted(scan["workers"], key=lambda worker: str(worker["node_id"]))
+    if len(workers) < 2 or is_over(scan):
+        return []
+    lines = [
+        f"{worker['node_id']}  {worker['rate']:>9,} packets/s  {counted(worker['chunks_done'], 'chunk'):>9} done"
+        for worker in workers
+    ]
+    if len(lines) > most:
+        lines[most - 1 :] = [f"and {len(lines) - most + 1:,} more"]
+    return lines
+
+
 def outcome_line(scan: Scan) -> str:
     """How it ended, in one line."""
     took = took_seconds(scan)

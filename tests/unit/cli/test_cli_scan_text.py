@@ -17,6 +17,7 @@ from cloudx.cli.scan_text import (
     progress_line,
     remaining_units,
     seconds_left,
+    worker_lines,
 )
 
 
@@ -65,6 +66,17 @@ def test_progress_counts_only_workers_that_send() -> None:
     assert progress_line(_scan(), 42.5) == (
         "4,250 of 10,000 probes · up to 3,000 packets/s · 2 workers · 2 of 6 chunks done"
     )
+
+
+def test_each_of_several_workers_has_a_line_and_too_many_are_counted() -> None:
+    workers = [{"node_id": f"vps{n}", "chunks_done": n, "rate": 2000 * n} for n in (2, 1, 3)]
+    assert worker_lines(_scan(workers=workers), 3) == [
+        "vps1      2,000 packets/s    1 chunk done",
+        "vps2      4,000 packets/s   2 chunks done",
+        "vps3      6,000 packets/s   3 chunks done",
+    ]
+    assert worker_lines(_scan(workers=workers), 2)[1:] == ["and 2 more"]
+    assert worker_lines(_scan(workers=workers[:1]), 3) == []
 
 
 def test_the_time_left_is_told_once_enough_is_done_to_estimate_it() -> None:
