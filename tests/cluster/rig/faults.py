@@ -66,9 +66,7 @@ def kill_scanners(machine: str) -> int:
 def kill_workers(machine: str) -> int:
     """kill -9 of every `cloudx worker` on it, whoever started it; how many there were."""
     victims = [process for process in processes_of(machine) if _is_worker(process)]
-    for victim in victims:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            victim.kill()
+    kill(victims)
     return len(victims)
 
 

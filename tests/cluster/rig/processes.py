@@ -55,6 +55,8 @@ class Processes:
                 [*self._before, *prefix(launch.machine), *launch.command],
                 env=launch.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
+        if before := self._ours.get(launch.key):
+            before.wait(_STOP_SECONDS)  # it has ended, as the caller saw, and may still be a zombie
         self._ours[launch.key] = child
         now = replace(launch, pid=child.pid, started=psutil.Process(child.pid).create_time())
         write_private(self._file(launch.key), json.dumps(asdict(now)))
