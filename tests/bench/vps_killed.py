@@ -19,7 +19,7 @@ from cluster.rig.rig import Rig
 VPSES, VICTIM = 4, "cxvps3"
 TARGET, PORTS = "10.77.0.0/16", "80,443"
 RATE_PPS = 2_000  # a minute undisturbed
-REST_SECONDS = 5.0  # until the first scan's workers have left: while one of them stands there, Nomad may pass a VPS over
+REST_SECONDS = 5.0  # until the first workers have left: while one stands there, Nomad may pass its VPS over
 
 
 def run(rig: Rig, kills: bool) -> tuple[float, float, dict[str, Any]]:
