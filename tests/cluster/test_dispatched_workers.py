@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from fixtures.cluster import DevCluster
+from fixtures.processes import kill
 from fixtures.service import until
 from fixtures.tasks import (
     completed,
@@ -46,9 +47,7 @@ def kill_the_backend(cluster: DevCluster) -> None:
     """Every process of every instance, as a power cut would."""
     victims = [one for each in running_allocations(cluster, "backend") for one in processes_of(each["ID"], "backend")]
     assert len(victims) >= 4, "an arbiter and its workers, twice"
-    for victim in victims:
-        victim.kill()
-    psutil.wait_procs(victims, 10)
+    kill(victims)
 
 
 def patiently(cluster: DevCluster, seconds: float = 120) -> None:

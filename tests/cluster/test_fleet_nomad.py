@@ -16,6 +16,7 @@ from cluster.rig import faults, vault
 from cluster.rig.layout import SERVERS
 from cluster.rig.nomad_fleet import NomadRig
 from cluster.rig.proof import CHUNK_SECONDS, assert_found_once, scan_under
+from fixtures.processes import kill
 from fixtures.service import until
 
 VPSES = 4
@@ -62,15 +63,15 @@ def test_the_backend_killed_at_submit_at_dispatch_and_while_chunks_finish_loses_
     assert len(before) >= 4, "an arbiter and its workers, twice"
 
     def kill_now_and_when_it_dispatches(scan_id: str) -> None:
-        faults.kill(before)
+        kill(before)
         until(backend, HEALTHY_SECONDS)
         until(lambda: dispatched(fleet, scan_id), HEALTHY_SECONDS, lambda: fleet.nomad("jobs"))
         killed.append(len(backend()))
-        faults.kill(backend())
+        kill(backend())
 
     def kill_again() -> None:
         killed.append(len(backend()))
-        faults.kill(backend())
+        kill(backend())
 
     killed: list[int] = []
     outcome = scan_under(fleet, kill_again, at_done=200, rate_pps=900, after_submit=kill_now_and_when_it_dispatches)

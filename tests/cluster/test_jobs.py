@@ -19,9 +19,10 @@ from cloudx.cli.dev.layout import DevFolder
 from cloudx.cli.dev.leftovers import our_processes
 from fixtures.cluster import NODE_CHECKS, DevCluster
 from fixtures.cluster_servers import ROOT
+from fixtures.processes import environment_of
 from fixtures.service import free_port, until
 from fixtures.steady_load import SteadyLoad
-from fixtures.tasks import environment_of, running_scan, scan_jobs
+from fixtures.tasks import running_scan, scan_jobs
 
 ROLLOUT_SECONDS = 120
 

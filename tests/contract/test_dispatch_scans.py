@@ -221,6 +221,15 @@ def test_the_chunks_of_a_worker_that_nomad_has_only_lost_stay_its_own(office):
     assert office.desk.show(scan).tally.chunks_leased == 1 and office.alive(scan) == []
 
 
+@pytest.mark.parametrize(("fit_nodes", "together"), [(3, 1), (36, 3)])
+def test_workers_wait_for_the_places_of_those_before_them(office, fit_nodes, together):
+    office.fit = FitCount(fit_nodes)
+    scan = office.submit()
+    office.process()()
+    assert sum(office.nomad.placed_together) == len(office.alive(scan)) >= 3
+    assert max(office.nomad.placed_together) == together
+
+
 def test_a_worker_that_left_at_once_and_ran_nothing_is_idle_and_the_next_waits(office):
     scan = office.submit(**ONE_CHUNK)
     office.settle()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -56,13 +55,10 @@ def test_a_stop_that_meets_the_split_of_a_lost_chunk_waits_for_it_or_comes_first
 
 
 def test_a_recut_that_meets_a_lost_chunk_of_the_same_node_waits_for_it_or_comes_first(desk: Desk) -> None:
-    outcomes: Counter[str] = Counter()
     for _ in range(ROUNDS):
         scan, lost, slow = two_under_way(desk)
         desk.age(slow, held_seconds=300, sent_share=0.05)
         desk.expire(lost)
         run_at_once(partial(recut_stragglers, desk.open_ledger), *reconcilers(desk))
         assert desk.show(scan).coverage.balances
-        outcomes.update(row["state"] for row in desk.chunk_rows(scan))
         stop_scan(desk.open_ledger, scan.id, ADMIN)
-    print(outcomes)

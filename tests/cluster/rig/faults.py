@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from fixtures.processes import environment_of, kill
+
 from . import delay, network
 from .disks import fill, free
 from .environment import plain_environment
@@ -57,9 +59,7 @@ def _on(machine: str, *rule: str) -> None:
 def kill_scanners(machine: str) -> int:
     """kill -9 of every scanner on it; how many there were."""
     victims = [process for process in processes_of(machine) if _name(process) in SCANNERS]
-    for victim in victims:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            victim.kill()
+    kill(victims)
     return len(victims)
 
 
@@ -72,15 +72,8 @@ def kill_workers(machine: str) -> int:
 
 def processes_of_task(machines: list[str], task: str) -> list[psutil.Process]:
     """All that Nomad's task of this name has started there, by the environment that Nomad gave it."""
-    return [process for machine in machines for process in processes_of(machine) if _task_of(process) == task]
-
-
-def kill(victims: list[psutil.Process]) -> None:
-    """kill -9 of each, until they are gone."""
-    for victim in victims:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            victim.kill()
-    psutil.wait_procs(victims, _START_SECONDS)
+    everything = [process for machine in machines for process in processes_of(machine)]
+    return [process for process in everything if environment_of(process).get("NOMAD_TASK_NAME") == task]
 
 
 def fill_disk(machine: str) -> None:
@@ -124,13 +117,6 @@ def freeze(machine: str, frozen: bool) -> None:
 def _name(process: psutil.Process) -> str:
     try:
         return process.name()
-    except psutil.NoSuchProcess:
-        return ""
-
-
-def _task_of(process: psutil.Process) -> str:
-    try:
-        return process.environ().get("NOMAD_TASK_NAME", "")
     except psutil.NoSuchProcess:
         return ""
 
