@@ -40,7 +40,7 @@ from prometheus_client import multiprocess
 
 import cloudx.api.app
 import cloudx.bootstrap.api
-from cloudx.adapters.database.gevent_wait import make_psycopg2_cooperate
+from cloudx.adapters.database.connection.gevent_wait import make_psycopg2_cooperate
 from cloudx.api.context import EXTENSION
 from cloudx.draining_worker import DrainingWorker, PropagatingLogger
 from cloudx.logs import configure_logs

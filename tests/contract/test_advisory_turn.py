@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from cloudx.adapters.database import open_ledger_on
-from cloudx.adapters.database.advisory_turn import AdvisoryTurn
+from cloudx.adapters.database.leader_lock import AdvisoryTurn
 from cloudx.domain.errors import DependencyUnavailable
 from fixtures.service import until
 

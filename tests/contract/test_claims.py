@@ -9,9 +9,9 @@ from random import Random
 import pytest
 from sqlalchemy import insert, text, update
 
-from cloudx.adapters.database import claims
-from cloudx.adapters.database.chunks import SqlChunks
-from cloudx.adapters.database.tables import dispatches, node_grants, scan_nodes, scans
+from cloudx.adapters.database.repositories import claims
+from cloudx.adapters.database.repositories.chunks import SqlChunks
+from cloudx.adapters.database.schema.tables import dispatches, node_grants, scan_nodes, scans
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.grants import clamp_pps, grant_pps, share_pps
 from cloudx.domain.nodes import CAPABILITIES

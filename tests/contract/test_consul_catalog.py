@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cloudx.adapters.consul_catalog import ConsulCatalog, consul_address
+from cloudx.adapters.consul.catalog import ConsulCatalog, consul_address
 from cloudx.domain.errors import BadConfiguration, CloudxError, DependencyUnavailable
 from cloudx.domain.nodes import CheckStatus
 from cloudx.services.follow_query import FollowedQuery

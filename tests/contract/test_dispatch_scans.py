@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import RowMapping, select, update
 
 from cloudx.adapters.database import open_ledger_on
-from cloudx.adapters.database.advisory_turn import AdvisoryTurn
-from cloudx.adapters.database.column_types import db_now
-from cloudx.adapters.database.tables import dispatches
+from cloudx.adapters.database.connection.column_types import db_now
+from cloudx.adapters.database.leader_lock import AdvisoryTurn
+from cloudx.adapters.database.schema.tables import dispatches
 from cloudx.domain.dispatches import Outcome, Placement
 from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.scans import Scan

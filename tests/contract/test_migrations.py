@@ -14,9 +14,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 
 from cloudx.adapters.database import engine_for, open_ledger_on, schema_problem, upgrade
-from cloudx.adapters.database import upgrade as upgrade_function
-from cloudx.adapters.database.tables import metadata
-from cloudx.adapters.database.upgrade import HEAD, _run_migrations, current_revision, downgrade
+from cloudx.adapters.database.schema.tables import metadata
+from cloudx.adapters.database.schema.upgrade import HEAD, _run_migrations, current_revision, downgrade
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.services.edit_policy import ensure_first_scope
 from contract.test_concurrent_workers import run_at_once
@@ -75,7 +74,7 @@ def test_many_processes_that_start_at_once_upgrade_once(empty: Engine) -> None:
     def start_up() -> None:
         engine = engine_for(url)
         try:
-            upgrade_function(engine)
+            upgrade(engine)
             ensure_first_scope(open_ledger_on(engine))
         except BaseException as error:
             failures.append(error)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from cloudx.adapters.database.tables import nodes, tokens
+from cloudx.adapters.database.schema.tables import nodes, tokens
 from cloudx.domain.access import Role
 from cloudx.domain.errors import InvalidInput, NodeNotRegistered, NotFound, Unauthenticated
 from cloudx.domain.nodes import Check, CheckStatus, Heartbeat, NodeRole, NodeStatus, Registration

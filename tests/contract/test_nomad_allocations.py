@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cloudx.adapters.nomad_allocations import NomadAllocations
+from cloudx.adapters.nomad.allocations import NomadAllocations
 from cloudx.domain.errors import DependencyUnavailable, Unauthenticated
 from fixtures.cluster_servers import NomadServer
 from fixtures.service import free_port, until

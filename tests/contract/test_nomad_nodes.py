@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from cloudx.adapters.nomad_nodes import NomadNodes, state_of
+from cloudx.adapters.nomad.nodes import NomadNodes, state_of
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
 from cloudx.domain.nodes import ClientState
 from fixtures.cluster_servers import NomadServer

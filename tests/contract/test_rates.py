@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, update
 
-from cloudx.adapters.database.tables import asking_workers, scan_nodes
+from cloudx.adapters.database.schema.tables import asking_workers, scan_nodes
 from fixtures.ledgers import LONG_AGO, Desk
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from sqlalchemy import update
 
-from cloudx.adapters.database.tables import chunks, nodes, scans
+from cloudx.adapters.database.schema.tables import chunks, nodes, scans
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.stragglers import MAX_RECUTS

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloudx.adapters.nomad_dispatch import NomadScanJobs
+from cloudx.adapters.nomad.scan_jobs import NomadScanJobs
 from cloudx.domain.dispatches import Child, Outcome, Placement
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.services.dispatch_ports import ScanJobs

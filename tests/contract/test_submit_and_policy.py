@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, update
 
-from cloudx.adapters.database.tables import scopes
+from cloudx.adapters.database.schema.tables import scopes
 from cloudx.domain.errors import Conflict, InvalidInput, NoCapableNode, NotFound, TargetOutOfScope, TooLarge
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.edit_policy import add_exclusion, add_scope, delete_exclusion, delete_scope

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from cloudx.adapters.database import open_ledger_on, upgrade
-from cloudx.adapters.database.grants import BACKEND, OWNER, WORKER
+from cloudx.adapters.database.schema.rights import BACKEND, OWNER, WORKER
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.edit_policy import ensure_first_scope
 from cloudx.services.reconcile_scans import reconcile_scans

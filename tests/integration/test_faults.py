@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cloudx.adapters.disk_space import NEEDED_BYTES
+from cloudx.adapters.machine.disk_space import NEEDED_BYTES
 from fixtures.service import CLOUDX, Service, free_port, until
 
 TARGET = "127.0.0.0/22"

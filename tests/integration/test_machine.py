@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from cloudx.adapters.machine import LocalMachine
+from cloudx.adapters.machine.machine import LocalMachine
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import CheckStatus, Preflight
 from cloudx.domain.targets import parse_targets
@@ -97,7 +97,7 @@ def test_an_address_without_a_route_is_refused_with_a_remedy(network: Network) -
 
 def test_without_net_raw_the_machine_has_no_raw_sockets() -> None:
     source = (
-        "from cloudx.adapters.machine import LocalMachine\n"
+        "from cloudx.adapters.machine.machine import LocalMachine\n"
         "found = LocalMachine().preflight()\n"
         "assert 'raw_socket' not in found.capabilities, found\n"
         "assert any(c.id == 'raw-socket' and 'CAP_NET_RAW' in c.output for c in found.checks), found\n"

@@ -8,8 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
-from cloudx.adapters.disk_space import NEEDED_BYTES, disk_check
-from cloudx.adapters.send_rate import SendRate
+from cloudx.adapters.machine.disk_space import NEEDED_BYTES, disk_check
+from cloudx.adapters.machine.send_rate import SendRate
 from cloudx.domain.nodes import CheckStatus
 from fixtures.network import Network
 from fixtures.wire import Wire
@@ -50,7 +50,7 @@ def test_it_is_measured_once_a_boot_however_many_ask_at_once(tmp_path: Path) -> 
 
 def test_a_machine_without_raw_sockets_says_why_it_cannot_measure(tmp_path: Path) -> None:
     source = (
-        "import sys; from pathlib import Path; from cloudx.adapters.send_rate import SendRate\n"
+        "import sys; from pathlib import Path; from cloudx.adapters.machine.send_rate import SendRate\n"
         "rate = SendRate(Path(sys.argv[1]), boot_folder=Path('/proc/none')); rate.measure(); print(rate.on(None))"
     )
     without = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", "--"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cloudx.adapters.nomad.placement import placement_reason
 from cloudx.services.rollout_ports import (
     Allocation,
     Deployment,
@@ -55,27 +56,6 @@ def evaluation(said: dict[str, Any]) -> Evaluation:
     failed = (said.get("FailedTGAllocs") or {}).items()
     placements = tuple(FailedPlacement(group, placement_reason(metric)) for group, metric in sorted(failed))
     return Evaluation(said["Status"], said.get("StatusDescription") or "", placements)
-
-
-def placement_reason(metric: dict[str, Any]) -> str:
-    """Why no machine took a group, from an AllocMetric, as `nomad job status` words it."""
-    evaluated = metric["NodesEvaluated"]
-    if not evaluated:
-        return "no machine is eligible in its datacenters and node pool"
-    reasons = [f"{count} of {evaluated} machines fail: {what}" for what, count in _items(metric, "ConstraintFiltered")]
-    reasons += [
-        f"{count} of {evaluated} machines are of class {what}" for what, count in _items(metric, "ClassFiltered")
-    ]
-    reasons += [
-        f"{count} of {evaluated} machines have too little left of: {what}"
-        for what, count in _items(metric, "DimensionExhausted")
-    ]
-    reasons += [f"over its quota of: {what}" for what in metric.get("QuotaExhausted") or []]
-    return "; ".join(reasons) or f"none of {evaluated} machines took it"
-
-
-def _items(metric: dict[str, Any], name: str) -> list[tuple[str, int]]:
-    return sorted((metric.get(name) or {}).items())
 
 
 def allocation(stub: dict[str, Any]) -> Allocation:

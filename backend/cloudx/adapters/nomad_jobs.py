@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from nomad.api.exceptions import BaseNomadException
 
+from cloudx.adapters.nomad.client import nomad_client, nomad_failure
 from cloudx.domain.errors import CloudxError
 from cloudx.services.job_variables import variables_file
 from cloudx.services.rollout_ports import (
@@ -21,7 +22,6 @@ from cloudx.services.rollout_ports import (
 )
 
 from . import nomad_documents as documents
-from .nomad_client import nomad_client, nomad_failure
 
 _LOG_BYTES = 4000
 

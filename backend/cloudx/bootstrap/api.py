@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cloudx.adapters.latency import EchoOrConnect
-from cloudx.adapters.resolver import SystemResolver
+from cloudx.adapters.machine.latency import EchoOrConnect
+from cloudx.adapters.machine.resolver import SystemResolver
 from cloudx.config import AuthMode, Executor, Settings
 from cloudx.services.authenticate import Authenticate
 from cloudx.services.fit_nodes import CountFit, KnownFleet
@@ -21,8 +21,8 @@ from cloudx.services.watch_fleet import FleetWatch, LedgerFleet
 from .database import open_ledger_of
 
 if TYPE_CHECKING:
-    from cloudx.adapters.consul_catalog import ConsulCatalog
-    from cloudx.adapters.nomad_nodes import NomadNodes
+    from cloudx.adapters.consul.catalog import ConsulCatalog
+    from cloudx.adapters.nomad.nodes import NomadNodes
     from cloudx.api.dependencies import Dependencies
     from cloudx.services.keep_dispatching import KeepDispatching
 
@@ -59,8 +59,8 @@ def import_for_api(settings: Settings) -> None:
 def _dispatching(settings: Settings, open_ledger: OpenLedger, count_fit: CountFit) -> KeepDispatching | None:
     if settings.cloudx_executor is not Executor.NOMAD:
         return None
-    from cloudx.adapters.database.advisory_turn import AdvisoryTurn
-    from cloudx.adapters.nomad_dispatch import NomadScanJobs
+    from cloudx.adapters.database.leader_lock import AdvisoryTurn
+    from cloudx.adapters.nomad.scan_jobs import NomadScanJobs
     from cloudx.services.dispatch_scans import DispatchScans
     from cloudx.services.keep_dispatching import KeepDispatching
 
@@ -82,7 +82,7 @@ def _cluster_watch(settings: Settings) -> ClusterWatch:
 def _consul_instances(settings: Settings) -> ConsulCatalog | None:
     if not settings.consul_http_addr:
         return None
-    from cloudx.adapters.consul_catalog import ConsulCatalog
+    from cloudx.adapters.consul.catalog import ConsulCatalog
 
     return ConsulCatalog(settings.consul_http_addr, settings.consuls_token)
 
@@ -90,7 +90,7 @@ def _consul_instances(settings: Settings) -> ConsulCatalog | None:
 def _nomad_clients(settings: Settings) -> NomadNodes | None:
     if not settings.nomad_addr:
         return None
-    from cloudx.adapters.nomad_nodes import NomadNodes
+    from cloudx.adapters.nomad.nodes import NomadNodes
 
     return NomadNodes(settings.nomad_addr, settings.nomads_token)
 
@@ -104,7 +104,7 @@ def _authenticate(settings: Settings, open_ledger: OpenLedger) -> Authenticate:
 def _clerk_sessions(settings: Settings) -> list[TokenVerifier]:
     if not settings.cloudx_clerk_issuer:
         return []
-    from cloudx.adapters.clerk import ClerkSessions
+    from cloudx.adapters.identity.clerk import ClerkSessions
 
     sessions = ClerkSessions(
         settings.cloudx_clerk_issuer,
@@ -118,12 +118,12 @@ def _clerk_sessions(settings: Settings) -> list[TokenVerifier]:
 def _workload_identities(settings: Settings) -> list[TokenVerifier]:
     if not settings.cloudx_nomad_jwks_url:
         return []
-    from cloudx.adapters.workload_identity import WorkloadIdentities
+    from cloudx.adapters.identity.workload_identity import WorkloadIdentities
 
     return [WorkloadIdentities(settings.cloudx_nomad_jwks_url, _node_of_allocation(settings))]
 
 
 def _node_of_allocation(settings: Settings) -> Callable[[str], str] | None:
-    from cloudx.adapters.nomad_allocations import NomadAllocations
+    from cloudx.adapters.nomad.allocations import NomadAllocations
 
     return NomadAllocations(settings.nomad_addr, settings.nomads_token).node_of if settings.nomad_addr else None

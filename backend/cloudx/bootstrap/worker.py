@@ -44,7 +44,7 @@ class WorkerStart:
     """A worker on its way up: the machine is looked at while the database is asked."""
 
     def __init__(self, settings: Settings) -> None:
-        from cloudx.adapters.machine import LocalMachine
+        from cloudx.adapters.machine.machine import LocalMachine
         from cloudx.worker.recent_preflight import RecentPreflight
 
         make_data_folder(settings)
@@ -101,7 +101,7 @@ def _process_name() -> str:
 
 def node_agent(settings: Settings) -> tuple[NodeAgent, Callable[[], tuple[Check, ...]]]:
     """The agent that reports this machine to the API, and the machine's checks as they are now."""
-    from cloudx.adapters.machine import LocalMachine
+    from cloudx.adapters.machine.machine import LocalMachine
     from cloudx.adapters.primary_node import PrimaryNode
     from cloudx.worker.node_agent import NodeAgent
     from cloudx.worker.recent_preflight import RecentPreflight
@@ -118,8 +118,8 @@ def node_agent(settings: Settings) -> tuple[NodeAgent, Callable[[], tuple[Check,
 def _machine_checks(
     settings: Settings, look: RecentPreflight, clock: Callable[[], Check], reports: bool = True
 ) -> MachineChecks:
-    from cloudx.adapters.disk_space import disk_check
-    from cloudx.adapters.send_rate import SendRate
+    from cloudx.adapters.machine.disk_space import disk_check
+    from cloudx.adapters.machine.send_rate import SendRate
     from cloudx.worker.machine_checks import MachineChecks
 
     send_rate, folder = SendRate(settings.cloudx_data_dir.absolute()), settings.cloudx_data_dir

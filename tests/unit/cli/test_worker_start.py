@@ -42,7 +42,8 @@ def test_a_worker_loads_neither_the_command_line_nor_the_api() -> None:
         "from cloudx.cli.worker_process import leave_rich_out",
         "leave_rich_out()",
         "import cloudx.bootstrap.worker, cloudx.logs",
-        "import cloudx.worker.resident, cloudx.worker.node_agent, cloudx.worker.run_chunk, cloudx.adapters.machine",
+        "import cloudx.worker.resident, cloudx.worker.node_agent, cloudx.worker.run_chunk",
+        "import cloudx.adapters.machine.machine",
         "cloudx.bootstrap.worker._scanners()",
     )
     assert "cloudx.worker.resident" in loaded

@@ -1,8 +1,9 @@
 """The ledger on SQLite and PostgreSQL."""
 
-from .engine import engine_for
+from cloudx.adapters.database.connection.engine import engine_for
+from cloudx.adapters.database.connection.rotating_engine import RotatingEngine
+from cloudx.adapters.database.schema.upgrade import schema_problem, upgrade
+
 from .ledger import open_ledger_on
-from .rotating_engine import RotatingEngine
-from .upgrade import schema_problem, upgrade
 
 __all__ = ["RotatingEngine", "engine_for", "open_ledger_on", "schema_problem", "upgrade"]

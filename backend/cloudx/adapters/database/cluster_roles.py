@@ -8,10 +8,9 @@ from contextlib import contextmanager
 import psycopg2
 from psycopg2 import sql
 
+from cloudx.adapters.database.schema.rights import BACKEND, OWNER, WORKER
 from cloudx.domain.errors import ClusterUnavailable
 from cloudx.services.cluster_ports import DatabaseLogin
-
-from .grants import BACKEND, OWNER, WORKER
 
 CONNECT_TIMEOUT_SECONDS = 10
 GROUPS = (OWNER, BACKEND, WORKER)

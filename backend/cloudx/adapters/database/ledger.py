@@ -11,22 +11,21 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from cloudx.adapters.database.connection.column_types import db_now
+from cloudx.adapters.database.connection.engine import committing_at_once
+from cloudx.adapters.database.connection.outages import has_lost_its_rights, outage
+from cloudx.adapters.database.repositories.audit import SqlAudit
+from cloudx.adapters.database.repositories.chunks import SqlChunks
+from cloudx.adapters.database.repositories.claims import claims_on
+from cloudx.adapters.database.repositories.dispatches import SqlDispatches
+from cloudx.adapters.database.repositories.findings import SqlFindings
+from cloudx.adapters.database.repositories.nodes import SqlNodes
+from cloudx.adapters.database.repositories.policies import SqlPolicies
+from cloudx.adapters.database.repositories.scans import SqlScans
+from cloudx.adapters.database.repositories.splits import SqlRecuts
+from cloudx.adapters.database.repositories.tokens import SqlTokens
 from cloudx.domain.errors import Conflict
 from cloudx.services.ports import Ledger, OpenLedger
-
-from .audit import SqlAudit
-from .chunks import SqlChunks
-from .claims import claims_on
-from .column_types import db_now
-from .dispatches import SqlDispatches
-from .engine import committing_at_once
-from .findings import SqlFindings
-from .nodes import SqlNodes
-from .outages import has_lost_its_rights, outage
-from .policies import SqlPolicies
-from .recuts import SqlRecuts
-from .scans import SqlScans
-from .tokens import SqlTokens
 
 
 class SqlLedger:

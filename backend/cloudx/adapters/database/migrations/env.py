@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from cloudx.adapters.database.tables import metadata
+from cloudx.adapters.database.schema.tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

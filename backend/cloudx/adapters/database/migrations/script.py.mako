@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from cloudx.adapters.database.column_types import IpAddress, RecordId, UtcDateTime
+from cloudx.adapters.database.connection.column_types import IpAddress, RecordId, UtcDateTime
 ${imports if imports else ""}
 
 revision = ${repr(up_revision)}

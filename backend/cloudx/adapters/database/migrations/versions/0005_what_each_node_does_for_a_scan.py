@@ -7,7 +7,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from cloudx.adapters.database.column_types import RecordId, UtcDateTime
+from cloudx.adapters.database.connection.column_types import RecordId, UtcDateTime
 
 revision = "0005"
 down_revision = "0004"

@@ -10,6 +10,19 @@ import psycopg2
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cloudx.adapters.database.connection.column_types import db_now, plain
+from cloudx.adapters.database.connection.outages import translated
+from cloudx.adapters.database.schema.tables import (
+    asking_workers,
+    attempts,
+    chunks,
+    dispatches,
+    node_grants,
+    nodes,
+    policy_version,
+    scan_nodes,
+    scans,
+)
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease
 from cloudx.domain.dispatches import DispatchState
 from cloudx.domain.grants import grant_pps
@@ -19,10 +32,7 @@ from cloudx.domain.tools import ScanType
 from cloudx.services.records import Ask, Leased, Refusal, Renewed, RunReport, Takers
 
 from .chunk_rows import OPEN_SCANS, claimable, held, lease_of
-from .column_types import db_now, plain
-from .outages import translated
 from .scan_rows import OPEN
-from .tables import asking_workers, attempts, chunks, dispatches, node_grants, nodes, policy_version, scan_nodes, scans
 
 MOMENT_SECONDS = 3.0  # how long a worker that asked, or let go of a chunk, counts as one that takes the next
 ARRIVE_SECONDS = 5.0  # how long a dispatched worker may take until it asks

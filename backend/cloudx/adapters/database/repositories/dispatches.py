@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, select, update
 
+from cloudx.adapters.database.connection.column_types import db_now
+from cloudx.adapters.database.schema.tables import attempts, chunks, dispatches, scan_nodes, scans
 from cloudx.domain.chunks import ChunkState
 from cloudx.domain.dispatches import Dispatch, DispatchState, Outcome
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.dispatch_ports import DispatchBook, OpenScan
 
-from .column_types import db_now
 from .scan_rows import OPEN
-from .tables import attempts, chunks, dispatches, scan_nodes, scans
 
 CHANNEL = "cloudx_dispatch"
 HISTORY = 40  # ended rows of a scan that a decision sees: a fleet's worth of one wave

@@ -12,7 +12,7 @@ from requests import Response
 from cloudx.domain.nodes import ClientState
 from cloudx.services.fleet_ports import Answer, NomadClient
 
-from .nomad_client import nomad_client, nomad_failure
+from .client import nomad_client, nomad_failure
 
 CONNECT_SECONDS = 3.0
 # Nomad adds up to a sixteenth to the wait, as Consul does.

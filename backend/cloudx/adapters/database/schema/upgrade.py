@@ -7,10 +7,10 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from cloudx.adapters.database.ledger import Connects
 from cloudx.domain.errors import DependencyUnavailable
 
-from .grants import grant_to_groups
-from .ledger import Connects
+from .rights import grant_to_groups
 
 HEAD = "0005"  # held to the newest file in migrations/versions by a test
 _LOCK = 0x636C6F756478  # "cloudx": one upgrade at a time on PostgreSQL
@@ -71,6 +71,6 @@ def _config(connection: Connection):  # type: ignore[no-untyped-def]
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
     config.attributes["connection"] = connection
     return config

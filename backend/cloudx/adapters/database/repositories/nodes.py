@@ -9,9 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cloudx.adapters.database.schema.tables import chunks, nodes
 from cloudx.domain.nodes import Check, CheckStatus, Node, NodeRole, NodeStatus
-
-from .tables import chunks, nodes
 
 
 class SqlNodes:

@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from .column_types import IpAddress, PlainText, RecordId, UtcDateTime
+from cloudx.adapters.database.connection.column_types import IpAddress, PlainText, RecordId, UtcDateTime
 
 metadata = MetaData(
     naming_convention={

@@ -6,10 +6,9 @@ import json
 
 from sqlalchemy import Connection, Delete, delete, insert, select, update
 
+from cloudx.adapters.database.schema.tables import exclusions, policy_version, scopes
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.scopes import Exclusion, Scope
-
-from .tables import exclusions, policy_version, scopes
 
 
 class SqlPolicies:

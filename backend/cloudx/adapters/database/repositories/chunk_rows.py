@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, RowMapping, and_, or_, select
 
+from cloudx.adapters.database.connection.column_types import db_now
+from cloudx.adapters.database.schema.tables import chunks, scans
 from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease
 
-from .column_types import db_now
 from .scan_rows import OPEN
-from .tables import chunks, scans
 
 OPEN_SCANS = select(scans.c.id).where(scans.c.status.in_(OPEN))
 PENDING = chunks.c.state == ChunkState.PENDING.value

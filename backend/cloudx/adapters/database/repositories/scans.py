@@ -7,6 +7,18 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select, update
 
+from cloudx.adapters.database.connection.column_types import db_now
+from cloudx.adapters.database.schema.tables import (
+    attempts,
+    chunks,
+    dispatches,
+    findings,
+    hosts,
+    idempotency_keys,
+    inline_results,
+    scan_nodes,
+    scans,
+)
 from cloudx.domain.chunk_plan import claim_order
 from cloudx.domain.chunks import ChunkSpan
 from cloudx.domain.dispatches import DispatchState
@@ -15,10 +27,8 @@ from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.records import ScanRecord, Tally, WaitingScan
 
 from .chunk_rows import LEASED
-from .column_types import db_now
 from .insert_chunks import insert_chunks
 from .scan_rows import COUNTERS, OPEN, AddressCache, scan_of, scan_values, tally_of
-from .tables import attempts, chunks, dispatches, findings, hosts, idempotency_keys, inline_results, scan_nodes, scans
 
 _ALL_BUT_ADDRESSES = [column for column in scans.c if column.name != "addresses"]
 _SUMS = [func.sum(scan_nodes.c[name]).label(name) for name in (*COUNTERS, "chunks_leased", "chunks_sending")]

@@ -6,9 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select
 
+from cloudx.adapters.database.schema.tables import tokens
 from cloudx.domain.access import ApiToken, Role
-
-from .tables import tokens
 
 
 class SqlTokens:

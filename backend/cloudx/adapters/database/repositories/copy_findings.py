@@ -10,12 +10,11 @@ from typing import Any
 import psycopg2
 from sqlalchemy import Connection
 
+from cloudx.adapters.database.connection.column_types import plain
+from cloudx.adapters.database.connection.outages import translated
 from cloudx.domain.chunks import Lease
 from cloudx.domain.errors import Conflict
 from cloudx.domain.findings import Finding
-
-from .column_types import plain
-from .outages import translated
 
 _COPY = "COPY findings (scan_id, ip, protocol, port, state, service, hostname, observed_at, node_id, extra) FROM STDIN"
 _NULL = "\\N"

@@ -11,12 +11,11 @@ from typing import Any
 
 from sqlalchemy import Column, Connection
 
+from cloudx.adapters.database.connection.column_types import packed, plain
+from cloudx.adapters.database.schema.tables import findings
 from cloudx.domain.chunks import Lease
 from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.findings import Finding
-
-from .column_types import packed, plain
-from .tables import findings
 
 _BATCH = 5_000  # sorted by key, so that neighbours land on the same page of the table
 # Inserts fall all over the table: SQLite's own 2 MB of cache would make them twice as slow.

@@ -7,11 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from cloudx.adapters.database.connection.column_types import db_now
+from cloudx.adapters.database.schema.tables import audit
 from cloudx.domain.access import Principal
 from cloudx.services.new_id import new_id
-
-from .column_types import db_now
-from .tables import audit
 
 
 class SqlAudit:

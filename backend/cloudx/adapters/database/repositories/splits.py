@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, exists, func, insert, not_, select, update
 
+from cloudx.adapters.database.connection.column_types import db_now
+from cloudx.adapters.database.schema.tables import attempts, chunks, scans
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState
 from cloudx.domain.stragglers import Recut, Running
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.recut_ports import ExhaustedScan
 
-from .column_types import db_now
 from .scan_rows import OPEN
-from .tables import attempts, chunks, scans
 
 _PENDING = chunks.c.state == ChunkState.PENDING.value
 _SENDING = and_(chunks.c.state == ChunkState.LEASED.value, chunks.c.sending)

@@ -13,11 +13,10 @@ from psycopg2.extensions import get_wait_callback
 from psycopg2.extras import execute_values
 from sqlalchemy import Connection
 
+from cloudx.adapters.database.connection.outages import has_lost_its_rights, outage
+from cloudx.adapters.database.schema.tables import chunks
 from cloudx.domain.chunks import ChunkSpan
 from cloudx.domain.errors import DependencyUnavailable
-
-from .outages import has_lost_its_rights, outage
-from .tables import chunks
 
 _BATCH = 10_000
 _SPAN_COLUMNS = ("scan_id", "number", "address_start", "address_count", "port_start", "port_count", "claim_order")

@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, RowMapping, select, tuple_
 
+from cloudx.adapters.database.schema.tables import findings, hosts
 from cloudx.domain.chunks import Lease
 from cloudx.domain.findings import Finding, Host, Observation
 from cloudx.services.records import FindingKey, FindingRow, HostRow
 
 from .copy_findings import copy_rows
 from .insert_findings import insert_rows
-from .tables import findings, hosts
 
 _BATCH = 5_000
 _SHOWN = [findings.c[field.name] for field in fields(FindingRow)]  # in the order of its fields: by far the fastest

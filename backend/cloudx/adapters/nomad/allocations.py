@@ -8,7 +8,7 @@ from nomad.api.exceptions import BaseNomadException
 
 from cloudx.domain.errors import NotFound, Unauthenticated
 
-from .nomad_client import nomad_client, nomad_failure
+from .client import nomad_client, nomad_failure
 
 _KNOWN_LIMIT = 10_000  # an allocation never moves, so what is known stays true
 

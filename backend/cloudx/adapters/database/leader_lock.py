@@ -12,9 +12,9 @@ import psycopg2
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from .dispatches import CHANNEL
-from .engine import engine_for
-from .outages import outage
+from cloudx.adapters.database.connection.engine import engine_for
+from cloudx.adapters.database.connection.outages import outage
+from cloudx.adapters.database.repositories.dispatches import CHANNEL
 
 DISPATCH = 0x636C6F7564787364  # "cloudxsd"
 # Its machine may vanish without a word: PostgreSQL looks after it and frees the lock within 11 s.

@@ -13,8 +13,8 @@ from cloudx.domain.dispatches import Child, Outcome, Placement
 from cloudx.domain.errors import CloudxError, DependencyUnavailable, NotFound
 from cloudx.services.dispatch_ports import Ending
 
-from .nomad_client import nomad_client, nomad_failure
-from .nomad_documents import placement_reason
+from .client import nomad_client, nomad_failure
+from .placement import placement_reason
 
 JOB = "scan"
 TOKEN = "dispatch"  # noqa: S105 - the name of a key: jobs/scan.nomad.hcl, meta_optional

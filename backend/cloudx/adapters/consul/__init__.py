@@ -1,0 +1,1 @@
+"""What Consul knows of the fleet."""

@@ -1,0 +1,1 @@
+"""Engines, drivers and what their failures mean."""

@@ -1,0 +1,1 @@
+"""The ledger's repositories: one a kind of record."""

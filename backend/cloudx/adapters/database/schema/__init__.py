@@ -1,0 +1,1 @@
+"""Tables, migrations' entry and the rights on them."""

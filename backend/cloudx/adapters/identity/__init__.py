@@ -1,0 +1,1 @@
+"""Signed tokens: who made them and for whom they stand."""

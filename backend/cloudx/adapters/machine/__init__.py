@@ -1,0 +1,1 @@
+"""The machine this process runs on, and the network as seen from it."""

@@ -1,0 +1,1 @@
+"""Nomad's clients, allocations and the scan workers it runs."""
