@@ -22,8 +22,8 @@ import psycopg2
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.tools import SCAN_TYPES, Tool
-from cloudx.scanners.masscan import RESULTS_FILE, Masscan
-from cloudx.scanners.masscan_records import Replies
+from cloudx.scanners.masscan.records import Replies
+from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
 from cloudx.services.edit_policy import ensure_first_scope
 from cloudx.services.scanner_port import Assignment
 from cloudx.services.settle_chunk import complete_chunk

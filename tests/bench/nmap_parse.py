@@ -69,7 +69,7 @@ def write_xml(file: Path, megabytes: int) -> int:
 
 def parse_ours(file: Path) -> int:
     """What the product does with it; how many observations."""
-    from cloudx.scanners.nmap_xml import read_observations
+    from cloudx.scanners.nmap.xml import read_observations
 
     return sum(1 for _ in read_observations(file))
 

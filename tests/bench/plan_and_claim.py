@@ -26,8 +26,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
-from cloudx.domain.chunk_plan import plan
 from cloudx.domain.nodes import CAPABILITIES
+from cloudx.domain.planning.chunk_plan import plan
 from cloudx.domain.scans import Scan
 from cloudx.services.claim_chunk import Claimant, ClaimChunk, WaitingBoard
 from cloudx.services.edit_policy import ensure_first_scope

@@ -13,8 +13,8 @@ from cloudx.adapters.database.repositories import claims
 from cloudx.adapters.database.repositories.chunks import SqlChunks
 from cloudx.adapters.database.schema.tables import dispatches, node_grants, scan_nodes, scans
 from cloudx.domain.errors import LeaseLost
-from cloudx.domain.grants import clamp_pps, grant_pps, share_pps
 from cloudx.domain.nodes import CAPABILITIES
+from cloudx.domain.rates.grants import clamp_pps, grant_pps, share_pps
 from cloudx.domain.tools import Tool
 from cloudx.services.claim_chunk import Claim, Claimant, WaitingBoard
 from cloudx.services.control_scans import stop_scan

@@ -14,7 +14,7 @@ from cloudx.adapters.database import open_ledger_on
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.leader_lock import AdvisoryTurn
 from cloudx.adapters.database.schema.tables import dispatches
-from cloudx.domain.dispatches import Outcome, Placement
+from cloudx.domain.dispatch.states import Outcome, Placement
 from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.scans import Scan
 from cloudx.services.control_scans import delete_scan, stop_scan

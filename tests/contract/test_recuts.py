@@ -10,8 +10,8 @@ from sqlalchemy import update
 
 from cloudx.adapters.database.schema.tables import chunks, nodes, scans
 from cloudx.domain.errors import LeaseLost
+from cloudx.domain.planning.stragglers import MAX_RECUTS
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.domain.stragglers import MAX_RECUTS
 from cloudx.services.claim_chunk import Claim
 from cloudx.services.control_scans import stop_scan
 from cloudx.services.read_results import stream_findings

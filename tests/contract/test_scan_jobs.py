@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudx.adapters.nomad.scan_jobs import NomadScanJobs
-from cloudx.domain.dispatches import Child, Outcome, Placement
+from cloudx.domain.dispatch.states import Child, Outcome, Placement
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.services.dispatch_ports import ScanJobs
 from fixtures.cluster_servers import NomadServer

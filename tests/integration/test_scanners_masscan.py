@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from cloudx.scanners.masscan import RESULTS_FILE, Masscan
-from cloudx.scanners.masscan_records import Replies
+from cloudx.scanners.masscan.records import Replies
+from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
 from cloudx.services.scanner_port import Progress
 from cloudx.worker.scanner_process import ScannerProcess
 from fixtures.network import Network

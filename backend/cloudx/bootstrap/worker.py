@@ -133,9 +133,9 @@ def _machine_checks(
 
 
 def _scanners() -> dict[Tool, Scanner]:
-    from cloudx.scanners.masscan import Masscan
-    from cloudx.scanners.nmap import Nmap
-    from cloudx.scanners.zmap import Zmap
+    from cloudx.scanners.masscan.scanner import Masscan
+    from cloudx.scanners.nmap.scanner import Nmap
+    from cloudx.scanners.zmap.scanner import Zmap
 
     return {scanner.tool: scanner for scanner in (Nmap(), Masscan(), Zmap())}
 

@@ -10,7 +10,7 @@ from cloudx.domain.addresses import AddressSet
 from cloudx.domain.chunks import Lease
 from cloudx.domain.nodes import missing_capability
 from cloudx.domain.port_set import PortSet
-from cloudx.domain.rate_shares import Want, chunk_share_pps, room_pps, share_beside
+from cloudx.domain.rates.shares import Want, chunk_share_pps, room_pps, share_beside
 from cloudx.domain.scans import Scan, ScanStatus
 
 from .ports import Ledger, OpenLedger

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from cloudx.domain.dispatches import Child, Dispatch, Outcome
+from cloudx.domain.dispatch.states import Child, Dispatch, Outcome
 from cloudx.domain.tools import ScanType
 
 

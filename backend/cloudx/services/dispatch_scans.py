@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from cloudx.domain.dispatch import decide
-from cloudx.domain.dispatches import (
+from cloudx.domain.dispatch.actions import decide
+from cloudx.domain.dispatch.states import (
     SOON_SECONDS,
     Child,
     Decision,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from cloudx.domain.nodes import Node, fit_nodes
-from cloudx.domain.stragglers import Recut, Running, Spare, choose_recut, choose_splits
+from cloudx.domain.planning.stragglers import Recut, Running, Spare, choose_recut, choose_splits
 from cloudx.domain.tools import ScanType
 
 from .ports import Ledger, OpenLedger

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cloudx.domain.chunks import ChunkSpan
-from cloudx.domain.stragglers import Recut, Running
+from cloudx.domain.planning.stragglers import Recut, Running
 from cloudx.domain.tools import ScanType
 
 

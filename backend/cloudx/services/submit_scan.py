@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 
 from cloudx.domain.access import Principal
 from cloudx.domain.addresses import AddressSet
-from cloudx.domain.chunk_plan import CHUNK_SECONDS, plan
 from cloudx.domain.errors import Conflict, InvalidInput
 from cloudx.domain.nodes import capable
+from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS, plan
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import require_in_scope

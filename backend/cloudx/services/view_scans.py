@@ -9,7 +9,7 @@ from itertools import groupby
 
 from cloudx.domain.coverage import Coverage, progress_percent
 from cloudx.domain.nodes import fit_nodes
-from cloudx.domain.rate_shares import why_slower
+from cloudx.domain.rates.shares import why_slower
 from cloudx.domain.scans import Scan, ScanStatus
 
 from .control_scans import scan_not_found

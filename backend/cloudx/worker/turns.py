@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from cloudx.domain.grants import NMAP_RUNS_PER_NODE
+from cloudx.domain.rates.grants import NMAP_RUNS_PER_NODE
 from cloudx.domain.tools import Tool
 
 # In questions that an idle worker asks meanwhile: whoever is there has asked, and whoever is being started has come.

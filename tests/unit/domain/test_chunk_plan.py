@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudx.domain.addresses import AddressSet, to_key
-from cloudx.domain.chunk_plan import (
+from cloudx.domain.chunks import CHUNK_TRANSITIONS, MAX_FAILURES, ChunkSpan, ChunkState, after_failure
+from cloudx.domain.errors import TooLarge
+from cloudx.domain.planning.chunk_plan import (
     CHUNK_SECONDS,
     LAST_CHUNK_SECONDS,
     MAX_CHUNKS,
@@ -21,8 +23,6 @@ from cloudx.domain.chunk_plan import (
     divided,
     plan,
 )
-from cloudx.domain.chunks import CHUNK_TRANSITIONS, MAX_FAILURES, ChunkSpan, ChunkState, after_failure
-from cloudx.domain.errors import TooLarge
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan
 from cloudx.domain.tools import Tool

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cloudx.domain.crews import FIRST_PATIENCE_SECONDS, LONGEST_SECONDS, count_waves, doubled
-from cloudx.domain.dispatch import IN_FLIGHT_LIMIT, count_together, decide
-from cloudx.domain.dispatches import Decision, Outcome, Placement
+from cloudx.domain.dispatch.actions import IN_FLIGHT_LIMIT, count_together, decide
+from cloudx.domain.dispatch.scan_workers import FIRST_PATIENCE_SECONDS, LONGEST_SECONDS, count_waves, doubled
+from cloudx.domain.dispatch.states import Decision, Outcome, Placement
 from fixtures.dispatch_rows import child, demand, ended, job_of, picture, reserved, sent
 
 NOTHING = Decision()

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cloudx.domain.dispatch import IN_FLIGHT_LIMIT, decide
-from cloudx.domain.dispatches import Child, Demand, Dispatch, DispatchState, Outcome, Picture, Placement
+from cloudx.domain.dispatch.actions import IN_FLIGHT_LIMIT, decide
+from cloudx.domain.dispatch.states import Child, Demand, Dispatch, DispatchState, Outcome, Picture, Placement
 from fixtures.dispatch_rows import NOW
 
 SCANS = ("a", "b")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.domain.grants import grant_pps, share_pps
+from cloudx.domain.rates.grants import grant_pps, share_pps
 from cloudx.domain.tools import Tool
 
 

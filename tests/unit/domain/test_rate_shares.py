@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.domain.rate_shares import Want, chunk_share_pps, level_pps, room_pps, share_beside, why_slower
+from cloudx.domain.rates.shares import Want, chunk_share_pps, level_pps, room_pps, share_beside, why_slower
 from cloudx.domain.tools import Tool
 
 RATES = st.integers(1, 10_000_000)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.domain.chunk_plan import CHUNK_SECONDS
 from cloudx.domain.chunks import ChunkSpan
-from cloudx.domain.stragglers import (
+from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS
+from cloudx.domain.planning.stragglers import (
     CLEARLY,
     MAX_PARTS,
     MAX_RECUTS,

@@ -14,9 +14,9 @@ from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.tools import SCAN_TYPES, PortRule, ScanType, Tool
-from cloudx.scanners.masscan import Masscan
-from cloudx.scanners.nmap import Nmap
-from cloudx.scanners.zmap import Zmap
+from cloudx.scanners.masscan.scanner import Masscan
+from cloudx.scanners.nmap.scanner import Nmap
+from cloudx.scanners.zmap.scanner import Zmap
 from cloudx.services.scanner_port import Assignment, Egress, Scanner
 from fixtures.assignments import EGRESS, assign
 

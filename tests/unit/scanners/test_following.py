@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.scanners.masscan import Masscan
-from cloudx.scanners.nmap import Nmap
-from cloudx.scanners.nmap_progress import NmapProgress
-from cloudx.scanners.output_streams import Lines
-from cloudx.scanners.zmap import RESULTS_FILE, Zmap
+from cloudx.scanners.masscan.scanner import Masscan
+from cloudx.scanners.nmap.progress import NmapProgress
+from cloudx.scanners.nmap.scanner import Nmap
+from cloudx.scanners.runs.output_streams import Lines
+from cloudx.scanners.zmap.scanner import RESULTS_FILE, Zmap
 from cloudx.services.scanner_port import Assignment, Progress, Scanner
 from fixtures.assignments import assign
 

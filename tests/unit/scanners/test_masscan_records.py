@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.findings import Finding
 from cloudx.domain.port_set import PortSet
-from cloudx.scanners.asked_probes import AskedProbes
-from cloudx.scanners.masscan import RESULTS_FILE, Masscan
-from cloudx.scanners.masscan_records import Replies
+from cloudx.scanners.masscan.records import Replies
+from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
+from cloudx.scanners.runs.reply_dedup import AskedProbes
 from fixtures.assignments import assign
 
 

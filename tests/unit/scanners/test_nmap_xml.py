@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.findings import Finding, Host, Observation
-from cloudx.scanners.nmap import RESULTS_FILE, Nmap
+from cloudx.scanners.nmap.scanner import RESULTS_FILE, Nmap
 from fixtures.assignments import assign
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE nmaprun>\n<nmaprun scanner="nmap" version="7.93">\n'

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.scanners.sending_pace import SendingPace
+from cloudx.scanners.runs.send_eta import SendingPace
 
 
 class Clock:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from nomad.api.exceptions import BaseNomadException
 
-from cloudx.domain.dispatches import Child, Outcome, Placement
+from cloudx.domain.dispatch.states import Child, Outcome, Placement
 from cloudx.domain.errors import CloudxError, DependencyUnavailable, NotFound
 from cloudx.services.dispatch_ports import Ending
 

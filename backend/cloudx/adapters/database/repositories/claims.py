@@ -24,9 +24,9 @@ from cloudx.adapters.database.schema.tables import (
     scans,
 )
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease
-from cloudx.domain.dispatches import DispatchState
-from cloudx.domain.grants import grant_pps
+from cloudx.domain.dispatch.states import DispatchState
 from cloudx.domain.nodes import RAW_SOCKET
+from cloudx.domain.rates.grants import grant_pps
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import ScanType
 from cloudx.services.records import Ask, Leased, Refusal, Renewed, RunReport, Takers

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, 
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import attempts, chunks, dispatches, scan_nodes, scans
 from cloudx.domain.chunks import ChunkState
-from cloudx.domain.dispatches import Dispatch, DispatchState, Outcome
+from cloudx.domain.dispatch.states import Dispatch, DispatchState, Outcome
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.dispatch_ports import DispatchBook, OpenScan

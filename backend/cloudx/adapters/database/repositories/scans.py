@@ -19,9 +19,9 @@ from cloudx.adapters.database.schema.tables import (
     scan_nodes,
     scans,
 )
-from cloudx.domain.chunk_plan import claim_order
 from cloudx.domain.chunks import ChunkSpan
-from cloudx.domain.dispatches import DispatchState
+from cloudx.domain.dispatch.states import DispatchState
+from cloudx.domain.planning.chunk_plan import claim_order
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.records import ScanRecord, Tally, WaitingScan

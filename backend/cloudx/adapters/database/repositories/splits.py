@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, exists, func, insert, not_, select, upd
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import attempts, chunks, scans
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState
-from cloudx.domain.stragglers import Recut, Running
+from cloudx.domain.planning.stragglers import Recut, Running
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.recut_ports import ExhaustedScan
 

@@ -11,13 +11,13 @@ from typing import IO
 
 from cloudx.domain.findings import Observation
 from cloudx.domain.tools import Tool
+from cloudx.scanners.runs.output_streams import Lines, Source, Tail, pieces, read_last_words
+from cloudx.scanners.runs.run_identity import seed_of, source_port_of
+from cloudx.scanners.runs.send_eta import SendingPace
 from cloudx.services.scanner_port import Assignment, Command, Egress, Progress, Urgency
 
-from .keep_awake import KeepAwake
-from .masscan_records import Replies, saved_findings
-from .output_streams import Lines, Source, Tail, pieces, read_last_words
-from .run_number import seed_of, source_port_of
-from .sending_pace import SendingPace
+from .records import Replies, saved_findings
+from .wakeup import KeepAwake
 
 TARGETS_FILE = "targets"
 RESULTS_FILE = "results.ndjson"

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from math import isqrt
 
-from .crews import Crew, Worker
-from .dispatches import Child, Decision, Demand, Dispatch, DispatchState, Outcome, Picture, Placement
+from .scan_workers import Crew, Worker
+from .states import Child, Decision, Demand, Dispatch, DispatchState, Outcome, Picture, Placement
 
 IN_FLIGHT_LIMIT = 32  # asked for and not running yet, over all scans: Nomad holds them in memory
 

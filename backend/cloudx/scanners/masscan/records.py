@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudx.domain.findings import Finding
+from cloudx.scanners.runs.reply_dedup import AskedProbes
 from cloudx.services.scanner_port import Assignment
-
-from .asked_probes import AskedProbes
 
 _READ_BYTES = 1 << 18
 # The one shape out-ndjson.c writes for a status record; banners have another rec_type and are left out.

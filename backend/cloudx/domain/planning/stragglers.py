@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cloudx.domain.chunks import RENEW_SECONDS, ChunkSpan
+from cloudx.domain.rates.grants import NMAP_RUNS_PER_NODE
+from cloudx.domain.tools import ScanType
+
 from .chunk_plan import divided
-from .chunks import RENEW_SECONDS, ChunkSpan
-from .grants import NMAP_RUNS_PER_NODE
-from .tools import ScanType
 
 MAX_RECUTS = 2  # of what was one chunk: a target that is slow by itself must not be begun again for ever
 MAX_PARTS = 64

@@ -9,11 +9,11 @@ from typing import IO
 
 from cloudx.domain.findings import Observation
 from cloudx.domain.tools import Tool
+from cloudx.scanners.runs.output_streams import Source, Tail, pieces, read_last_words
 from cloudx.services.scanner_port import Assignment, Command, Progress
 
-from .nmap_options import options
-from .nmap_progress import NmapProgress
-from .output_streams import Source, Tail, pieces, read_last_words
+from .options import options
+from .progress import NmapProgress
 
 TARGETS_FILE = "targets"
 RESULTS_FILE = "scan.xml"
@@ -47,7 +47,7 @@ class Nmap:
 
     def observations(self, assignment: Assignment, folder: Path) -> Iterator[Observation]:
         """Hosts that are up, and their ports in state open or open|filtered."""
-        from .nmap_xml import read_observations  # lxml: 4 MB that a worker without nmap scans does not need
+        from .xml import read_observations  # lxml: 4 MB that a worker without nmap scans does not need
 
         return read_observations(folder / RESULTS_FILE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .tools import Tool
+from cloudx.domain.tools import Tool
 
 NMAP_RUNS_PER_NODE = 4  # nmap waits more than it sends; one process leaves a node idle
 

@@ -12,10 +12,10 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from .chunks import ChunkSpan
-from .errors import TooLarge
-from .grants import NMAP_RUNS_PER_NODE
-from .scans import Scan
+from cloudx.domain.chunks import ChunkSpan
+from cloudx.domain.errors import TooLarge
+from cloudx.domain.rates.grants import NMAP_RUNS_PER_NODE
+from cloudx.domain.scans import Scan
 
 CHUNK_SECONDS = 15.0  # of sending at the chunk's rate: what a lost worker costs
 LAST_CHUNK_SECONDS = CHUNK_SECONDS / 8  # below it a scanner's start would weigh more than the balance gained

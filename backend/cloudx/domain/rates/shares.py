@@ -1,6 +1,6 @@
 """How a scan's rate is shared by unequal nodes, and a node's by scans of unequal priority.
 
-A scan's rate holds over the fleet, a node's limit over all its scans (domain/grants.py keeps both sums). Within them:
+A scan's rate holds over the fleet, a node's limit over all its scans (grants.py keeps both sums). Within them:
 a node that cannot send its equal share leaves the rest to the others; a scan of higher priority is served first, and
 one of lower priority takes what that leaves; equals are served by age.
 """
@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from cloudx.domain.tools import Tool
+
 from .grants import NMAP_RUNS_PER_NODE, share_pps
-from .tools import Tool
 
 
 def level_pps(rate_pps: int, limits_pps: Sequence[int | None]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .dispatches import Child, Demand, Dispatch, DispatchState, Outcome, Placement
+from .states import Child, Demand, Dispatch, DispatchState, Outcome, Placement
 
 FIRST_BACK_OFF_SECONDS = 1.0
 FIRST_PATIENCE_SECONDS = 4.0  # with a worker that finds no room, before it is withdrawn and asked for anew

@@ -12,12 +12,11 @@ from typing import IO
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.findings import Finding, Observation
 from cloudx.domain.tools import Tool
+from cloudx.scanners.runs.output_streams import Lines, Source, Tail, pieces, read_last_words
+from cloudx.scanners.runs.reply_dedup import AskedProbes
+from cloudx.scanners.runs.run_identity import FIRST_SOURCE_PORT, LAST_SOURCE_PORT, seed_of
+from cloudx.scanners.runs.send_eta import SendingPace
 from cloudx.services.scanner_port import Assignment, Command, Egress, Progress, Urgency
-
-from .asked_probes import AskedProbes
-from .output_streams import Lines, Source, Tail, pieces, read_last_words
-from .run_number import FIRST_SOURCE_PORT, LAST_SOURCE_PORT, seed_of
-from .sending_pace import SendingPace
 
 TARGETS_FILE = "targets"
 RESULTS_FILE = "results.csv"

@@ -1,0 +1,1 @@
+"""Scan workers under Nomad: states, demand and what to do next."""

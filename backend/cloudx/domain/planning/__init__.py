@@ -1,0 +1,1 @@
+"""How a scan is cut into chunks, and cut again near its end."""

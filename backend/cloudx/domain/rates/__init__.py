@@ -1,0 +1,1 @@
+"""How a scan's rate is shared among the workers that send."""

@@ -1,0 +1,1 @@
+"""masscan: command line, progress, records."""

@@ -1,0 +1,1 @@
+"""nmap: command line, progress, XML."""

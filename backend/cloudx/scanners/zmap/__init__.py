@@ -1,0 +1,1 @@
+"""zmap: command line, progress, rows."""
