@@ -24,9 +24,9 @@ from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.scanners.masscan.records import Replies
 from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
-from cloudx.services.edit_policy import ensure_first_scope
-from cloudx.services.scanner_port import Assignment
-from cloudx.services.settle_chunk import complete_chunk
+from cloudx.services.access.edit_policy import ensure_first_scope
+from cloudx.services.chunks.finish import complete_chunk
+from cloudx.services.chunks.scanner_port import Assignment
 from fixtures.ledgers import Desk
 from fixtures.postgres import new_server
 

@@ -29,12 +29,12 @@ from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.nodes import CAPABILITIES
 from cloudx.domain.planning.chunk_plan import plan
 from cloudx.domain.scans import Scan
-from cloudx.services.claim_chunk import Claimant, ClaimChunk, WaitingBoard
-from cloudx.services.edit_policy import ensure_first_scope
-from cloudx.services.ports import Ledger
-from cloudx.services.records import WaitingScan
-from cloudx.services.scan_policy import PolicyCache
-from cloudx.services.settle_chunk import complete_chunk
+from cloudx.services.access.edit_policy import ensure_first_scope
+from cloudx.services.access.policy import PolicyCache
+from cloudx.services.chunks.claim import Claimant, ClaimChunk, WaitingBoard
+from cloudx.services.chunks.finish import complete_chunk
+from cloudx.services.ledger.ledger import Ledger
+from cloudx.services.ledger.records import WaitingScan
 from fixtures.ledgers import Desk
 from fixtures.postgres import new_server
 

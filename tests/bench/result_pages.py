@@ -18,10 +18,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.findings import Finding
-from cloudx.services.edit_policy import ensure_first_scope
-from cloudx.services.read_results import page_findings
-from cloudx.services.records import FindingKey
-from cloudx.services.settle_chunk import complete_chunk
+from cloudx.services.access.edit_policy import ensure_first_scope
+from cloudx.services.chunks.finish import complete_chunk
+from cloudx.services.ledger.records import FindingKey
+from cloudx.services.scans.results import page_findings
 from fixtures.ledgers import Desk
 from fixtures.postgres import new_server
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
-from cloudx.services.edit_policy import ensure_first_scope
+from cloudx.services.access.edit_policy import ensure_first_scope
 from fixtures.ledgers import Desk
 from fixtures.network import ExtraMachine, Network
 from fixtures.postgres import new_server

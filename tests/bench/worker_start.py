@@ -19,8 +19,8 @@ from sqlalchemy import text
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
-from cloudx.services.control_scans import stop_scan
-from cloudx.services.edit_policy import ensure_first_scope
+from cloudx.services.access.edit_policy import ensure_first_scope
+from cloudx.services.scans.control import stop_scan
 from fixtures.ledgers import ADMIN, Desk
 from fixtures.network import Network
 from fixtures.postgres import new_server

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine
 
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
-from cloudx.services.edit_policy import ensure_first_scope
-from cloudx.services.ports import OpenLedger
+from cloudx.services.access.edit_policy import ensure_first_scope
+from cloudx.services.ledger.ledger import OpenLedger
 from fixtures.ledgers import Desk
 from fixtures.postgres import PostgresServer
 

@@ -7,12 +7,12 @@ import pytest
 from cloudx.domain.chunks import ChunkState
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.scans import ScanStatus
-from cloudx.services.control_scans import stop_scan
-from cloudx.services.read_results import page_findings
-from cloudx.services.reconcile_scans import MAX_ATTEMPTS, reconcile_scans
-from cloudx.services.renew_leases import Order
-from cloudx.services.settle_chunk import fail_chunk, release_chunk
-from cloudx.services.view_scans import prove_coverage
+from cloudx.services.chunks.finish import fail_chunk, release_chunk
+from cloudx.services.chunks.reconcile import MAX_ATTEMPTS, reconcile_scans
+from cloudx.services.chunks.renew import Order
+from cloudx.services.scans.control import stop_scan
+from cloudx.services.scans.results import page_findings
+from cloudx.services.scans.view import prove_coverage
 from fixtures.ledgers import ADMIN, Desk, found
 
 

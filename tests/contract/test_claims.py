@@ -16,12 +16,12 @@ from cloudx.domain.errors import LeaseLost
 from cloudx.domain.nodes import CAPABILITIES
 from cloudx.domain.rates.grants import clamp_pps, grant_pps, share_pps
 from cloudx.domain.tools import Tool
-from cloudx.services.claim_chunk import Claim, Claimant, WaitingBoard
-from cloudx.services.control_scans import stop_scan
-from cloudx.services.edit_policy import add_exclusion
-from cloudx.services.records import Ask, Leased, Refusal
-from cloudx.services.renew_leases import Order, RunState
-from cloudx.services.settle_chunk import fail_chunk, release_chunk
+from cloudx.services.access.edit_policy import add_exclusion
+from cloudx.services.chunks.claim import Claim, Claimant, WaitingBoard
+from cloudx.services.chunks.finish import fail_chunk, release_chunk
+from cloudx.services.chunks.renew import Order, RunState
+from cloudx.services.ledger.records import Ask, Leased, Refusal
+from cloudx.services.scans.control import stop_scan
 from fixtures.ledgers import ADMIN, LONG_AGO, POSTGRESQL_ALONE, Desk, NameTable, found
 
 CASES = 60

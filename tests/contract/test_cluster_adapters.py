@@ -16,8 +16,8 @@ from cloudx.adapters.database.cluster_roles import PostgresRoles
 from cloudx.adapters.nomad_acl import NomadAclClient
 from cloudx.adapters.vault_setup import HvacVaultSetup
 from cloudx.domain.errors import ClusterUnavailable
+from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.cluster_ports import BindingRule, DatabaseLogin
-from cloudx.services.edit_policy import ensure_first_scope
 from fixtures.cluster_servers import MANAGEMENT_TOKEN
 from fixtures.identities import Identities
 

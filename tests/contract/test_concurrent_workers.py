@@ -8,12 +8,12 @@ from functools import partial
 
 from cloudx.domain.errors import LeaseLost, NotFound
 from cloudx.domain.scans import ScanStatus
-from cloudx.services.claim_chunk import Claim
-from cloudx.services.control_scans import delete_scan, stop_scan
-from cloudx.services.read_results import stream_findings
-from cloudx.services.reconcile_scans import reconcile_scans
-from cloudx.services.renew_leases import Order
-from cloudx.services.settle_chunk import fail_chunk, release_chunk
+from cloudx.services.chunks.claim import Claim
+from cloudx.services.chunks.finish import fail_chunk, release_chunk
+from cloudx.services.chunks.reconcile import reconcile_scans
+from cloudx.services.chunks.renew import Order
+from cloudx.services.scans.control import delete_scan, stop_scan
+from cloudx.services.scans.results import stream_findings
 from fixtures.ledgers import ADMIN, Desk, found
 
 

@@ -12,7 +12,7 @@ import pytest
 from cloudx.adapters.consul.catalog import ConsulCatalog, consul_address
 from cloudx.domain.errors import BadConfiguration, CloudxError, DependencyUnavailable
 from cloudx.domain.nodes import CheckStatus
-from cloudx.services.follow_query import FollowedQuery
+from cloudx.services.fleet.follow_query import FollowedQuery
 from fixtures.cluster_servers import MANAGEMENT_TOKEN, ConsulServer
 from fixtures.service import free_port, until
 

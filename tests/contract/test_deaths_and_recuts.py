@@ -12,12 +12,12 @@ import pytest
 
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.claim_chunk import Claim
-from cloudx.services.read_results import stream_findings
-from cloudx.services.reconcile_scans import reconcile_scans
-from cloudx.services.renew_leases import Order
-from cloudx.services.settle_chunk import release_chunk
-from cloudx.services.view_scans import prove_coverage
+from cloudx.services.chunks.claim import Claim
+from cloudx.services.chunks.finish import release_chunk
+from cloudx.services.chunks.reconcile import reconcile_scans
+from cloudx.services.chunks.renew import Order
+from cloudx.services.scans.results import stream_findings
+from cloudx.services.scans.view import prove_coverage
 from contract.test_concurrent_workers import run_at_once
 from fixtures.ledgers import Desk, found
 

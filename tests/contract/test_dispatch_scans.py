@@ -17,12 +17,12 @@ from cloudx.adapters.database.schema.tables import dispatches
 from cloudx.domain.dispatch.states import Outcome, Placement
 from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.scans import Scan
-from cloudx.services.control_scans import delete_scan, stop_scan
-from cloudx.services.dispatch_scans import DispatchScans
-from cloudx.services.fit_nodes import FitCount
-from cloudx.services.keep_dispatching import KeepDispatching
-from cloudx.services.ports import Ledger, OpenLedger
-from cloudx.services.reconcile_scans import reconcile_scans
+from cloudx.services.chunks.reconcile import reconcile_scans
+from cloudx.services.dispatch.loop import KeepDispatching
+from cloudx.services.dispatch.step import DispatchScans
+from cloudx.services.fleet.fit import FitCount
+from cloudx.services.ledger.ledger import Ledger, OpenLedger
+from cloudx.services.scans.control import delete_scan, stop_scan
 from fixtures.ledgers import ADMIN, POSTGRESQL_ALONE, Desk
 from fixtures.scan_jobs import Died, FakeScanJobs, Mortal, MortalJobs
 from fixtures.service import until
@@ -290,7 +290,7 @@ def test_a_worker_on_an_unfit_machine_takes_no_fit_one_s_place(office):
 
 
 def dispatching_fleet() -> Any:
-    from cloudx.services.fit_nodes import KnownFleet
+    from cloudx.services.fleet.fit import KnownFleet
 
     return KnownFleet(workers_are_dispatched=True)
 

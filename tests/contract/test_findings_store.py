@@ -12,10 +12,10 @@ from sqlalchemy import Engine
 from cloudx.adapters.database import open_ledger_on
 from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.findings import Finding, Host, Observation
-from cloudx.services.claim_chunk import Claim
-from cloudx.services.control_scans import delete_scan
-from cloudx.services.read_results import key_of, page_findings, stream_findings
-from cloudx.services.settle_chunk import complete_chunk
+from cloudx.services.chunks.claim import Claim
+from cloudx.services.chunks.finish import complete_chunk
+from cloudx.services.scans.control import delete_scan
+from cloudx.services.scans.results import key_of, page_findings, stream_findings
 from fixtures.ledgers import ADMIN, SEEN_AT, Desk, found
 from fixtures.postgres import PostgresServer
 

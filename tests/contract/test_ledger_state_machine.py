@@ -24,14 +24,14 @@ from cloudx.adapters.database import engine_for, open_ledger_on
 from cloudx.domain.chunks import CHUNK_TRANSITIONS, ChunkState
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.claim_chunk import Claim
-from cloudx.services.control_scans import stop_scan
-from cloudx.services.edit_policy import add_exclusion
-from cloudx.services.read_results import stream_findings
-from cloudx.services.reconcile_scans import reconcile_scans
-from cloudx.services.recut_chunks import recut_stragglers
-from cloudx.services.renew_leases import Order
-from cloudx.services.settle_chunk import fail_chunk, release_chunk
+from cloudx.services.access.edit_policy import add_exclusion
+from cloudx.services.chunks.claim import Claim
+from cloudx.services.chunks.finish import fail_chunk, release_chunk
+from cloudx.services.chunks.reconcile import reconcile_scans
+from cloudx.services.chunks.renew import Order
+from cloudx.services.chunks.split import recut_stragglers
+from cloudx.services.scans.control import stop_scan
+from cloudx.services.scans.results import stream_findings
 from fixtures.ledgers import ADMIN, Desk, NameTable, found
 
 WORKERS = st.sampled_from([("w0", "n0"), ("w1", "n1"), ("w2", "n2"), ("w3", "n2")])

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.claim_chunk import Claim
-from cloudx.services.control_scans import stop_scan
-from cloudx.services.reconcile_scans import reconcile_scans
-from cloudx.services.recut_chunks import recut_stragglers
-from cloudx.services.settle_chunk import release_chunk
+from cloudx.services.chunks.claim import Claim
+from cloudx.services.chunks.finish import release_chunk
+from cloudx.services.chunks.reconcile import reconcile_scans
+from cloudx.services.chunks.split import recut_stragglers
+from cloudx.services.scans.control import stop_scan
 from contract.test_concurrent_workers import run_at_once
 from fixtures.ledgers import ADMIN, POSTGRESQL_ALONE, Desk
 

@@ -17,7 +17,7 @@ from cloudx.adapters.database import engine_for, open_ledger_on, schema_problem,
 from cloudx.adapters.database.schema.tables import metadata
 from cloudx.adapters.database.schema.upgrade import HEAD, _run_migrations, current_revision, downgrade
 from cloudx.domain.errors import DependencyUnavailable
-from cloudx.services.edit_policy import ensure_first_scope
+from cloudx.services.access.edit_policy import ensure_first_scope
 from contract.test_concurrent_workers import run_at_once
 
 UUID_HEX = "01900000000070008000000000000001"  # as SQLite has it; PostgreSQL reads it too

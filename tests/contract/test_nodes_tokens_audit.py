@@ -12,9 +12,9 @@ from cloudx.adapters.database.schema.tables import nodes, tokens
 from cloudx.domain.access import Role
 from cloudx.domain.errors import InvalidInput, NodeNotRegistered, NotFound, Unauthenticated
 from cloudx.domain.nodes import Check, CheckStatus, Heartbeat, NodeRole, NodeStatus, Registration
-from cloudx.services.control_scans import delete_scan, stop_scan
-from cloudx.services.issue_tokens import issue_token, principal_of_token, revoke_token
-from cloudx.services.report_node import beat_node, register_node
+from cloudx.services.access.tokens import issue_token, principal_of_token, revoke_token
+from cloudx.services.fleet.report import beat_node, register_node
+from cloudx.services.scans.control import delete_scan, stop_scan
 from fixtures.ledgers import ADMIN, LONG_AGO, Desk
 
 SENT_AT = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)

@@ -12,13 +12,13 @@ from cloudx.adapters.database.schema.tables import chunks, nodes, scans
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.planning.stragglers import MAX_RECUTS
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.claim_chunk import Claim
-from cloudx.services.control_scans import stop_scan
-from cloudx.services.read_results import stream_findings
-from cloudx.services.reconcile_scans import reconcile_scans
-from cloudx.services.recut_chunks import recut_stragglers
-from cloudx.services.renew_leases import Order
-from cloudx.services.view_scans import prove_coverage
+from cloudx.services.chunks.claim import Claim
+from cloudx.services.chunks.reconcile import reconcile_scans
+from cloudx.services.chunks.renew import Order
+from cloudx.services.chunks.split import recut_stragglers
+from cloudx.services.scans.control import stop_scan
+from cloudx.services.scans.results import stream_findings
+from cloudx.services.scans.view import prove_coverage
 from contract.test_concurrent_workers import run_at_once
 from fixtures.ledgers import ADMIN, LONG_AGO, Desk, found
 

@@ -13,7 +13,7 @@ import pytest
 from cloudx.adapters.nomad.scan_jobs import NomadScanJobs
 from cloudx.domain.dispatch.states import Child, Outcome, Placement
 from cloudx.domain.errors import DependencyUnavailable
-from cloudx.services.dispatch_ports import ScanJobs
+from cloudx.services.dispatch.ports import ScanJobs
 from fixtures.cluster_servers import NomadServer
 from fixtures.scan_jobs import FakeScanJobs
 from fixtures.service import free_port, until

@@ -11,9 +11,9 @@ from sqlalchemy import Engine
 from cloudx.adapters.database import open_ledger_on, upgrade
 from cloudx.domain.errors import DependencyUnavailable, LeaseLost
 from cloudx.domain.scans import ScanStatus
-from cloudx.services.edit_policy import ensure_first_scope
-from cloudx.services.read_results import page_findings
-from cloudx.services.renew_leases import Order
+from cloudx.services.access.edit_policy import ensure_first_scope
+from cloudx.services.chunks.renew import Order
+from cloudx.services.scans.results import page_findings
 from fixtures.ledgers import Desk, found
 from fixtures.postgres import PostgresServer, new_server
 

@@ -11,11 +11,11 @@ from sqlalchemy import Engine, update
 from cloudx.adapters.database.schema.tables import scopes
 from cloudx.domain.errors import Conflict, InvalidInput, NoCapableNode, NotFound, TargetOutOfScope, TooLarge
 from cloudx.domain.scans import ScanStatus
-from cloudx.services.edit_policy import add_exclusion, add_scope, delete_exclusion, delete_scope
-from cloudx.services.ports import OpenLedger
-from cloudx.services.read_results import page_findings
-from cloudx.services.renew_leases import Order
-from cloudx.services.settle_chunk import release_chunk
+from cloudx.services.access.edit_policy import add_exclusion, add_scope, delete_exclusion, delete_scope
+from cloudx.services.chunks.finish import release_chunk
+from cloudx.services.chunks.renew import Order
+from cloudx.services.ledger.ledger import OpenLedger
+from cloudx.services.scans.results import page_findings
 from fixtures.ledgers import ADMIN, LONG_AGO, Desk, NameTable, found
 
 

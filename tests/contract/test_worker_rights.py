@@ -11,9 +11,9 @@ from sqlalchemy.exc import ProgrammingError
 from cloudx.adapters.database import open_ledger_on, upgrade
 from cloudx.adapters.database.schema.rights import BACKEND, OWNER, WORKER
 from cloudx.domain.scans import ScanStatus
-from cloudx.services.edit_policy import ensure_first_scope
-from cloudx.services.reconcile_scans import reconcile_scans
-from cloudx.services.settle_chunk import fail_chunk, release_chunk
+from cloudx.services.access.edit_policy import ensure_first_scope
+from cloudx.services.chunks.finish import fail_chunk, release_chunk
+from cloudx.services.chunks.reconcile import reconcile_scans
 from fixtures.ledgers import Desk, found
 from fixtures.postgres import PostgresServer, new_server
 

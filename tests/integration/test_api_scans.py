@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import pytest
 from lxml import etree
 
+from cloudx.api import embed_results
 from cloudx.domain.findings import Finding, Host
-from cloudx.services import embed_results, read_results
+from cloudx.services.scans import results as read_results
 from fixtures.api import ApiUnderTest
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -12,7 +12,7 @@ from cloudx.adapters.machine.machine import LocalMachine
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import CheckStatus, Preflight
 from cloudx.domain.targets import parse_targets
-from cloudx.services.scanner_port import Egress
+from cloudx.services.chunks.scanner_port import Egress
 from fixtures.network import GATEWAY_IP, SCANNER_IP, Network
 
 

@@ -21,8 +21,8 @@ import pytest
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.chunks import LEASE_SECONDS
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.control_scans import stop_scan
-from cloudx.services.edit_policy import add_exclusion, add_scope
+from cloudx.services.access.edit_policy import add_exclusion, add_scope
+from cloudx.services.scans.control import stop_scan
 from fixtures.ledgers import ADMIN, Desk, NameTable
 from fixtures.network import ExtraMachine, Network
 from fixtures.postgres import PostgresServer, new_server

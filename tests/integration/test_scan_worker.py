@@ -14,8 +14,8 @@ from sqlalchemy import text
 
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.control_scans import stop_scan
-from cloudx.services.edit_policy import ensure_first_scope
+from cloudx.services.access.edit_policy import ensure_first_scope
+from cloudx.services.scans.control import stop_scan
 from fixtures.ledgers import ADMIN, Desk
 from fixtures.network import Network
 from fixtures.postgres import PostgresServer

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cloudx.services.scanner_port import Command
+from cloudx.services.chunks.scanner_port import Command
 from cloudx.worker.run_folder import RunFolder
 from cloudx.worker.scanner_process import ScannerProcess
 from fixtures.service import until
@@ -64,7 +64,7 @@ def test_end_kills_a_scanner_that_ignores_the_request_and_its_children(tmp_path:
 def test_the_kernel_kills_it_when_its_worker_is_killed(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path\n"
-        "from cloudx.services.scanner_port import Command\n"
+        "from cloudx.services.chunks.scanner_port import Command\n"
         "from cloudx.worker.scanner_process import ScannerProcess\n"
         f"print(ScannerProcess(Command(['sleep', '300'], {{}}), Path({str(tmp_path)!r})).pid, flush=True)\n"
         "time.sleep(300)"

@@ -12,7 +12,7 @@ import pytest
 
 from cloudx.scanners.masscan.records import Replies
 from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
-from cloudx.services.scanner_port import Progress
+from cloudx.services.chunks.scanner_port import Progress
 from cloudx.worker.scanner_process import ScannerProcess
 from fixtures.network import Network
 from fixtures.scanner_run import SCANNERS, Outcome, losing_its_results, nearly_full_disk, run_scanner

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloudx.services.scanner_port import Progress
+from cloudx.services.chunks.scanner_port import Progress
 from cloudx.worker.scanner_process import ScannerProcess
 from fixtures.network import Network
 from fixtures.scanner_run import Outcome, run_scanner

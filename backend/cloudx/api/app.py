@@ -9,12 +9,12 @@ from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 
 from cloudx import __version__
-from cloudx.services.embed_results import EmbedResults
 
 from . import metrics
 from .access import enforce_access
 from .context import EXTENSION, ApiProcess
 from .dependencies import Dependencies
+from .embed_results import EmbedResults
 from .errors import refuse_invalid, register_errors
 from .host_history import HostHistory
 from .json_codec import OrjsonProvider, StrictRequest, encode

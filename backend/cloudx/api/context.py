@@ -8,9 +8,9 @@ from typing import cast
 from flask import current_app, g
 
 from cloudx.domain.access import Principal
-from cloudx.services.embed_results import EmbedResults
 
 from .dependencies import Dependencies
+from .embed_results import EmbedResults
 from .host_history import HostHistory
 from .metrics import ScanCounts
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cloudx.config import Settings
-from cloudx.services.authenticate import Authenticate
-from cloudx.services.keep_dispatching import KeepDispatching
-from cloudx.services.measure_latency import MeasureLatency
-from cloudx.services.ports import OpenLedger, Resolver
-from cloudx.services.submit_scan import SubmitScan
-from cloudx.services.watch_fleet import FleetWatch
+from cloudx.services.access.authenticate import Authenticate
+from cloudx.services.dispatch.loop import KeepDispatching
+from cloudx.services.fleet.latency import MeasureLatency
+from cloudx.services.fleet.watch import FleetWatch
+from cloudx.services.ledger.ledger import OpenLedger, Resolver
+from cloudx.services.scans.submit import SubmitScan
 
 
 @dataclass(frozen=True)

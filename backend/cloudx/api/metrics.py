@@ -11,8 +11,8 @@ from prometheus_client import values as metric_values
 
 from cloudx.domain.nodes import NodeStatus
 from cloudx.domain.scans import ScanStatus
-from cloudx.services.ports import OpenLedger
-from cloudx.services.watch_fleet import FleetSnapshot
+from cloudx.services.fleet.watch import FleetSnapshot
+from cloudx.services.ledger.ledger import OpenLedger
 
 COUNT_SCANS_SECONDS = 5.0
 

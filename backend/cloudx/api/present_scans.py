@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from cloudx.services.embed_results import EmbeddedResults
-from cloudx.services.view_scans import ChunkProof, ScanView
+from cloudx.services.scans.view import ChunkProof, ScanView
+
+from .embed_results import EmbeddedResults
 
 
 def show_scan(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:

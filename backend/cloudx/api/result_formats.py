@@ -14,7 +14,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from cloudx.domain.errors import InvalidInput
-from cloudx.services.records import FindingKey, FindingRow
+from cloudx.services.ledger.records import FindingKey, FindingRow
 
 from .json_codec import encode
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from cloudx.adapters.machine.latency import EchoOrConnect
 from cloudx.adapters.machine.resolver import SystemResolver
 from cloudx.config import AuthMode, Executor, Settings
-from cloudx.services.authenticate import Authenticate
-from cloudx.services.fit_nodes import CountFit, KnownFleet
-from cloudx.services.measure_latency import MeasureLatency
-from cloudx.services.ports import OpenLedger, TokenVerifier
-from cloudx.services.reconcile_scans import reconcile_scans
-from cloudx.services.scan_policy import PolicyCache
-from cloudx.services.submit_scan import SubmitScan
-from cloudx.services.watch_cluster import ClusterWatch
-from cloudx.services.watch_fleet import FleetWatch, LedgerFleet
+from cloudx.services.access.authenticate import Authenticate
+from cloudx.services.access.policy import PolicyCache
+from cloudx.services.chunks.reconcile import reconcile_scans
+from cloudx.services.fleet.fit import CountFit, KnownFleet
+from cloudx.services.fleet.latency import MeasureLatency
+from cloudx.services.fleet.sources import ClusterWatch
+from cloudx.services.fleet.watch import FleetWatch, LedgerFleet
+from cloudx.services.ledger.ledger import OpenLedger, TokenVerifier
+from cloudx.services.scans.submit import SubmitScan
 
 from .database import open_ledger_of
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cloudx.adapters.consul.catalog import ConsulCatalog
     from cloudx.adapters.nomad.nodes import NomadNodes
     from cloudx.api.dependencies import Dependencies
-    from cloudx.services.keep_dispatching import KeepDispatching
+    from cloudx.services.dispatch.loop import KeepDispatching
 
 
 def api_dependencies(settings: Settings) -> Dependencies:
@@ -61,8 +61,8 @@ def _dispatching(settings: Settings, open_ledger: OpenLedger, count_fit: CountFi
         return None
     from cloudx.adapters.database.leader_lock import AdvisoryTurn
     from cloudx.adapters.nomad.scan_jobs import NomadScanJobs
-    from cloudx.services.dispatch_scans import DispatchScans
-    from cloudx.services.keep_dispatching import KeepDispatching
+    from cloudx.services.dispatch.loop import KeepDispatching
+    from cloudx.services.dispatch.step import DispatchScans
 
     settings.require_for_dispatching()
     jobs = NomadScanJobs(str(settings.nomad_addr), settings.nomads_token)

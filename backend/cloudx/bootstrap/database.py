@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cloudx.adapters.database import RotatingEngine, engine_for, open_ledger_on, upgrade
 from cloudx.config import Settings
-from cloudx.services.edit_policy import ensure_first_scope
-from cloudx.services.ports import OpenLedger
+from cloudx.services.access.edit_policy import ensure_first_scope
+from cloudx.services.ledger.ledger import OpenLedger
 
 
 def open_ledger_of(settings: Settings, pool_size: int = 5) -> OpenLedger:

@@ -16,18 +16,18 @@ from cloudx.domain.chunks import RENEW_SECONDS
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
 from cloudx.domain.nodes import Check, NodeRole
 from cloudx.domain.tools import Tool
-from cloudx.services.claim_chunk import Claimant, ClaimChunk
-from cloudx.services.judge_clock import LedgerClock, judge_clock
-from cloudx.services.judge_send_rate import judge_send_rate
-from cloudx.services.ports import NodeReporter, OpenLedger
-from cloudx.services.renew_leases import RenewLeases
-from cloudx.services.report_node import LedgerReporter
-from cloudx.services.scan_policy import PolicyCache
+from cloudx.services.access.policy import PolicyCache
+from cloudx.services.chunks.claim import Claimant, ClaimChunk
+from cloudx.services.chunks.renew import RenewLeases
+from cloudx.services.fleet.judge_clock import LedgerClock, judge_clock
+from cloudx.services.fleet.judge_send_rate import judge_send_rate
+from cloudx.services.fleet.report import LedgerReporter
+from cloudx.services.ledger.ledger import NodeReporter, OpenLedger
 
 from .database import make_data_folder
 
 if TYPE_CHECKING:
-    from cloudx.services.scanner_port import Scanner
+    from cloudx.services.chunks.scanner_port import Scanner
     from cloudx.worker.machine_checks import MachineChecks
     from cloudx.worker.node_agent import NodeAgent, NodeIdentity
     from cloudx.worker.recent_preflight import RecentPreflight

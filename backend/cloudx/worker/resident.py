@@ -12,13 +12,13 @@ import structlog
 
 from cloudx.domain.chunks import RENEW_SECONDS
 from cloudx.domain.errors import CloudxError, NotFound
-from cloudx.services.claim_chunk import Claimant, ClaimChunk
-from cloudx.services.reconcile_scans import reconcile_scans
-from cloudx.services.renew_leases import Order, RenewLeases, RunState
-from cloudx.services.view_scans import get_scan
+from cloudx.services.chunks.claim import Claimant, ClaimChunk
+from cloudx.services.chunks.reconcile import reconcile_scans
+from cloudx.services.chunks.renew import Order, RenewLeases, RunState
+from cloudx.services.scans.view import get_scan
 
+from .claim_pacing import Turns
 from .run_chunk import ChunkRun, Workshop, lease_clock
-from .turns import Turns
 
 if TYPE_CHECKING:
     from .node_agent import NodeAgent

@@ -18,11 +18,11 @@ from cloudx.domain.errors import CloudxError, DependencyUnavailable, LeaseLost
 from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.tools import Tool
 from cloudx.freed_memory import give_back
-from cloudx.services.claim_chunk import Claim
-from cloudx.services.ports import Machine, OpenLedger
-from cloudx.services.renew_leases import Order
-from cloudx.services.scanner_port import Assignment, Command, Progress, Scanner
-from cloudx.services.settle_chunk import complete_chunk, fail_chunk, release_chunk
+from cloudx.services.chunks.claim import Claim
+from cloudx.services.chunks.finish import complete_chunk, fail_chunk, release_chunk
+from cloudx.services.chunks.renew import Order
+from cloudx.services.chunks.scanner_port import Assignment, Command, Progress, Scanner
+from cloudx.services.ledger.ledger import Machine, OpenLedger
 
 from .scanner_process import ScannerProcess
 

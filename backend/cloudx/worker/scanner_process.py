@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import IO, cast
 
-from cloudx.services.scanner_port import Command, Urgency
+from cloudx.services.chunks.scanner_port import Command, Urgency
 
 GRACE_SECONDS = 2.0
 _NICE = -10

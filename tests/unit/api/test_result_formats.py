@@ -12,7 +12,7 @@ from lxml import etree
 
 from cloudx.api.result_formats import COLUMNS, csv_of, cursor_of, guarded, key_of_cursor, ndjson_of, xml_of
 from cloudx.domain.errors import InvalidInput
-from cloudx.services.records import FindingRow
+from cloudx.services.ledger.records import FindingRow
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SCAN = "01a20e75-a13e-7f12-b8d5-b4ecd6cf25ff"

@@ -11,7 +11,7 @@ from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import TargetOutOfScope
 from cloudx.domain.scopes import DEFAULT_SCOPE_TARGETS, Scope, require_in_scope, union_of, with_names
 from cloudx.domain.targets import parse_targets
-from cloudx.services.scan_policy import ScanPolicy
+from cloudx.services.access.policy import ScanPolicy
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

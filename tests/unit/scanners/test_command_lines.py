@@ -17,7 +17,7 @@ from cloudx.domain.tools import SCAN_TYPES, PortRule, ScanType, Tool
 from cloudx.scanners.masscan.scanner import Masscan
 from cloudx.scanners.nmap.scanner import Nmap
 from cloudx.scanners.zmap.scanner import Zmap
-from cloudx.services.scanner_port import Assignment, Egress, Scanner
+from cloudx.services.chunks.scanner_port import Assignment, Egress, Scanner
 from fixtures.assignments import EGRESS, assign
 
 FOLDER = Path("/run/cloudx/s1-0-1")

@@ -17,7 +17,7 @@ from cloudx.scanners.nmap.progress import NmapProgress
 from cloudx.scanners.nmap.scanner import Nmap
 from cloudx.scanners.runs.output_streams import Lines
 from cloudx.scanners.zmap.scanner import RESULTS_FILE, Zmap
-from cloudx.services.scanner_port import Assignment, Progress, Scanner
+from cloudx.services.chunks.scanner_port import Assignment, Progress, Scanner
 from fixtures.assignments import assign
 
 SENDING = b"rate:  0.30-kpps, 61.33% done,   0:00:03 remaining, found=432       \r"

@@ -4,7 +4,7 @@ import pytest
 
 from cloudx.domain.access import Principal, Role
 from cloudx.domain.errors import Unauthenticated
-from cloudx.services.authenticate import ANONYMOUS, MAX_TOKEN_LENGTH, Authenticate, TokenCache
+from cloudx.services.access.authenticate import ANONYMOUS, MAX_TOKEN_LENGTH, Authenticate, TokenCache
 
 
 def no_ledger(*, read_only: bool = False):

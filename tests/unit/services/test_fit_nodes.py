@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from cloudx.domain.nodes import CAPABILITIES, Check, CheckStatus, ClientState, Node, NodeRole, NodeStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
-from cloudx.services.fit_nodes import CountFit, FitCount, KnownFleet
-from cloudx.services.fleet_ports import NomadClient
-from cloudx.services.join_fleet import ClusterView
-from cloudx.services.watch_fleet import FleetReading
+from cloudx.services.fleet.fit import CountFit, FitCount, KnownFleet
+from cloudx.services.fleet.join import ClusterView
+from cloudx.services.fleet.ports import NomadClient
+from cloudx.services.fleet.watch import FleetReading
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BEATING = Node("n1", "one", "10.0.0.1", NodeRole.WORKER, CAPABILITIES, "1", NOW, NOW)

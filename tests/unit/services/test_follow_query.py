@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cloudx.domain.errors import DependencyUnavailable
-from cloudx.services.fleet_ports import Answer
-from cloudx.services.follow_query import FollowedQuery
+from cloudx.services.fleet.follow_query import FollowedQuery
+from cloudx.services.fleet.ports import Answer
 
 
 class Server:

@@ -9,8 +9,8 @@ from itertools import product
 import pytest
 
 from cloudx.domain.nodes import Check, CheckStatus, ClientState, Node, NodeRole, NodeStatus
-from cloudx.services.fleet_ports import NodeInstance, NomadClient
-from cloudx.services.join_fleet import ClusterView, JoinedNodes, join_fleet
+from cloudx.services.fleet.join import ClusterView, JoinedNodes, join_fleet
+from cloudx.services.fleet.ports import NodeInstance, NomadClient
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 S, C = NodeStatus, ClientState

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cloudx.domain.scopes import Exclusion, Scope
 from cloudx.domain.targets import parse_targets
-from cloudx.services.scan_policy import PolicyCache, ScanPolicy
+from cloudx.services.access.policy import PolicyCache, ScanPolicy
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

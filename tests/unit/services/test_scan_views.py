@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from cloudx.domain.scans import ScanStatus
-from cloudx.services.new_id import new_id
-from cloudx.services.read_results import nmap_host
-from cloudx.services.records import FindingRow, HostRow, ScanRecord, Tally
-from cloudx.services.view_scans import coverage_of, view_of
+from cloudx.services.ledger.ids import new_id
+from cloudx.services.ledger.records import FindingRow, HostRow, ScanRecord, Tally
+from cloudx.services.scans.results import nmap_host
+from cloudx.services.scans.view import coverage_of, view_of
 from unit.domain.scan_builder import NOW, a_scan
 
 RUNNING = replace(a_scan(ports="1-10", excluded_addresses=44), status=ScanStatus.RUNNING, started_at=NOW)

@@ -10,9 +10,9 @@ import pytest
 from cloudx.domain.access import Principal, Role
 from cloudx.domain.addresses import Address
 from cloudx.domain.errors import InvalidInput, TooLarge
-from cloudx.services.ports import Ledger
-from cloudx.services.scan_policy import PolicyCache
-from cloudx.services.submit_scan import MAX_RATE_PPS, ScanRequest, SubmitScan
+from cloudx.services.access.policy import PolicyCache
+from cloudx.services.ledger.ledger import Ledger
+from cloudx.services.scans.submit import MAX_RATE_PPS, ScanRequest, SubmitScan
 
 ADA = Principal("ada", Role.ADMIN)
 

@@ -8,7 +8,7 @@ import pytest
 
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.domain.nodes import Node, NodeRole
-from cloudx.services.watch_fleet import FleetReading, FleetWatch
+from cloudx.services.fleet.watch import FleetReading, FleetWatch
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.domain.nodes import Check, CheckStatus, Preflight
-from cloudx.services.judge_clock import KNOWN_SECONDS, LedgerClock
-from cloudx.services.judge_send_rate import SendMeasure, judge_send_rate
+from cloudx.services.fleet.judge_clock import KNOWN_SECONDS, LedgerClock
+from cloudx.services.fleet.judge_send_rate import SendMeasure, judge_send_rate
 from cloudx.worker import machine_checks
 from cloudx.worker.machine_checks import MachineChecks
 
@@ -65,7 +65,7 @@ def test_while_the_database_is_away_its_last_answer_counts(monkeypatch) -> None:
     asked, database.is_away, ahead = database.asked, True, 0.0
     assert clock().status is CheckStatus.CRITICAL
     later = time.monotonic() + KNOWN_SECONDS + 1
-    monkeypatch.setattr("cloudx.services.judge_clock.time.monotonic", lambda: later)
+    monkeypatch.setattr("cloudx.services.fleet.judge_clock.time.monotonic", lambda: later)
     assert clock().status is CheckStatus.CRITICAL
     database.is_away = False
     assert clock().status is CheckStatus.PASSING

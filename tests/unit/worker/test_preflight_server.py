@@ -10,7 +10,7 @@ import requests
 
 from cloudx.domain.errors import BadConfiguration
 from cloudx.domain.nodes import Check, CheckStatus, Preflight
-from cloudx.services.judge_clock import judge_clock
+from cloudx.services.fleet.judge_clock import judge_clock
 from cloudx.worker.preflight_server import PreflightServer, parse_address
 from cloudx.worker.recent_preflight import RecentPreflight
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudx.domain.tools import Tool
-from cloudx.worker.turns import Turns
+from cloudx.worker.claim_pacing import Turns
 
 
 class Clock:

@@ -14,7 +14,7 @@ from consul.std import HTTPClient
 
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
 from cloudx.domain.nodes import Check, CheckStatus, word_of
-from cloudx.services.fleet_ports import Answer, NodeInstance
+from cloudx.services.fleet.ports import Answer, NodeInstance
 
 NODE_SERVICE = "cloudx-node"
 CONNECT_SECONDS = 3.0

@@ -25,7 +25,7 @@ from cloudx.adapters.database.repositories.scans import SqlScans
 from cloudx.adapters.database.repositories.splits import SqlRecuts
 from cloudx.adapters.database.repositories.tokens import SqlTokens
 from cloudx.domain.errors import Conflict
-from cloudx.services.ports import Ledger, OpenLedger
+from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
 
 class SqlLedger:

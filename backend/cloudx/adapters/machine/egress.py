@@ -13,7 +13,7 @@ from typing import Any
 
 from cloudx.domain.addresses import Address, AddressSet, from_key
 from cloudx.domain.errors import CloudxError
-from cloudx.services.scanner_port import Egress
+from cloudx.services.chunks.scanner_port import Egress
 
 from .interface_offloads import offloads_on
 

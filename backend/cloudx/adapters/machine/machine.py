@@ -11,7 +11,7 @@ from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import RAW_SOCKET, Check, CheckStatus, Preflight
 from cloudx.domain.tools import Tool
-from cloudx.services.scanner_port import Egress
+from cloudx.services.chunks.scanner_port import Egress
 
 from .egress import default_interface, egress_for
 from .interface_offloads import offloads_on, remedy_for

@@ -21,7 +21,7 @@ import threading
 import time
 from pathlib import Path
 
-from cloudx.services.judge_send_rate import SendMeasure
+from cloudx.services.fleet.judge_send_rate import SendMeasure
 
 BOOT_FOLDER = Path("/run/cloudx")  # emptied by each boot
 _FILE, _LOCK = "send-rate.json", "send-rate.lock"

@@ -10,7 +10,7 @@ from nomad.api.exceptions import BaseNomadException
 from requests import Response
 
 from cloudx.domain.nodes import ClientState
-from cloudx.services.fleet_ports import Answer, NomadClient
+from cloudx.services.fleet.ports import Answer, NomadClient
 
 from .client import nomad_client, nomad_failure
 

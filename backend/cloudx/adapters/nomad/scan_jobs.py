@@ -11,7 +11,7 @@ from nomad.api.exceptions import BaseNomadException
 
 from cloudx.domain.dispatch.states import Child, Outcome, Placement
 from cloudx.domain.errors import CloudxError, DependencyUnavailable, NotFound
-from cloudx.services.dispatch_ports import Ending
+from cloudx.services.dispatch.ports import Ending
 
 from .client import nomad_client, nomad_failure
 from .placement import placement_reason

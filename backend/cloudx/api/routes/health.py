@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudx.services.check_readiness import check_readiness
+from cloudx.services.fleet.readiness import check_readiness
 
 from ..access import Access, access
 from ..blueprint import resource

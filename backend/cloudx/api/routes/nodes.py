@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, request
 
 from cloudx.domain.errors import NotFound
-from cloudx.services.report_node import beat_node, register_node
+from cloudx.services.fleet.report import beat_node, register_node
 
 from ..access import Access, access
 from ..blueprint import resource

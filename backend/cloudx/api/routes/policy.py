@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cloudx.domain.scopes import Exclusion, Scope
-from cloudx.services.edit_policy import add_exclusion, add_scope, delete_exclusion, delete_scope
+from cloudx.services.access.edit_policy import add_exclusion, add_scope, delete_exclusion, delete_scope
 
 from ..access import Access, access
 from ..blueprint import resource

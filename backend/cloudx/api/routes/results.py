@@ -10,8 +10,8 @@ from flask import Response
 from flask_openapi.utils import parse_body
 
 from cloudx.freed_memory import giving_back
-from cloudx.services.read_results import get_record, page_findings, stream_findings
-from cloudx.services.view_scans import ChunkProof, ScanView, prove_coverage
+from cloudx.services.scans.results import get_record, page_findings, stream_findings
+from cloudx.services.scans.view import ChunkProof, ScanView, prove_coverage
 
 from ..access import Access, access
 from ..blueprint import resource

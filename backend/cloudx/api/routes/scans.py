@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from cloudx.domain.errors import InvalidInput
-from cloudx.services.control_scans import delete_scan, stop_scan
-from cloudx.services.view_scans import get_scan, list_scans
+from cloudx.services.scans.control import delete_scan, stop_scan
+from cloudx.services.scans.view import get_scan, list_scans
 
 from ..access import Access, access
 from ..blueprint import resource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cloudx.domain.access import ApiToken
-from cloudx.services.issue_tokens import issue_token, revoke_token
+from cloudx.services.access.tokens import issue_token, revoke_token
 
 from ..access import Access, access
 from ..blueprint import resource

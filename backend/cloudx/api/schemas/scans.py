@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, RootModel, StrictInt, StrictStr, StringCo
 from cloudx.domain.errors import InvalidInput
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import Tool
-from cloudx.services.submit_scan import ScanRequest
+from cloudx.services.scans.submit import ScanRequest
 
 from .common import Body, Name, Parameters, TargetList, TargetText
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from cloudx.domain.findings import Finding
 from cloudx.scanners.runs.reply_dedup import AskedProbes
-from cloudx.services.scanner_port import Assignment
+from cloudx.services.chunks.scanner_port import Assignment
 
 _READ_BYTES = 1 << 18
 # The one shape out-ndjson.c writes for a status record; banners have another rec_type and are left out.

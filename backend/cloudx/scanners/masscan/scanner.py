@@ -14,7 +14,7 @@ from cloudx.domain.tools import Tool
 from cloudx.scanners.runs.output_streams import Lines, Source, Tail, pieces, read_last_words
 from cloudx.scanners.runs.run_identity import seed_of, source_port_of
 from cloudx.scanners.runs.send_eta import SendingPace
-from cloudx.services.scanner_port import Assignment, Command, Egress, Progress, Urgency
+from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, Progress, Urgency
 
 from .records import Replies, saved_findings
 from .wakeup import KeepAwake

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudx.domain.port_set import PortSet
-from cloudx.services.scanner_port import Assignment
+from cloudx.services.chunks.scanner_port import Assignment
 
 STATS_MILLISECONDS = 500
 # A chunk's hosts go through each phase together, so that a phase's percentage is the chunk's.

@@ -10,7 +10,7 @@ from typing import IO
 from cloudx.domain.findings import Observation
 from cloudx.domain.tools import Tool
 from cloudx.scanners.runs.output_streams import Source, Tail, pieces, read_last_words
-from cloudx.services.scanner_port import Assignment, Command, Progress
+from cloudx.services.chunks.scanner_port import Assignment, Command, Progress
 
 from .options import options
 from .progress import NmapProgress

@@ -16,7 +16,7 @@ from cloudx.scanners.runs.output_streams import Lines, Source, Tail, pieces, rea
 from cloudx.scanners.runs.reply_dedup import AskedProbes
 from cloudx.scanners.runs.run_identity import FIRST_SOURCE_PORT, LAST_SOURCE_PORT, seed_of
 from cloudx.scanners.runs.send_eta import SendingPace
-from cloudx.services.scanner_port import Assignment, Command, Egress, Progress, Urgency
+from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, Progress, Urgency
 
 TARGETS_FILE = "targets"
 RESULTS_FILE = "results.csv"

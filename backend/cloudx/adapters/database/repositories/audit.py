@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import audit
 from cloudx.domain.access import Principal
-from cloudx.services.new_id import new_id
+from cloudx.services.ledger.ids import new_id
 
 
 class SqlAudit:

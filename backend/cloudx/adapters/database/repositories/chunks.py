@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, select, update
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import attempts, chunks, scan_nodes
 from cloudx.domain.chunks import ChunkState, Lease, Verdict
-from cloudx.services.records import AttemptRecord, ChunkRecord, WorkerShare
+from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, WorkerShare
 
 from .chunk_rows import LEASED, OPEN_SCANS, PENDING, held, lease_of, span_of
 

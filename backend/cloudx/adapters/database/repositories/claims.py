@@ -29,7 +29,7 @@ from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.rates.grants import grant_pps
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import ScanType
-from cloudx.services.records import Ask, Leased, Refusal, Renewed, RunReport, Takers
+from cloudx.services.ledger.records import Ask, Leased, Refusal, Renewed, RunReport, Takers
 
 from .chunk_rows import OPEN_SCANS, claimable, held, lease_of
 from .scan_rows import OPEN

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, RowMapping, select, tuple_
 from cloudx.adapters.database.schema.tables import findings, hosts
 from cloudx.domain.chunks import Lease
 from cloudx.domain.findings import Finding, Host, Observation
-from cloudx.services.records import FindingKey, FindingRow, HostRow
+from cloudx.services.ledger.records import FindingKey, FindingRow, HostRow
 
 from .copy_findings import copy_rows
 from .insert_findings import insert_rows

@@ -14,7 +14,7 @@ from cloudx.domain.addresses import AddressSet
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import Tool
-from cloudx.services.records import Tally
+from cloudx.services.ledger.records import Tally
 
 OPEN = (ScanStatus.SUBMITTED.value, ScanStatus.RUNNING.value)
 MAX_CACHED_RANGES = 150_000  # about 30 MB

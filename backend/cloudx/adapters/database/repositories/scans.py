@@ -24,7 +24,7 @@ from cloudx.domain.dispatch.states import DispatchState
 from cloudx.domain.planning.chunk_plan import claim_order
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
-from cloudx.services.records import ScanRecord, Tally, WaitingScan
+from cloudx.services.ledger.records import ScanRecord, Tally, WaitingScan
 
 from .chunk_rows import LEASED
 from .insert_chunks import insert_chunks

@@ -11,7 +11,7 @@ from cloudx.adapters.database.schema.tables import attempts, chunks, scans
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState
 from cloudx.domain.planning.stragglers import Recut, Running
 from cloudx.domain.tools import SCAN_TYPES, Tool
-from cloudx.services.recut_ports import ExhaustedScan
+from cloudx.services.ledger.splits import ExhaustedScan
 
 from .scan_rows import OPEN
 

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from cloudx.domain.errors import CloudxError
 
-from .fleet_ports import Answer, BlockingQuery
+from .ports import Answer, BlockingQuery
 
 T = TypeVar("T")
 

@@ -10,11 +10,10 @@ from typing import Any
 
 from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.scans import ScanStatus
-
-from .ports import Ledger, OpenLedger
-from .read_results import inline_results
-from .records import ScanRecord
-from .view_scans import ScanView
+from cloudx.services.ledger.ledger import Ledger, OpenLedger
+from cloudx.services.ledger.records import ScanRecord
+from cloudx.services.scans.results import inline_results
+from cloudx.services.scans.view import ScanView
 
 MAX_BUILDS = 5  # a build reads up to 20,000 rows
 MAX_BYTES = 8 << 20

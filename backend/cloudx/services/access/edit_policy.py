@@ -9,9 +9,8 @@ from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import InvalidInput, NotFound
 from cloudx.domain.scopes import DEFAULT_SCOPE_TARGETS, Exclusion, Scope
 from cloudx.domain.targets import parse_targets
-
-from .new_id import new_id
-from .ports import OpenLedger, Resolver
+from cloudx.services.ledger.ids import new_id
+from cloudx.services.ledger.ledger import OpenLedger, Resolver
 
 
 def add_scope(

@@ -8,9 +8,8 @@ from cloudx.domain.addresses import Address, AddressSet
 from cloudx.domain.errors import InvalidInput
 from cloudx.domain.scopes import require_in_scope
 from cloudx.domain.targets import parse_targets
-
-from .ports import LatencyProbe, OpenLedger, Resolver
-from .scan_policy import PolicyCache
+from cloudx.services.access.policy import PolicyCache
+from cloudx.services.ledger.ledger import LatencyProbe, OpenLedger, Resolver
 
 PROBES = 3
 

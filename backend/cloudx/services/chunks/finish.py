@@ -8,9 +8,9 @@ from cloudx.domain.chunks import ChunkState, Lease, after_failure
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.findings import Observation
 from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
-from .claim_chunk import Claim
-from .ports import Ledger, OpenLedger
+from .claim import Claim
 
 
 def complete_chunk(open_ledger: OpenLedger, claim: Claim, observations: Iterable[Observation]) -> int:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from cloudx.domain.access import Principal
 from cloudx.domain.errors import NotFound
 from cloudx.domain.scans import Scan, ScanStatus
-
-from .ports import OpenLedger
+from cloudx.services.ledger.ledger import OpenLedger
 
 
 def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Scan:

@@ -10,11 +10,11 @@ from cloudx.domain.access import ApiToken, Principal
 from cloudx.domain.addresses import Address, AddressSet
 from cloudx.domain.nodes import Heartbeat, Node, Preflight, Registration
 from cloudx.domain.scopes import Exclusion, Scope
+from cloudx.services.chunks.scanner_port import Egress
+from cloudx.services.dispatch.ports import Dispatches
 
-from .dispatch_ports import Dispatches
-from .recut_ports import Recuts
-from .scan_ports import Chunks, Claims, Findings, Scans
-from .scanner_port import Egress
+from .scans import Chunks, Claims, Findings, Scans
+from .splits import Recuts
 
 
 class Nodes(Protocol):

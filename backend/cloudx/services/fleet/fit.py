@@ -9,8 +9,8 @@ from cloudx.domain.errors import NoCapableNode
 from cloudx.domain.nodes import Check, CheckStatus, Node, capable, word_of
 from cloudx.domain.tools import ScanType
 
-from .join_fleet import HEARTBEAT, ClusterView, join_fleet
-from .watch_fleet import FleetReading
+from .join import HEARTBEAT, ClusterView, join_fleet
+from .watch import FleetReading
 
 NOT_A_CLIENT = Check(
     "nomad-client",

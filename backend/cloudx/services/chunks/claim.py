@@ -12,10 +12,9 @@ from cloudx.domain.nodes import missing_capability
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.rates.shares import Want, chunk_share_pps, room_pps, share_beside
 from cloudx.domain.scans import Scan, ScanStatus
-
-from .ports import Ledger, OpenLedger
-from .records import Ask, Leased, Refusal, Takers, WaitingScan
-from .scan_policy import PolicyCache
+from cloudx.services.access.policy import PolicyCache
+from cloudx.services.ledger.ledger import Ledger, OpenLedger
+from cloudx.services.ledger.records import Ask, Leased, Refusal, Takers, WaitingScan
 
 KNOWN_SECONDS = 0.25  # how old the knowledge may be that shares are decided on
 NOTE_SECONDS = 1.0  # how often one worker's asking in vain is written down

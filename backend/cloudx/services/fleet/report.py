@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from cloudx.domain.errors import NodeNotRegistered
 from cloudx.domain.nodes import Heartbeat, Node, Registration
-
-from .ports import OpenLedger
+from cloudx.services.ledger.ledger import OpenLedger
 
 
 def register_node(open_ledger: OpenLedger, said: Registration) -> bool:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from .claim_chunk import Claim, fail_out_of_scope
-from .ports import OpenLedger
-from .records import RunReport
-from .scan_policy import PolicyCache, ScanPolicy
+from cloudx.services.access.policy import PolicyCache, ScanPolicy
+from cloudx.services.ledger.ledger import OpenLedger
+from cloudx.services.ledger.records import RunReport
+
+from .claim import Claim, fail_out_of_scope
 
 
 class Order(StrEnum):

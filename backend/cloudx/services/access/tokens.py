@@ -8,9 +8,8 @@ from datetime import datetime
 
 from cloudx.domain.access import ApiToken, Principal, Role, check_token_request
 from cloudx.domain.errors import InvalidInput, NotFound, Unauthenticated
-
-from .new_id import new_id
-from .ports import OpenLedger
+from cloudx.services.ledger.ids import new_id
+from cloudx.services.ledger.ledger import OpenLedger
 
 PREFIX = "cx_"  # lets secret scanners find a leaked one
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from cloudx.domain.nodes import Check, CheckStatus, ClientState, Node, NodeRole, word_of
 
-from .fleet_ports import NodeInstance, NomadClient
+from .ports import NodeInstance, NomadClient
 
 HEARTBEAT, CONSUL, NOMAD = "heartbeat", "consul", "nomad"
 

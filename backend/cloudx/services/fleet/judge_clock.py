@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import Check, CheckStatus
-
-from .ports import OpenLedger
+from cloudx.services.ledger.ledger import OpenLedger
 
 TOLERATED_SECONDS = 2.0  # the API's Date header tells whole seconds
 UNFIT_SECONDS = 60.0  # what it found would seem to come from before the scan, or from the future

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudx.domain.errors import CloudxError
+from cloudx.services.ledger.ledger import OpenLedger
 
-from .ports import OpenLedger
-from .watch_fleet import FleetWatch
+from .watch import FleetWatch
 
 # For the operator who reads it in Consul's page.
 _DATABASE_REMEDY = "If it stays so: does the database run, and does DATABASE_URL name it?"

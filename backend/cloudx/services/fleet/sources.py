@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .fleet_ports import BlockingQuery, NodeInstance, NomadClient
 from .follow_query import FollowedQuery
-from .join_fleet import CONSUL, NOMAD, ClusterView
+from .join import CONSUL, NOMAD, ClusterView
+from .ports import BlockingQuery, NodeInstance, NomadClient
 
 Instances = tuple[NodeInstance, ...]
 Clients = tuple[NomadClient, ...]

@@ -11,10 +11,10 @@ from cloudx.domain.coverage import Coverage, progress_percent
 from cloudx.domain.nodes import fit_nodes
 from cloudx.domain.rates.shares import why_slower
 from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.services.ledger.ledger import Ledger, OpenLedger
+from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, ScanRecord, Tally, WorkerShare
 
-from .control_scans import scan_not_found
-from .ports import Ledger, OpenLedger
-from .records import AttemptRecord, ChunkRecord, ScanRecord, Tally, WorkerShare
+from .control import scan_not_found
 
 PROOF_PAGE = 500
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from cloudx.domain.errors import CloudxError
 
-from .dispatch_ports import Turn
+from .ports import Turn
 
 BUSY_SECONDS = 0.25  # between looks while a scan is open
 IDLE_SECONDS = 1.0  # a submit rings in any case

@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from cloudx.domain.nodes import Node, fit_nodes
 from cloudx.domain.planning.stragglers import Recut, Running, Spare, choose_recut, choose_splits
 from cloudx.domain.tools import ScanType
-
-from .ports import Ledger, OpenLedger
-from .recut_ports import ExhaustedScan
+from cloudx.services.ledger.ledger import Ledger, OpenLedger
+from cloudx.services.ledger.splits import ExhaustedScan
 
 
 def recut_stragglers(open_ledger: OpenLedger) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cloudx.domain.chunks import MAX_FAILURES, ChunkState, Lease, Verdict
+from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
-from .ports import Ledger, OpenLedger
-from .recut_chunks import recut_stragglers, split_returned
-from .settle_chunk import finish_if_settled
+from .finish import finish_if_settled
+from .split import recut_stragglers, split_returned
 
 MAX_ATTEMPTS = 20  # a chunk that takes every worker down with it must end some time
 

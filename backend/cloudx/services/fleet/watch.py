@@ -15,10 +15,10 @@ from typing import Any, Protocol
 
 from cloudx.domain.errors import CloudxError, DependencyUnavailable
 from cloudx.domain.nodes import Node
+from cloudx.services.ledger.ledger import OpenLedger
 
-from .join_fleet import HEARTBEAT, JoinedNodes
-from .ports import OpenLedger
-from .watch_cluster import ClusterWatch, SourceFreshness
+from .join import HEARTBEAT, JoinedNodes
+from .sources import ClusterWatch, SourceFreshness
 
 REFRESH_SECONDS = 1.0
 MIN_GAP_SECONDS = 0.1  # many registrations at once cost one refresh

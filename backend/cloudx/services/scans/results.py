@@ -8,10 +8,10 @@ from itertools import groupby
 from typing import Any
 
 from cloudx.domain.tools import Tool
+from cloudx.services.ledger.ledger import Ledger, OpenLedger
+from cloudx.services.ledger.records import FindingKey, FindingRow, HostRow, ScanRecord
 
-from .control_scans import scan_not_found
-from .ports import Ledger, OpenLedger
-from .records import FindingKey, FindingRow, HostRow, ScanRecord
+from .control import scan_not_found
 
 INLINE_HOSTS = 1000
 MAX_INLINE_ROWS = 20_000  # a host may have 65,535 ports: the inline document has to stay small too

@@ -10,8 +10,7 @@ from itertools import chain
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.scopes import Exclusion, Scope, union_of, with_names
 from cloudx.domain.targets import Targets
-
-from .ports import OpenLedger, Policies
+from cloudx.services.ledger.ledger import OpenLedger, Policies
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Keeps each scan's workers running under Nomad."""

@@ -1,0 +1,1 @@
+"""What the fleet is and how its nodes are."""

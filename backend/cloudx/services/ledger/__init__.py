@@ -1,0 +1,1 @@
+"""What the services need from the database, as Protocols and records."""

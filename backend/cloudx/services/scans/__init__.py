@@ -1,0 +1,1 @@
+"""A scan as people submit, control and read it."""
