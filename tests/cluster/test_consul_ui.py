@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from cloudx.cli.dev.layout import DATABASE, POSTGRES_PORT
+from cloudx.devcluster.layout import DATABASE, POSTGRES_PORT
 from fixtures.browser import Page, open_page
 from fixtures.cluster import NODE_CHECKS, DevCluster
 from fixtures.service import until

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cloudx.cli.dev.layout import PORTS, DevFolder
-from cloudx.cli.dev.leftovers import MARK, our_containers, our_mounts, our_processes
+from cloudx.devcluster.layout import PORTS, DevFolder
+from cloudx.devcluster.leftovers import MARK, our_containers, our_mounts, our_processes
 from fixtures.cluster import DevCluster, wait_gone
 from fixtures.cluster_servers import ROOT
 

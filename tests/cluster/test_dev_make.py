@@ -7,8 +7,8 @@ import os
 import signal
 from pathlib import Path
 
-from cloudx.cli.dev.layout import DevFolder
-from cloudx.cli.dev.leftovers import our_containers, our_mounts, our_processes
+from cloudx.devcluster.layout import DevFolder
+from cloudx.devcluster.leftovers import our_containers, our_mounts, our_processes
 from fixtures.cluster_servers import ROOT
 from fixtures.containers import docker
 from fixtures.service import until

@@ -15,8 +15,8 @@ import psycopg2
 import pytest
 import requests
 
-from cloudx.cli.dev.layout import DevFolder
-from cloudx.cli.dev.leftovers import our_processes
+from cloudx.devcluster.layout import DevFolder
+from cloudx.devcluster.leftovers import our_processes
 from fixtures.cluster import NODE_CHECKS, DevCluster
 from fixtures.cluster_servers import ROOT
 from fixtures.processes import environment_of

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from cloudx.cli.dev.layout import DevFolder
-from cloudx.cli.dev.leftovers import our_containers
+from cloudx.devcluster.layout import DevFolder
+from cloudx.devcluster.leftovers import our_containers
 from fixtures.cluster import DevCluster
 from fixtures.cluster_servers import ROOT
 from fixtures.containers import docker

@@ -10,14 +10,14 @@ import requests
 from psycopg2 import errors
 from sqlalchemy import create_engine
 
-from cloudx.adapters.consul_acl import HttpConsulAcl
 from cloudx.adapters.database import open_ledger_on, upgrade
-from cloudx.adapters.database.cluster_roles import PostgresRoles
-from cloudx.adapters.nomad_acl import NomadAclClient
-from cloudx.adapters.vault_setup import HvacVaultSetup
+from cloudx.cluster.adapters.consul_acl import HttpConsulAcl
+from cloudx.cluster.adapters.nomad_acl import NomadAclClient
+from cloudx.cluster.adapters.postgres_roles import PostgresRoles
+from cloudx.cluster.adapters.vault import HvacVaultSetup
+from cloudx.cluster.identity_ports import BindingRule, DatabaseLogin
 from cloudx.domain.errors import ClusterUnavailable
 from cloudx.services.access.edit_policy import ensure_first_scope
-from cloudx.services.cluster_ports import BindingRule, DatabaseLogin
 from fixtures.cluster_servers import MANAGEMENT_TOKEN
 from fixtures.identities import Identities
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cloudx.adapters.consul_checks import ConsulChecks
-from cloudx.adapters.nomad_jobs import NomadJobs, NomadMachines
+from cloudx.cluster.adapters.consul_checks import ConsulChecks
+from cloudx.cluster.adapters.nomad_jobs import NomadJobs, NomadMachines
+from cloudx.cluster.drain import DrainNode, DrainProgress, has_drained
+from cloudx.cluster.nomad_ports import JobSource
+from cloudx.cluster.rollout import FollowRollout, Outcome, Progress, RollOut
+from cloudx.cluster.status import ViewCluster
 from cloudx.domain.errors import DependencyUnavailable, InvalidInput, NotFound
-from cloudx.services.drain_node import DrainNode, DrainProgress, has_drained
-from cloudx.services.roll_out import FollowRollout, Outcome, Progress, RollOut
-from cloudx.services.rollout_ports import JobSource
-from cloudx.services.view_cluster import ViewCluster
 from fixtures.cluster_servers import MANAGEMENT_TOKEN
 from fixtures.service import free_port
 from fixtures.web_job import JOB

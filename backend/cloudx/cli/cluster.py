@@ -14,8 +14,8 @@ from .cluster_setup import cluster as cluster
 from .session import FAILED, JsonOption, ending_in_words
 
 if TYPE_CHECKING:
-    from cloudx.services.roll_out import Outcome
-    from cloudx.services.rollout_ports import JobSource
+    from cloudx.cluster.nomad_ports import JobSource
+    from cloudx.cluster.rollout import Outcome
 
 _JOB = typer.Argument(metavar="JOB", help="A job file, or NAME for jobs/NAME.nomad.hcl.")
 _JOB_ID = typer.Argument(metavar="JOB", help="The job's id in Nomad, such as backend.")
@@ -37,7 +37,7 @@ def status(as_json: JsonOption = False) -> None:
     Example: cloudx cluster status
     """
     with ending_in_words():
-        from cloudx.bootstrap.cluster import cluster_view
+        from cloudx.cluster.bootstrap import cluster_view
 
         from .cluster_tables import document, print_cluster
         from .terminal import print_json
@@ -61,7 +61,7 @@ def rollout(
     Example: cloudx cluster rollout backend --version 1.2.0
     """
     with ending_in_words():
-        from cloudx.bootstrap.cluster import rollouts
+        from cloudx.cluster.bootstrap import rollouts
 
         from .rollout_display import display_of
 
@@ -83,7 +83,7 @@ def rollback(
     Example: cloudx cluster rollback backend
     """
     with ending_in_words():
-        from cloudx.bootstrap.cluster import rollouts
+        from cloudx.cluster.bootstrap import rollouts
 
         from .rollout_display import display_of
 
@@ -104,8 +104,8 @@ def drain(
     Example: cloudx cluster drain vps3 --deadline 300
     """
     with ending_in_words():
-        from cloudx.bootstrap.cluster import drains
-        from cloudx.services.drain_node import has_drained
+        from cloudx.cluster.bootstrap import drains
+        from cloudx.cluster.drain import has_drained
 
         from .cluster_tables import document
         from .rollout_display import drain_display_of
@@ -129,8 +129,8 @@ def drain(
 
 def _read_job(name: str, said: list[str], version: str | None) -> JobSource:
     """The job file with the shell's variables and, before those, what was typed. Raises InvalidInput."""
-    from cloudx.services.job_variables import refuse_undeclared
-    from cloudx.services.rollout_ports import JobSource
+    from cloudx.cluster.job_variables import refuse_undeclared
+    from cloudx.cluster.nomad_ports import JobSource
 
     file = Path(name) if name.endswith((".hcl", ".nomad")) else Path("jobs") / f"{name}.nomad.hcl"
     try:

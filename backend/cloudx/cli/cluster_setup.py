@@ -35,9 +35,9 @@ def set_up(
 
     Example: cloudx cluster set-up --database db.internal:5432/cloudx --database-admin-file /root/postgres-url
     """
-    from cloudx.bootstrap.cluster import cluster_identities
-    from cloudx.services.cluster_ports import DatabaseAdmin
-    from cloudx.services.set_up_identities import ClusterPlan
+    from cloudx.cluster.bootstrap import cluster_identities
+    from cloudx.cluster.identities import ClusterPlan
+    from cloudx.cluster.identity_ports import DatabaseAdmin
 
     try:
         settings = load_settings()

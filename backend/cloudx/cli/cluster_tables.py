@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from .terminal import out, say, table, visible
 
 if TYPE_CHECKING:
-    from cloudx.services.roll_out import Outcome
-    from cloudx.services.rollout_ports import Allocation, JobState, MachineState
-    from cloudx.services.view_cluster import ClusterState
+    from cloudx.cluster.nomad_ports import Allocation, JobState, MachineState
+    from cloudx.cluster.rollout import Outcome
+    from cloudx.cluster.status import ClusterState
 
 _OUTPUT_LIMIT = 2000
 

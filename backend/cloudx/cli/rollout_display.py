@@ -17,9 +17,9 @@ from rich.text import Text
 from .terminal import err, say, visible
 
 if TYPE_CHECKING:
-    from cloudx.services.drain_node import DrainProgress
-    from cloudx.services.roll_out import Progress
-    from cloudx.services.rollout_ports import Allocation
+    from cloudx.cluster.drain import DrainProgress
+    from cloudx.cluster.nomad_ports import Allocation
+    from cloudx.cluster.rollout import Progress
 
 _BAR_WIDTH = 24
 _STYLES = {"running": "green", "failed": "red", "lost": "red", "pending": "yellow"}

@@ -29,7 +29,7 @@ def up(
     kind: Annotated[Kind, typer.Option(help="With Nomad, Consul and Vault, or resident workers alone.")] = Kind.NOMAD,
 ) -> None:
     """Bring it up and stay until Ctrl-C, which takes all of it down."""
-    from cloudx.cli.dev.waiting import Interrupted as FoundNoServers
+    from cloudx.devcluster.waiting import Interrupted as FoundNoServers
 
     rig: Rig | None = None
     try:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cloudx.cli.dev.secrets import write_private
+from cloudx.devcluster.secrets import write_private
 
 from . import vault
 from .environment import plain_environment

@@ -10,13 +10,13 @@ from typing import Any
 import requests
 
 from cloudx import __version__
-from cloudx.bootstrap.cluster import cluster_identities
-from cloudx.cli.dev.jobs import JOBS
-from cloudx.cli.dev.programs import PLUGIN, find_servers
-from cloudx.cli.dev.programs import SERVERS as PROGRAMS
+from cloudx.cluster.bootstrap import cluster_identities
+from cloudx.cluster.identities import ClusterPlan, SetUpIdentities, give_nomad_agent_policy
+from cloudx.cluster.identity_ports import DatabaseAdmin
 from cloudx.config import load_settings
-from cloudx.services.cluster_ports import DatabaseAdmin
-from cloudx.services.set_up_identities import ClusterPlan, SetUpIdentities, give_nomad_agent_policy
+from cloudx.devcluster.jobs import JOBS
+from cloudx.devcluster.programs import PLUGIN, find_servers
+from cloudx.devcluster.programs import SERVERS as PROGRAMS
 
 from . import consul_agents, front, nomad_agents, vault
 from .api import Api

@@ -7,9 +7,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from cloudx.cli.dev.programs import find_postgres
-from cloudx.cli.dev.secrets import write_private
-from cloudx.cli.dev.servers import as_postgres
+from cloudx.devcluster.programs import find_postgres
+from cloudx.devcluster.secrets import write_private
+from cloudx.devcluster.servers import as_postgres
 
 from .environment import plain_environment
 from .layout import CONTROL_NETWORK, DATABASE, POSTGRES_PORT, STORE, RigFolder, ip_of

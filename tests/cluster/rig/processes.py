@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from cloudx.cli.dev.secrets import write_private
+from cloudx.devcluster.secrets import write_private
 
 from .layout import RigFolder
 from .namespaces import prefix

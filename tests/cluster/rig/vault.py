@@ -9,8 +9,8 @@ from typing import Any
 
 import requests
 
-from cloudx.cli.dev.programs import PLUGIN
-from cloudx.cli.dev.secrets import write_private
+from cloudx.devcluster.programs import PLUGIN
+from cloudx.devcluster.secrets import write_private
 
 from .environment import plain_environment
 from .layout import STORE, VAULT_PORT, RigFolder, ip_of

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from cloudx.cli.dev import servers
-from cloudx.cli.dev.children import Children
-from cloudx.cli.dev.env_file import job_variables, write_env_file
-from cloudx.cli.dev.layout import DevFolder
-from cloudx.cli.dev.leftovers import MARK, clear_leftovers, our_processes
-from cloudx.cli.dev.lock import claim, say_leaving
-from cloudx.cli.dev.ports import require_free_ports
-from cloudx.cli.dev.secrets import DevSecrets, fresh_secrets
-from cloudx.cli.dev.tail import LogTail
-from cloudx.cli.dev.waiting import Interrupted, wait_until
+from cloudx.devcluster import servers
+from cloudx.devcluster.children import Children
+from cloudx.devcluster.env_file import job_variables, write_env_file
+from cloudx.devcluster.layout import DevFolder
+from cloudx.devcluster.leftovers import MARK, clear_leftovers, our_processes
+from cloudx.devcluster.lock import claim, say_leaving
+from cloudx.devcluster.ports import require_free_ports
+from cloudx.devcluster.secrets import DevSecrets, fresh_secrets
+from cloudx.devcluster.tail import LogTail
+from cloudx.devcluster.waiting import Interrupted, wait_until
 from cloudx.domain.errors import BadConfiguration, ClusterUnavailable
 
 PROGRAMS = {name: Path(f"/programs/{name}") for name in ("consul", "vault", "nomad", "fabio")}

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cloudx.domain.errors import DependencyUnavailable, InvalidInput, NotFound
-from cloudx.services.job_variables import declared_variables, refuse_undeclared, variables_file
-from cloudx.services.roll_out import FollowRollout, Progress, RollOut, choose_version
-from cloudx.services.rollout_ports import (
+from cloudx.cluster.job_variables import declared_variables, refuse_undeclared, variables_file
+from cloudx.cluster.nomad_ports import (
     Allocation,
     Deployment,
     Evaluation,
@@ -18,6 +16,8 @@ from cloudx.services.rollout_ports import (
     JobVersion,
     Submitted,
 )
+from cloudx.cluster.rollout import FollowRollout, Progress, RollOut, choose_version
+from cloudx.domain.errors import DependencyUnavailable, InvalidInput, NotFound
 
 SUBMITTED = Submitted("web", 3, "e")
 DONE = Evaluation("complete", "", ())

@@ -10,12 +10,12 @@ from cloudx.config import Settings
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from cloudx.services.cluster_ports import DatabaseAdmin
-    from cloudx.services.drain_node import DrainNode
-    from cloudx.services.roll_out import RollOut
-    from cloudx.services.rollout_ports import Checks
-    from cloudx.services.set_up_identities import SetUpIdentities
-    from cloudx.services.view_cluster import ViewCluster
+    from .drain import DrainNode
+    from .identities import SetUpIdentities
+    from .identity_ports import DatabaseAdmin
+    from .nomad_ports import Checks
+    from .rollout import RollOut
+    from .status import ViewCluster
 
 _LOCAL_CONSUL = "http://127.0.0.1:8500"
 _LOCAL_NOMAD = "http://127.0.0.1:4646"
@@ -23,12 +23,13 @@ _LOCAL_NOMAD = "http://127.0.0.1:4646"
 
 def cluster_identities(settings: Settings, folder: Path, database: DatabaseAdmin) -> SetUpIdentities:
     """The set-up of a cluster's identities, by the servers' addresses and tokens in the settings."""
-    from cloudx.adapters.consul_acl import HttpConsulAcl
-    from cloudx.adapters.database.cluster_roles import PostgresRoles
-    from cloudx.adapters.nomad_acl import NomadAclClient
-    from cloudx.adapters.vault_setup import HvacVaultSetup
-    from cloudx.services.cluster_files import read_cluster_files
-    from cloudx.services.set_up_identities import SetUpIdentities
+    from cloudx.cluster.adapters.consul_acl import HttpConsulAcl
+    from cloudx.cluster.adapters.nomad_acl import NomadAclClient
+    from cloudx.cluster.adapters.postgres_roles import PostgresRoles
+    from cloudx.cluster.adapters.vault import HvacVaultSetup
+
+    from .files import read_cluster_files
+    from .identities import SetUpIdentities
 
     consul = settings.consul_http_addr or _LOCAL_CONSUL
     nomad = settings.nomad_addr or _LOCAL_NOMAD
@@ -44,8 +45,9 @@ def cluster_identities(settings: Settings, folder: Path, database: DatabaseAdmin
 
 def rollouts(settings: Settings) -> RollOut:
     """Rolling jobs out and back, by the operator's addresses and tokens."""
-    from cloudx.adapters.nomad_jobs import NomadJobs
-    from cloudx.services.roll_out import FollowRollout, RollOut
+    from cloudx.cluster.adapters.nomad_jobs import NomadJobs
+
+    from .rollout import FollowRollout, RollOut
 
     jobs = NomadJobs(settings.nomad_addr or _LOCAL_NOMAD, settings.nomads_token())
     return RollOut(jobs, FollowRollout(jobs, _checks(settings)))
@@ -53,23 +55,25 @@ def rollouts(settings: Settings) -> RollOut:
 
 def drains(settings: Settings) -> DrainNode:
     """Draining machines, by the operator's address and token."""
-    from cloudx.adapters.nomad_jobs import NomadMachines
-    from cloudx.services.drain_node import DrainNode
+    from cloudx.cluster.adapters.nomad_jobs import NomadMachines
+
+    from .drain import DrainNode
 
     return DrainNode(NomadMachines(settings.nomad_addr or _LOCAL_NOMAD, settings.nomads_token()))
 
 
 def cluster_view(settings: Settings) -> ViewCluster:
     """What runs in the cluster, by the operator's addresses and tokens."""
-    from cloudx.adapters.nomad_jobs import NomadJobs, NomadMachines
-    from cloudx.services.view_cluster import ViewCluster
+    from cloudx.cluster.adapters.nomad_jobs import NomadJobs, NomadMachines
+
+    from .status import ViewCluster
 
     nomad = (settings.nomad_addr or _LOCAL_NOMAD, settings.nomads_token())
     return ViewCluster(NomadJobs(*nomad), NomadMachines(*nomad), _checks(settings))
 
 
 def _checks(settings: Settings) -> Checks:
-    from cloudx.adapters.consul_checks import ConsulChecks
+    from cloudx.cluster.adapters.consul_checks import ConsulChecks
 
     return ConsulChecks(settings.consul_http_addr or _LOCAL_CONSUL, settings.consuls_token)
 

@@ -9,8 +9,8 @@ import psycopg2
 from psycopg2 import sql
 
 from cloudx.adapters.database.schema.rights import BACKEND, OWNER, WORKER
+from cloudx.cluster.identity_ports import DatabaseLogin
 from cloudx.domain.errors import ClusterUnavailable
-from cloudx.services.cluster_ports import DatabaseLogin
 
 CONNECT_TIMEOUT_SECONDS = 10
 GROUPS = (OWNER, BACKEND, WORKER)

@@ -6,8 +6,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from .cluster_files import ClusterFiles
-from .cluster_ports import BindingRule, ConsulAcl, DatabaseLogin, DatabaseRoles, NomadAcl, VaultSetup
+from .files import ClusterFiles
+from .identity_ports import BindingRule, ConsulAcl, DatabaseLogin, DatabaseRoles, NomadAcl, VaultSetup
 
 CONSUL_METHOD = "nomad-workloads"  # the name Nomad's clients log in by unless told otherwise
 CONSUL_AUDIENCE = "consul.io"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cloudx.domain.errors import CloudxError
 
-from .rollout_ports import Checks, FailingCheck, Jobs, JobState, Machines, MachineState
+from .nomad_ports import Checks, FailingCheck, Jobs, JobState, Machines, MachineState
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cloudx.adapters.nomad.placement import placement_reason
-from cloudx.services.rollout_ports import (
+from cloudx.cluster.nomad_ports import (
     Allocation,
     Deployment,
     Evaluation,

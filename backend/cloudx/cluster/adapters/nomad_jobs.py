@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 from nomad.api.exceptions import BaseNomadException
 
 from cloudx.adapters.nomad.client import nomad_client, nomad_failure
-from cloudx.domain.errors import CloudxError
-from cloudx.services.job_variables import variables_file
-from cloudx.services.rollout_ports import (
+from cloudx.cluster.job_variables import variables_file
+from cloudx.cluster.nomad_ports import (
     Allocation,
     Deployment,
     Evaluation,
@@ -20,6 +19,7 @@ from cloudx.services.rollout_ports import (
     MachineState,
     Submitted,
 )
+from cloudx.domain.errors import CloudxError
 
 from . import nomad_documents as documents
 

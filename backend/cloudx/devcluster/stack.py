@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudx.bootstrap.cluster import cluster_identities
+from cloudx.cluster.bootstrap import cluster_identities
+from cloudx.cluster.identities import ClusterPlan, SetUpIdentities, give_nomad_agent_policy
+from cloudx.cluster.identity_ports import DatabaseAdmin
 from cloudx.config import load_settings
 from cloudx.domain.errors import ClusterUnavailable
-from cloudx.services.cluster_ports import DatabaseAdmin
-from cloudx.services.set_up_identities import ClusterPlan, SetUpIdentities, give_nomad_agent_policy
 
 from .children import Children
 from .layout import CONSUL_PORT, DATABASE, HOST, NOMAD_PORT, POSTGRES_PORT, VAULT_PORT, DevFolder

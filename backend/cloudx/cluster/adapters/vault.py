@@ -12,8 +12,8 @@ import hvac
 import requests
 from hvac.exceptions import InvalidPath, VaultError
 
+from cloudx.cluster.identity_ports import DatabaseLogin
 from cloudx.domain.errors import ClusterUnavailable
-from cloudx.services.cluster_ports import DatabaseLogin
 
 TIMEOUT_SECONDS = 15
 PLUGIN = "postgresql-database-plugin"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from cloudx.domain.errors import CloudxError, DependencyUnavailable, NotFound
 
-from .rollout_ports import (
+from .nomad_ports import (
     Allocation,
     Checks,
     Deployment,

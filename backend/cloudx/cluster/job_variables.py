@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from cloudx.domain.errors import InvalidInput
 
-from .rollout_ports import JobSource
+from .nomad_ports import JobSource
 
 _VARIABLE = re.compile(r'^variable\s+"([^"]+)"\s*\{(.*?)^\}', re.DOTALL | re.MULTILINE)
 _TYPE = re.compile(r"^\s*type\s*=\s*(\S+)", re.MULTILINE)

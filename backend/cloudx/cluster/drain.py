@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cloudx.domain.errors import InvalidInput, NotFound
 
-from .rollout_ports import Allocation, Machines, MachineState
+from .nomad_ports import Allocation, Machines, MachineState
 
 LOOK_SECONDS = 0.5
 _LIVE = ("pending", "running")

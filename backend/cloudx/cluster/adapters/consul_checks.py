@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cloudx.adapters.consul.catalog import ConsulClient, shown_output
-from cloudx.services.rollout_ports import FailingCheck
+from cloudx.cluster.nomad_ports import FailingCheck
 
 TIMEOUT_SECONDS = 5.0
 # How Nomad names the services of its tasks and groups.

@@ -9,8 +9,8 @@ from typing import Any
 
 import requests
 
+from cloudx.cluster.identity_ports import BindingRule
 from cloudx.domain.errors import ClusterUnavailable
-from cloudx.services.cluster_ports import BindingRule
 
 TIMEOUT_SECONDS = 10.0
 

@@ -35,8 +35,8 @@ def dev(
 
     Example: sudo cloudx dev --driver docker
     """
-    from .run import DevOptions, run_dev
-    from .waiting import Interrupted
+    from cloudx.devcluster.run import DevOptions, run_dev
+    from cloudx.devcluster.waiting import Interrupted
 
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

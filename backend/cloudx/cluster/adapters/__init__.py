@@ -1,0 +1,1 @@
+"""Consul, Nomad, Vault and PostgreSQL, as an operator sets them up."""
