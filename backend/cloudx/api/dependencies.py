@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from cloudx.config import Settings
 from cloudx.services.access.authenticate import Authenticate
+from cloudx.services.access.ports import Resolver
 from cloudx.services.dispatch.loop import KeepDispatching
 from cloudx.services.fleet.latency import MeasureLatency
 from cloudx.services.fleet.watch import FleetWatch
-from cloudx.services.ledger.ledger import OpenLedger, Resolver
+from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.scans.submit import SubmitScan
 
 

@@ -10,12 +10,13 @@ from cloudx.adapters.machine.resolver import SystemResolver
 from cloudx.config import AuthMode, Executor, Settings
 from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.policy import PolicyCache
+from cloudx.services.access.ports import TokenVerifier
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.fleet.fit import CountFit, KnownFleet
 from cloudx.services.fleet.latency import MeasureLatency
 from cloudx.services.fleet.sources import ClusterWatch
 from cloudx.services.fleet.watch import FleetWatch, LedgerFleet
-from cloudx.services.ledger.ledger import OpenLedger, TokenVerifier
+from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.scans.submit import SubmitScan
 
 from .database import open_ledger_of

@@ -29,3 +29,10 @@ def make_data_folder(settings: Settings) -> None:
     """Where the install keeps its own SQLite file; nothing for any other database."""
     if settings.uses_own_sqlite:
         settings.cloudx_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def cooperate_with_gevent() -> None:
+    """Let a greenlet that waits for PostgreSQL give way to others; once, before the first connection."""
+    from cloudx.adapters.database.connection.gevent_wait import make_psycopg2_cooperate
+
+    make_psycopg2_cooperate()

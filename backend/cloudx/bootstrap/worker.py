@@ -21,8 +21,9 @@ from cloudx.services.chunks.claim import Claimant, ClaimChunk
 from cloudx.services.chunks.renew import RenewLeases
 from cloudx.services.fleet.judge_clock import LedgerClock, judge_clock
 from cloudx.services.fleet.judge_send_rate import judge_send_rate
+from cloudx.services.fleet.ports import NodeReporter
 from cloudx.services.fleet.report import LedgerReporter
-from cloudx.services.ledger.ledger import NodeReporter, OpenLedger
+from cloudx.services.ledger.ledger import OpenLedger
 
 from .database import make_data_folder
 

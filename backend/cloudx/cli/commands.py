@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from cloudx import __version__
+from cloudx.cli.cluster.commands import cluster
 
-from .cluster import cluster
 from .dev import dev
 from .node_commands import nodes
 from .policy_commands import exclusions, scopes, tokens

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from cloudx.config import Settings
 from cloudx.domain.errors import BadConfiguration, CloudxError
-
-from .first_start import CLI_FILE
+from cloudx.processes.first_start import CLI_FILE
 
 _START_ONE = "Start one with `make run` or `cloudx up`, or set CLOUDX_URL and CLOUDX_TOKEN to one that runs."
 

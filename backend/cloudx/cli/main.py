@@ -11,7 +11,7 @@ def run() -> None:
     """The entry point of `cloudx`."""
     is_worker, scan_id = plain_worker(sys.argv[1:])
     if is_worker:
-        from .worker_process import run_worker
+        from cloudx.processes.worker import run_worker
 
         sys.exit(run_worker(scan_id))
     _run_the_command_line()

@@ -16,7 +16,7 @@ def nodes(as_json: JsonOption = False) -> None:
     Example: cloudx nodes
     """
     with api_session() as api:
-        from .terminal import print_json, say
+        from cloudx.terminal import print_json, say
 
         found = api.get("/api/nodes")
         if as_json:
@@ -30,8 +30,9 @@ def nodes(as_json: JsonOption = False) -> None:
 def _print_nodes(found: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
+    from cloudx.terminal import out, table, visible
+
     from .scan_tables import styled
-    from .terminal import out, table, visible
 
     columns = ("NODE", "STATUS", "VERSION", "ROLE", "ADDRESS", "CPU", "MEM", "SCANS", "SEEN", "CAN")
     shown = table(*columns, right=("CPU", "MEM", "SCANS", "SEEN"), folds=("CAN",))
@@ -57,7 +58,7 @@ def _print_nodes(found: list[dict[str, Any]]) -> None:
 def _print_failing_checks(node: dict[str, Any]) -> None:
     from rich.text import Text
 
-    from .terminal import out, visible
+    from cloudx.terminal import out, visible
 
     for check in node.get("checks") or []:
         if check["status"] != "passing":

@@ -119,7 +119,7 @@ def remove_token(token_id: IdArgument, as_json: JsonOption = False) -> None:
 
 def _list(kind: str, fields: Sequence[str], as_json: bool) -> None:
     with api_session() as api:
-        from .terminal import print_json, say
+        from cloudx.terminal import print_json, say
 
         found = api.get(f"/api/{kind}")
         if as_json:
@@ -133,7 +133,7 @@ def _list(kind: str, fields: Sequence[str], as_json: bool) -> None:
 def _print_rows(found: Sequence[dict[str, Any]], fields: Sequence[str]) -> None:
     from rich.text import Text
 
-    from .terminal import out, table, visible
+    from cloudx.terminal import out, table, visible
 
     headings = [field.removesuffix("_at").replace("_", " ").upper() for field in fields]
     shown = table("ID", *headings, folds=("TARGETS", "NOTE"))
@@ -153,8 +153,9 @@ def _cell(row: dict[str, Any], field: str) -> str:
 
 def _add(kind: str, body: dict[str, Any], expires: str | None, as_json: bool) -> None:
     with api_session() as api:
+        from cloudx.terminal import print_json, say, visible
+
         from .expiry import parse_expiry
-        from .terminal import print_json, say, visible
 
         if kind == "tokens" and not body.get("name"):
             raise InvalidInput("name", "A token needs a name: cloudx tokens add NAME --role ROLE.")
@@ -173,8 +174,9 @@ def _add(kind: str, body: dict[str, Any], expires: str | None, as_json: bool) ->
 
 def _remove(kind: str, item_id: str, as_json: bool) -> None:
     with api_session() as api:
+        from cloudx.terminal import print_json, say
+
         from .api_client import checked_id
-        from .terminal import print_json, say
 
         answer = api.delete(f"/api/{kind}/{checked_id(item_id)}") or {"message": "Removed."}
         if as_json:

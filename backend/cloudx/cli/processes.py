@@ -13,11 +13,10 @@ import typer
 
 from cloudx.config import AuthMode, Settings, load_settings
 from cloudx.domain.errors import BadConfiguration, CloudxError, DependencyUnavailable
-
-from .exclusive_start import claim_data_folder, require_free_port
-from .first_start import ensure_admin_token, write_cli_file
-from .start_up import read_settings, stop_start, wait_until
-from .supervise import COMMANDS
+from cloudx.processes.first_start import ensure_admin_token, write_cli_file
+from cloudx.processes.locks import claim_data_folder, require_free_port
+from cloudx.processes.startup import read_settings, stop_start, wait_until
+from cloudx.processes.supervise import COMMANDS
 
 db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
@@ -33,7 +32,7 @@ def up() -> None:
     _prepare(settings)
     environment = _with_admin_token(settings)
     write_cli_file(settings.cloudx_data_dir, settings.own_url, load_settings(environment).admin_token())
-    supervise = [sys.executable, "-m", "cloudx.cli.supervise", str(settings.cloudx_data_dir)]
+    supervise = [sys.executable, "-m", "cloudx.processes.supervise", str(settings.cloudx_data_dir)]
     os.execve(supervise[0], supervise, environment)  # noqa: S606 - a fixed list; it takes this process's place
 
 
@@ -56,7 +55,7 @@ def worker(
 
     Example: DATABASE_URL=postgresql://… cloudx worker
     """
-    from .worker_process import run_worker
+    from cloudx.processes.worker import run_worker
 
     sys.exit(run_worker(scan))
 

@@ -11,10 +11,11 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
+from cloudx.terminal import err, say, visible
+
 from .follow_scan import Display
 from .scan_text import Scan, duration, is_over, progress_line, seconds_left, worker_lines
 from .smooth_percent import SmoothPercent
-from .terminal import err, say, visible
 
 TICK_SECONDS = 0.1
 LINE_EVERY_SECONDS = 5.0

@@ -44,10 +44,11 @@ def results(
     Example: cloudx results last --format csv -o findings.csv
     """
     with api_session() as api:
+        from cloudx.terminal import say
+
         from .api_client import scan_id_of
         from .scan_tables import print_findings
         from .scan_text import is_over
-        from .terminal import say
 
         scan = api.get(f"/api/scans/{scan_id_of(api, scan_id)}")
         if not is_over(scan):
@@ -124,7 +125,7 @@ def _umask() -> int:
 
 def _terminal_write() -> Write:
     """A banner may hold escapes: on a terminal they are shown, elsewhere every byte is kept."""
-    from .terminal import visible
+    from cloudx.terminal import visible
 
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
 

@@ -178,12 +178,12 @@ def _path(api: ApiClient, scan_id: str) -> str:
 
 
 def _print_json(document: Any) -> None:
-    from .terminal import print_json
+    from cloudx.terminal import print_json
 
     print_json(document)
 
 
 def _say(message: str) -> None:
-    from .terminal import say
+    from cloudx.terminal import say
 
     say(message)

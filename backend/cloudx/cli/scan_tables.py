@@ -9,6 +9,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from cloudx.terminal import out, say, table, visible
+
 from .api_client import ApiClient
 from .scan_text import (
     STYLES,
@@ -24,7 +26,6 @@ from .scan_text import (
     remaining_units,
     seconds_left,
 )
-from .terminal import out, say, table, visible
 
 SHOWN_FINDINGS = 50
 Finding = dict[str, Any]

@@ -61,7 +61,7 @@ def exit_code_of(error: CloudxError) -> int:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    from .terminal import say
+    from cloudx.terminal import say
 
     say(f"error: {message}")
     raise typer.Exit(code)

@@ -11,7 +11,7 @@ from typing import IO
 
 import typer
 
-from cloudx.cli.terminal import visible
+from cloudx.terminal import visible
 
 from .layout import DevFolder
 

@@ -24,7 +24,7 @@ from cloudx.domain.nodes import (
     Registration,
     seconds_to_next_beat,
 )
-from cloudx.services.ledger.ledger import NodeReporter
+from cloudx.services.fleet.ports import NodeReporter
 
 RETRY_SECONDS = 1.0  # while the other side does not know it: it gets no work
 

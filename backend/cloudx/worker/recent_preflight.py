@@ -6,7 +6,7 @@ import threading
 import time
 
 from cloudx.domain.nodes import Preflight
-from cloudx.services.ledger.ledger import Machine
+from cloudx.services.chunks.scanner_port import Machine
 
 FRESH_SECONDS = 10.0  # it starts each scanner once, to ask its version
 

@@ -17,12 +17,12 @@ from cloudx.domain.chunks import LEASE_SECONDS
 from cloudx.domain.errors import CloudxError, DependencyUnavailable, LeaseLost
 from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.tools import Tool
-from cloudx.freed_memory import give_back
+from cloudx.memory import give_back
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import complete_chunk, fail_chunk, release_chunk
 from cloudx.services.chunks.renew import Order
-from cloudx.services.chunks.scanner_port import Assignment, Command, Progress, Scanner
-from cloudx.services.ledger.ledger import Machine, OpenLedger
+from cloudx.services.chunks.scanner_port import Assignment, Command, Machine, Progress, Scanner
+from cloudx.services.ledger.ledger import OpenLedger
 
 from .scanner_process import ScannerProcess
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cloudx.cli.connection import Connection, NoApiKnown, find_connection
-from cloudx.cli.first_start import write_cli_file
 from cloudx.config import load_settings
 from cloudx.domain.errors import BadConfiguration
+from cloudx.processes.first_start import write_cli_file
 
 
 def _found(folder: Path, **environ: str) -> Connection:

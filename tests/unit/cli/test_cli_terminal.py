@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.cli.terminal import CELL_LIMIT, print_json, visible
+from cloudx.terminal import CELL_LIMIT, print_json, visible
 
 
 @pytest.mark.parametrize(

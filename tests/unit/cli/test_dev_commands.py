@@ -110,7 +110,7 @@ def test_a_second_run_is_refused_but_waits_for_one_that_leaves(folder):
         claim(folder)
     say_leaving(first)
     second = subprocess.Popen(
-        [sys.executable, "-c", f"from cloudx.cli.dev import lock, layout; from pathlib import Path; "
+        [sys.executable, "-c", f"from cloudx.devcluster import lock, layout; from pathlib import Path; "
          f"lock.claim(layout.DevFolder(Path({str(folder.checkout)!r}))); print('claimed')"],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from flask import Response
 from flask_openapi.utils import parse_body
 
-from cloudx.freed_memory import giving_back
+from cloudx.memory import giving_back
 from cloudx.services.scans.results import get_record, page_findings, stream_findings
 from cloudx.services.scans.view import ChunkProof, ScanView, prove_coverage
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from cloudx.domain.access import Principal, Role
 from cloudx.domain.errors import Unauthenticated
-from cloudx.services.ledger.ledger import OpenLedger, TokenVerifier
+from cloudx.services.ledger.ledger import OpenLedger
 
+from .ports import TokenVerifier
 from .tokens import PREFIX, hash_token, principal_of_token
 
 CACHE_SECONDS = 5.0  # a token revoked by another process works this much longer

@@ -10,7 +10,9 @@ from cloudx.domain.errors import InvalidInput, NotFound
 from cloudx.domain.scopes import DEFAULT_SCOPE_TARGETS, Exclusion, Scope
 from cloudx.domain.targets import parse_targets
 from cloudx.services.ledger.ids import new_id
-from cloudx.services.ledger.ledger import OpenLedger, Resolver
+from cloudx.services.ledger.ledger import OpenLedger
+
+from .ports import Resolver
 
 
 def add_scope(

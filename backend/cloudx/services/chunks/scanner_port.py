@@ -10,6 +10,7 @@ from typing import IO, Protocol
 
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.findings import Observation
+from cloudx.domain.nodes import Preflight
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.tools import ScanType, Tool
 
@@ -93,4 +94,16 @@ class Scanner(Protocol):
 
     def succeeded(self, exit_code: int, folder: Path) -> bool:
         """True when the run's output is whole, so that the chunk may count as probed."""
+        ...
+
+
+class Machine(Protocol):
+    """The machine a worker runs on."""
+
+    def preflight(self) -> Preflight:
+        """What it can do now, and what is wrong with it."""
+        ...
+
+    def egress_for(self, addresses: AddressSet) -> Egress:
+        """How packets leave for these addresses. Raises CloudxError when they cannot."""
         ...

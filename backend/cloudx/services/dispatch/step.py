@@ -22,9 +22,10 @@ from cloudx.domain.errors import CloudxError
 from cloudx.domain.tools import ScanType
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.fleet.fit import FitCount
+from cloudx.services.ledger.dispatches import DispatchBook, OpenScan
 from cloudx.services.ledger.ledger import OpenLedger
 
-from .ports import DispatchBook, Ending, OpenScan, ScanJobs
+from .ports import Ending, ScanJobs
 
 ROOM_SECONDS = 0.5  # who waits longer for a machine is asked about
 START_SECONDS = 5.0  # who has one, and does not run after them, waits for something (Vault, an image)

@@ -9,7 +9,10 @@ from cloudx.domain.errors import InvalidInput
 from cloudx.domain.scopes import require_in_scope
 from cloudx.domain.targets import parse_targets
 from cloudx.services.access.policy import PolicyCache
-from cloudx.services.ledger.ledger import LatencyProbe, OpenLedger, Resolver
+from cloudx.services.access.ports import Resolver
+from cloudx.services.ledger.ledger import OpenLedger
+
+from .ports import LatencyProbe
 
 PROBES = 3
 

@@ -1,4 +1,4 @@
-"""What watching a cluster needs from the outside: answers with an index, and what Consul and Nomad know of a node."""
+"""What knowing the fleet needs from the outside: Consul's and Nomad's answers, latencies, a place to report to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from cloudx.domain.nodes import Check, ClientState
+from cloudx.domain.addresses import Address
+from cloudx.domain.nodes import Check, ClientState, Heartbeat, Registration
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -47,4 +48,24 @@ class BlockingQuery(Protocol[T_co]):
 
     def __call__(self, index: int, wait_seconds: float) -> Answer[T_co]:
         """The answer once its index is not `index`, or after the wait. Raises DependencyUnavailable."""
+        ...
+
+
+class LatencyProbe(Protocol):
+    """Measures how far away an address is."""
+
+    def round_trips_ms(self, address: Address, count: int) -> list[float]:
+        """One figure an answer, in milliseconds; [] when the address stays silent. Never waits over 3 seconds."""
+        ...
+
+
+class NodeReporter(Protocol):
+    """Where a node registers and beats: the shared ledger, or the primary node over HTTP."""
+
+    def register(self, said: Registration) -> None:
+        """Say who the node is and what it can do."""
+        ...
+
+    def beat(self, said: Heartbeat) -> None:
+        """Say how it is. Raises NodeNotRegistered when it must register again."""
         ...

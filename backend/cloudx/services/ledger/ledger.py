@@ -1,4 +1,4 @@
-"""What the services need from the outside, as Protocols; adapters implement them, bootstrap wires them."""
+"""The ledger: its repositories and its transactions, as Protocols."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from cloudx.domain.access import ApiToken, Principal
-from cloudx.domain.addresses import Address, AddressSet
-from cloudx.domain.nodes import Heartbeat, Node, Preflight, Registration
+from cloudx.domain.nodes import Node
 from cloudx.domain.scopes import Exclusion, Scope
-from cloudx.services.chunks.scanner_port import Egress
-from cloudx.services.dispatch.ports import Dispatches
 
+from .dispatches import Dispatches
 from .scans import Chunks, Claims, Findings, Scans
 from .splits import Recuts
 
@@ -172,52 +170,4 @@ class OpenLedger(Protocol):
 
     def __call__(self, *, read_only: bool = False, at_once: bool = False) -> AbstractContextManager[Ledger]:
         """A transaction for the length of a `with` block; `at_once`: each call is one, where the database can."""
-        ...
-
-
-class Resolver(Protocol):
-    """Names to addresses."""
-
-    def resolve(self, host_name: str) -> list[Address]:
-        """The addresses of a name, IPv4 first; [] when it has none."""
-        ...
-
-
-class TokenVerifier(Protocol):
-    """Tells whom a signed token (JWT) of one issuer stands for."""
-
-    def verify(self, token: str) -> Principal | None:
-        """None when another issuer made it. Raises Unauthenticated, or DependencyUnavailable for want of the keys."""
-        ...
-
-
-class LatencyProbe(Protocol):
-    """Measures how far away an address is."""
-
-    def round_trips_ms(self, address: Address, count: int) -> list[float]:
-        """One figure an answer, in milliseconds; [] when the address stays silent. Never waits over 3 seconds."""
-        ...
-
-
-class NodeReporter(Protocol):
-    """Where a node registers and beats: the shared ledger, or the primary node over HTTP."""
-
-    def register(self, said: Registration) -> None:
-        """Say who the node is and what it can do."""
-        ...
-
-    def beat(self, said: Heartbeat) -> None:
-        """Say how it is. Raises NodeNotRegistered when it must register again."""
-        ...
-
-
-class Machine(Protocol):
-    """The machine a worker runs on."""
-
-    def preflight(self) -> Preflight:
-        """What it can do now, and what is wrong with it."""
-        ...
-
-    def egress_for(self, addresses: AddressSet) -> Egress:
-        """How packets leave for these addresses. Raises CloudxError when they cannot."""
         ...

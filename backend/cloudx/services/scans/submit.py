@@ -18,9 +18,10 @@ from cloudx.domain.scopes import require_in_scope
 from cloudx.domain.targets import Targets, parse_targets
 from cloudx.domain.tools import DEFAULT_RATE_PPS, PortRule, ScanType, Tool, scan_type_named
 from cloudx.services.access.policy import PolicyCache
+from cloudx.services.access.ports import Resolver
 from cloudx.services.fleet.fit import KnownFleet
 from cloudx.services.ledger.ids import new_id
-from cloudx.services.ledger.ledger import Ledger, OpenLedger, Resolver
+from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
 MAX_RATE_PPS = 10_000_000
 MAX_WORKERS = 10_000

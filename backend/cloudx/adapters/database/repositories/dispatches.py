@@ -12,7 +12,7 @@ from cloudx.domain.chunks import ChunkState
 from cloudx.domain.dispatch.states import Dispatch, DispatchState, Outcome
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
-from cloudx.services.dispatch.ports import DispatchBook, OpenScan
+from cloudx.services.ledger.dispatches import DispatchBook, OpenScan
 
 from .scan_rows import OPEN
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cloudx.cli.session import FAILED, JsonOption, ending_in_words
 from cloudx.config import load_settings, nomad_variables
 from cloudx.domain.errors import InvalidInput
 
-from .cluster_setup import cluster as cluster
-from .session import FAILED, JsonOption, ending_in_words
+from .set_up import cluster as cluster
 
 if TYPE_CHECKING:
     from cloudx.cluster.nomad_ports import JobSource
@@ -38,9 +38,9 @@ def status(as_json: JsonOption = False) -> None:
     """
     with ending_in_words():
         from cloudx.cluster.bootstrap import cluster_view
+        from cloudx.terminal import print_json
 
-        from .cluster_tables import document, print_cluster
-        from .terminal import print_json
+        from .tables import document, print_cluster
 
         state = cluster_view(load_settings())()
         print_json(document(state)) if as_json else print_cluster(state)
@@ -63,7 +63,7 @@ def rollout(
     with ending_in_words():
         from cloudx.cluster.bootstrap import rollouts
 
-        from .rollout_display import display_of
+        from .display import display_of
 
         source = _read_job(job, variables or [], version)
         with display_of(Path(job).name) as show:
@@ -85,7 +85,7 @@ def rollback(
     with ending_in_words():
         from cloudx.cluster.bootstrap import rollouts
 
-        from .rollout_display import display_of
+        from .display import display_of
 
         with display_of(job_id) as show:
             outcome = rollouts(load_settings()).roll_back(job_id, to, show, timeout_seconds)
@@ -106,10 +106,10 @@ def drain(
     with ending_in_words():
         from cloudx.cluster.bootstrap import drains
         from cloudx.cluster.drain import has_drained
+        from cloudx.terminal import print_json, say
 
-        from .cluster_tables import document
-        from .rollout_display import drain_display_of
-        from .terminal import print_json, say
+        from .display import drain_display_of
+        from .tables import document
 
         drain_node = drains(load_settings())
         machine = drain_node.find(node)
@@ -152,8 +152,9 @@ def _variable(said: str) -> tuple[str, str]:
 
 
 def _end(outcome: Outcome, as_json: bool) -> None:
-    from .cluster_tables import document, print_failure
-    from .terminal import print_json, say
+    from cloudx.terminal import print_json, say
+
+    from .tables import document, print_failure
 
     if as_json:
         print_json(document(outcome))

@@ -9,7 +9,7 @@ import gc
 import signal
 import sys
 
-from .start_up import read_settings, wait_until
+from .startup import read_settings, wait_until
 
 
 def leave_rich_out() -> None:

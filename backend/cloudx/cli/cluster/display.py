@@ -14,7 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from .terminal import err, say, visible
+from cloudx.terminal import err, say, visible
 
 if TYPE_CHECKING:
     from cloudx.cluster.drain import DrainProgress

@@ -23,9 +23,9 @@ START_SECONDS = 30.0
 WORKER_SECONDS = 10.0  # its preflight asks each scanner for its version
 LEAVE_SECONDS = 12.0  # a worker gives its chunks back within 8 s
 RESTART_PAUSE_SECONDS = 0.5
-GUNICORN_CONF = Path(__file__).parent.parent / "gunicorn_conf.py"
+GUNICORN_CONF = Path(__file__).parent.parent / "server" / "gunicorn_conf.py"
 COMMANDS = {
-    "api": [sys.executable, "-m", "gunicorn", "--config", str(GUNICORN_CONF), "cloudx.wsgi:app"],
+    "api": [sys.executable, "-m", "gunicorn", "--config", str(GUNICORN_CONF), "cloudx.server.wsgi:app"],
     "worker": [sys.executable, "-m", "cloudx.cli.main", "worker"],
 }
 _ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}  # threads' own arenas keep what they once held

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .terminal import out, say, table, visible
+from cloudx.terminal import out, say, table, visible
 
 if TYPE_CHECKING:
     from cloudx.cluster.nomad_ports import Allocation, JobState, MachineState

@@ -40,17 +40,18 @@ from prometheus_client import multiprocess
 
 import cloudx.api.app
 import cloudx.bootstrap.api
-from cloudx.adapters.database.connection.gevent_wait import make_psycopg2_cooperate
+import cloudx.bootstrap.database
 from cloudx.api.context import EXTENSION
-from cloudx.draining_worker import DrainingWorker, PropagatingLogger
 from cloudx.logs import configure_logs
+
+from .draining_worker import DrainingWorker, PropagatingLogger
 
 configure_logs(_settings)
 cloudx.bootstrap.api.import_for_api(_settings)
 # What is imported stays for ever: the collector need not touch it, and so un-share it, in every worker.
 gc.collect()
 gc.freeze()
-make_psycopg2_cooperate()
+cloudx.bootstrap.database.cooperate_with_gevent()
 
 _host = f"[{_settings.cloudx_bind}]" if ":" in _settings.cloudx_bind else _settings.cloudx_bind
 bind = f"{_host}:{_settings.port}"

@@ -1,0 +1,1 @@
+"""The long-running processes: what they do before, while and after they run."""

@@ -1,0 +1,1 @@
+"""gunicorn: its configuration, its worker class and the WSGI application."""

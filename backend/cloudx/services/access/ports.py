@@ -1,0 +1,24 @@
+"""What deciding who may do what needs from the outside."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cloudx.domain.access import Principal
+from cloudx.domain.addresses import Address
+
+
+class Resolver(Protocol):
+    """Names to addresses."""
+
+    def resolve(self, host_name: str) -> list[Address]:
+        """The addresses of a name, IPv4 first; [] when it has none."""
+        ...
+
+
+class TokenVerifier(Protocol):
+    """Tells whom a signed token (JWT) of one issuer stands for."""
+
+    def verify(self, token: str) -> Principal | None:
+        """None when another issuer made it. Raises Unauthenticated, or DependencyUnavailable for want of the keys."""
+        ...
