@@ -26,6 +26,7 @@ MAX_NMAP_HOSTS = 256  # one nmap process's memory and one commit's size
 MAX_CHUNKS = 100_000  # past this, chunks grow instead
 MAX_PROBES = 1 << 40  # at a million packets a second: twelve days
 MAX_PLANNED = 1 << 53  # the excluded included: what every reader of JSON still counts exactly
+WAVE_RATIO = 1.5  # below 2, so that a half is never claimed before its whole
 MIN_HOSTS_ABREAST = 256  # so that a chunk does not pour its whole rate on one address
 
 
@@ -155,7 +156,7 @@ def divided(span: ChunkSpan, parts: int) -> list[ChunkSpan]:
 
 
 def claim_order(units: Sequence[int], seed: int) -> list[int]:
-    """Each chunk's place in the queue: large ones first, halves of them next, …, shuffled within a size.
+    """Each chunk's place in the queue: large ones first, halves of them next, …, shuffled within a wave.
 
     Shuffled, so that the fleet does not fall on one /24 at once.
     """
@@ -170,7 +171,7 @@ def claim_order(units: Sequence[int], seed: int) -> list[int]:
 
 
 def _waves(units: Iterable[int]) -> dict[int, int]:
-    """How often the largest chunk was halved to give each size."""
+    """Sizes by wave: within a wave the largest is less than WAVE_RATIO times the smallest."""
     sizes = set(units)
     largest = max(sizes, default=1)
-    return {size: round(math.log2(largest / size)) for size in sizes}
+    return {size: int(math.log(largest / size, WAVE_RATIO)) for size in sizes}
