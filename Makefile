@@ -37,8 +37,8 @@ test: $(DEV_READY) ## Every test, with real scanners, PostgreSQL and containers 
 	$(BIN)/pytest tests
 
 check: $(DEV_READY) ## Lint, types, import rules, job files, unit tests
-	$(BIN)/ruff check backend tests
-	$(BIN)/ruff format --check backend tests
+	$(BIN)/ruff check backend tests rig
+	$(BIN)/ruff format --check backend tests rig
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	@scripts/validate-jobs
@@ -46,7 +46,7 @@ check: $(DEV_READY) ## Lint, types, import rules, job files, unit tests
 
 bench: $(DEV_READY) ## The benchmarks, one JSON line a figure (needs root)
 	@scripts/install-test-tools
-	@$(BIN)/python tests/bench/run_all.py
+	@scripts/bench
 
 image: ## The container image cloudx:dev (BASE_IMAGE= names another base; needs root)
 	@scripts/make-image

@@ -1,7 +1,7 @@
 """Fixtures that every folder may ask for; each module says what it needs."""
 
 pytest_plugins = [
-    f"fixtures.{name}"
+    f"fixtures.servers.{name}"
     for name in (
         "postgres",
         "network",

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import requests
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.nodes import Check, CheckStatus, Node, NodeRole
-from fixtures.service import CLOUDX, clean_environment, free_port
+from fixtures.servers.service import CLOUDX, free_port
+from rig.environment import clean_environment
 
 NODES = 1000
 ROUNDS = 5

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from fixtures.cluster import DevCluster, wait_for_the_machine
+from fixtures.servers.cluster import DevCluster, wait_for_the_machine
 
 RUNS = 3
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from fixtures.cluster import DevCluster, wait_for_the_machine
+from fixtures.servers.cluster import DevCluster, wait_for_the_machine
 from fixtures.tasks import passing_instances
 
 PATHS = ("/api/ping", "/api/nodes")

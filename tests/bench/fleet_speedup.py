@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from cluster.rig.capture import Probes
-from cluster.rig.nomad_fleet import NomadRig
-from cluster.rig.resident import ResidentRig
-from cluster.rig.rig import Rig
+from rig.capture import Probes
+from rig.nomad_fleet import NomadRig
+from rig.resident import ResidentRig
+from rig.rig import Rig
 
 SIZES = (1, 2, 4, 8)
 TARGET, PORTS = "10.77.0.0/16", "80,443"

@@ -1,7 +1,7 @@
 """From a health change in Consul to its appearance in /api/nodes; and requests/s of it with Consul stopped.
 
 Goals: p99 <= 250 ms, measured until every gunicorn worker shows it; stopped / running >= 0.95.
-`python tests/bench/fleet_view.py [NODES]`.
+`scripts/bench fleet_view [NODES]`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from pathlib import Path
 
 import requests
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from api_rates import TOKEN, bearer, rate
-
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.nodes import Check, CheckStatus, Node, NodeRole
-from fixtures.cluster_servers import MANAGEMENT_TOKEN, ConsulServer
-from fixtures.service import CLOUDX, clean_environment, free_port
+from fixtures.servers.cluster_servers import MANAGEMENT_TOKEN, ConsulServer
+from fixtures.servers.service import CLOUDX, free_port
+from rig.environment import clean_environment
+
+from .api_rates import TOKEN, bearer, rate
 
 NODES = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 CHANGES = 200

@@ -1,6 +1,6 @@
 """masscan's file to committed PostgreSQL rows, beside COPY of the same rows alone.
 
-`python tests/bench/ingest.py [FINDINGS]`. Goal: at least 0.4 of COPY's speed, in
+`scripts/bench ingest [FINDINGS]`. Goal: at least 0.4 of COPY's speed, in
 bounded memory. Each run is a process of its own on a real PostgreSQL with fsync
 on; COPY gets a ready text file and the same table.
 """
@@ -19,7 +19,6 @@ from pathlib import Path
 
 import psycopg2
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.scanners.masscan.records import Replies
@@ -28,7 +27,7 @@ from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.chunks.finish import complete_chunk
 from cloudx.services.chunks.scanner_port import Assignment
 from fixtures.ledgers import Desk
-from fixtures.postgres import new_server
+from fixtures.servers.postgres import new_server
 
 ROUNDS = 3
 FINDINGS = 1_000_000

@@ -10,7 +10,6 @@ import json
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -18,9 +17,8 @@ from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from fixtures.network import GATEWAY_IP, SCANNER_IP, TARGETS, Network
-from fixtures.service import Service
+from fixtures.servers.network import GATEWAY_IP, SCANNER_IP, TARGETS, Network
+from fixtures.servers.service import Service
 
 PORTS = "80,443"
 RATE_PPS = 20_000

@@ -1,4 +1,4 @@
-"""nmap XML to observations, beside a bare lxml loop over the same file. `python tests/bench/nmap_parse.py [MEGABYTES]`.
+"""nmap XML to observations, beside a bare lxml loop over the same file. `scripts/bench nmap_parse [MEGABYTES]`.
 
 One JSON line a figure: seconds and peak resident memory of each, in a process of
 its own, then the ratio (goal: ours at least half as fast, and flat memory).

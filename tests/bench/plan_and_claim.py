@@ -1,6 +1,6 @@
 """How fast scans are planned and stored, and chunks claimed and settled by many workers, on PostgreSQL and SQLite.
 
-`python tests/bench/plan_and_claim.py [CHUNKS]`. The many are WORKERS workers in PROCESSES processes. Each has a thread
+`scripts/bench plan_and_claim [CHUNKS]`. The many are WORKERS workers in PROCESSES processes. Each has a thread
 and a session of PostgreSQL of its own, as on a machine of its own; or WORKERS / SESSIONS of them take turns on one. The
 difference is what 64 server processes cost two processors: each finds its memory in no cache. A session has claimed a
 few chunks before the clock starts, as a worker's has after its first minute.
@@ -20,11 +20,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
-from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.nodes import CAPABILITIES
 from cloudx.domain.planning.chunk_plan import plan
@@ -36,7 +34,7 @@ from cloudx.services.chunks.finish import complete_chunk
 from cloudx.services.ledger.ledger import Ledger
 from cloudx.services.ledger.records import WaitingScan
 from fixtures.ledgers import Desk
-from fixtures.postgres import new_server
+from fixtures.servers.postgres import new_server
 
 CHUNKS = 10_000
 SETTLED_CHUNKS = 3_000

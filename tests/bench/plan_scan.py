@@ -1,6 +1,6 @@
 """What it takes to plan a /8 × 1,000 ports, and to store the plan: seconds and memory, in a process of its own each.
 
-`python tests/bench/plan_scan.py`. Goals: planning under 1 s and 50 MB. Memory is what the step adds
+`scripts/bench plan_scan`. Goals: planning under 1 s and 50 MB. Memory is what the step adds
 to the process (peak resident size after, minus before), and what Python allocated for it.
 """
 
@@ -13,14 +13,12 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.planning.chunk_plan import claim_order, plan
 from cloudx.services.access.edit_policy import ensure_first_scope
 from fixtures.ledgers import Desk
-from fixtures.postgres import new_server
+from fixtures.servers.postgres import new_server
 from unit.domain.scan_builder import a_scan
 
 TARGET, PORTS, WORKERS = "10.0.0.0/8", "1-1000", 8

@@ -1,6 +1,6 @@
 """The first and the deepest page of a scan with a million findings, on PostgreSQL and on SQLite.
 
-`python tests/bench/result_pages.py [FINDINGS]`. Goal: the deepest at most 1.2 times the first.
+`scripts/bench result_pages [FINDINGS]`. Goal: the deepest at most 1.2 times the first.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.findings import Finding
 from cloudx.services.access.edit_policy import ensure_first_scope
@@ -23,7 +21,7 @@ from cloudx.services.chunks.finish import complete_chunk
 from cloudx.services.ledger.records import FindingKey
 from cloudx.services.scans.results import page_findings
 from fixtures.ledgers import Desk
-from fixtures.postgres import new_server
+from fixtures.servers.postgres import new_server
 
 FINDINGS = 1_000_000
 PORTS = 16

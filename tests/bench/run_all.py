@@ -39,7 +39,7 @@ def main() -> int:
     with open(kept, "w") as lines:
         for name in sys.argv[1:] or ORDER:
             program, *options = name.split()
-            command = [sys.executable, HERE / f"{program}.py", *options]
+            command = [sys.executable, "-P", "-m", f"bench.{program}", *options]
             run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             assert run.stdout is not None
             for line in run.stdout:

@@ -1,6 +1,6 @@
 """1,000 VPSes × 1,000,000 chunks in simulated time, by the real rules of the domain, with failures.
 
-`python tests/bench/simulate_fleet.py [VPSES CHUNKS]`. Goals: it ends, every probe is accounted for once, and the
+`scripts/bench simulate_fleet [VPSES CHUNKS]`. Goals: it ends, every probe is accounted for once, and the
 makespan is at most 1.03 of the ideal: the time in which a fleet that never pauses, starts a scanner, repeats a probe
 or waits for a reply would have sent the same with what was alive at each moment. VPSes are 0.5–1 as fast as
 asked, some send half of what they measured; they die and come back, some of them late with what they found; runs
@@ -14,11 +14,9 @@ import resource
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from fixtures.simulated_fleet import SimulatedFleet
-from fixtures.simulated_world import World
+from fixtures.simulation.fleet import SimulatedFleet
+from fixtures.simulation.world import World
 
 VPSES, CHUNKS = 1_000, 1_000_000
 GOAL = 1.03

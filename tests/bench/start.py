@@ -9,10 +9,9 @@ import sys
 import tempfile
 import time
 import urllib.request
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from fixtures.service import CLOUDX, clean_environment, free_port
+from fixtures.servers.service import CLOUDX, free_port
+from rig.environment import clean_environment
 
 RUNS = 5
 

@@ -15,7 +15,6 @@ import random
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -27,11 +26,10 @@ from typing import Any
 
 import requests
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from fixtures.cluster import DevCluster, wait_for_the_machine
-from fixtures.network import enter_namespace
-from fixtures.service import until
+from fixtures.servers.cluster import DevCluster, wait_for_the_machine
+from fixtures.servers.network import enter_namespace
 from fixtures.tasks import passing_instances
+from rig.waiting import until
 
 SCANS = 20
 GOAL_SECONDS = {"raw_exec": 1.5, "docker": 2.5}

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from cluster.rig import faults
-from cluster.rig.nomad_fleet import NomadRig
-from cluster.rig.resident import ResidentRig
-from cluster.rig.rig import Rig
+from rig import faults
+from rig.nomad_fleet import NomadRig
+from rig.resident import ResidentRig
+from rig.rig import Rig
 
 VPSES, VICTIM = 4, "cxvps3"
 TARGET, PORTS = "10.77.0.0/16", "80,443"

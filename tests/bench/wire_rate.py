@@ -14,14 +14,14 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.services.access.edit_policy import ensure_first_scope
 from fixtures.ledgers import Desk
-from fixtures.network import ExtraMachine, Network
-from fixtures.postgres import new_server
-from fixtures.service import CLOUDX, clean_environment
+from fixtures.servers.network import ExtraMachine, Network
+from fixtures.servers.postgres import new_server
+from fixtures.servers.service import CLOUDX
 from fixtures.wire import Wire
+from rig.environment import clean_environment
 
 # Nobody listens on this port: the targets' refusals are answered by nobody, so every packet is a probe.
 PORT = "81"

@@ -17,15 +17,15 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.scans.control import stop_scan
 from fixtures.ledgers import ADMIN, Desk
-from fixtures.network import Network
-from fixtures.postgres import new_server
-from fixtures.service import CLOUDX, clean_environment
+from fixtures.servers.network import Network
+from fixtures.servers.postgres import new_server
+from fixtures.servers.service import CLOUDX
 from fixtures.wire import Wire
+from rig.environment import clean_environment
 
 RUNS = 7
 RATE_PPS = 2_000

@@ -9,11 +9,11 @@ import time
 import pytest
 import requests
 
-from fixtures.cluster import DevCluster
-from fixtures.patient_load import PatientLoad
-from fixtures.service import until
-from fixtures.steady_load import SteadyLoad
+from fixtures.loads.patient import PatientLoad
+from fixtures.loads.steady import SteadyLoad
+from fixtures.servers.cluster import DevCluster
 from fixtures.tasks import passing_instances, report, running_tasks
+from rig.waiting import until
 
 ALL_JOBS = ("backend", "node", "fabio")
 

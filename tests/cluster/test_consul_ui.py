@@ -11,10 +11,10 @@ import psycopg2
 import pytest
 
 from cloudx.devcluster.layout import DATABASE, POSTGRES_PORT
-from fixtures.browser import Page, open_page
-from fixtures.cluster import NODE_CHECKS, DevCluster
-from fixtures.service import until
+from fixtures.servers.browser import Page, open_page
+from fixtures.servers.cluster import NODE_CHECKS, DevCluster
 from fixtures.tasks import passing_instances
+from rig.waiting import until
 
 LINKS = "Array.from(document.querySelectorAll('a')).map(a => a.href)"
 

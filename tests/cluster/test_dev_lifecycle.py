@@ -14,8 +14,8 @@ import pytest
 
 from cloudx.devcluster.layout import PORTS, DevFolder
 from cloudx.devcluster.leftovers import MARK, our_containers, our_mounts, our_processes
-from fixtures.cluster import DevCluster, wait_gone
-from fixtures.cluster_servers import ROOT
+from fixtures.servers.cluster import DevCluster, wait_gone
+from fixtures.servers.cluster_servers import ROOT
 
 FOLDER = DevFolder(ROOT)
 
@@ -105,7 +105,7 @@ def test_a_second_run_in_the_same_checkout_says_that_one_runs_and_does_not_distu
 
 
 def test_outside_a_checkout_it_says_where_it_must_be_run(tmp_path):
-    from fixtures.service import CLOUDX
+    from fixtures.servers.service import CLOUDX
 
     done = subprocess.run([*CLOUDX, "dev"], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from cloudx.devcluster.layout import DevFolder
 from cloudx.devcluster.leftovers import our_containers, our_mounts, our_processes
-from fixtures.cluster_servers import ROOT
-from fixtures.containers import docker
-from fixtures.service import until
+from fixtures.servers.cluster_servers import ROOT
+from fixtures.servers.containers import docker
 from fixtures.tasks import submit
+from rig.waiting import until
 
 FOLDER = DevFolder(ROOT)
 NET_RAW = 0x2000

@@ -11,7 +11,7 @@ import requests
 
 from cloudx.devcluster.layout import DevFolder
 from cloudx.devcluster.leftovers import our_processes
-from fixtures.cluster_servers import ROOT
+from fixtures.servers.cluster_servers import ROOT
 
 FOLDER = DevFolder(ROOT)
 DATABASE = "127.0.0.1:54329/cloudx"

@@ -7,7 +7,7 @@ import time
 
 import requests
 
-from fixtures.service import until
+from rig.waiting import until
 
 
 def test_a_sourced_shell_scans_through_fabio_and_sees_its_node(dev_cluster):

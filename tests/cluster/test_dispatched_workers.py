@@ -16,9 +16,7 @@ import psycopg2
 import pytest
 import requests
 
-from fixtures.cluster import DevCluster
-from fixtures.processes import kill
-from fixtures.service import until
+from fixtures.servers.cluster import DevCluster
 from fixtures.tasks import (
     completed,
     passing_instances,
@@ -30,6 +28,8 @@ from fixtures.tasks import (
     scan_workers,
     submit,
 )
+from rig.kill import kill
+from rig.waiting import until
 
 SHORT = {"ports": "4646,8500", "rate": 1000}
 STOP_SECONDS = 5

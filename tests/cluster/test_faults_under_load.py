@@ -13,10 +13,9 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from fixtures.cluster import DevCluster
-from fixtures.patient_load import PatientLoad
-from fixtures.service import until
-from fixtures.steady_load import SteadyLoad
+from fixtures.loads.patient import PatientLoad
+from fixtures.loads.steady import SteadyLoad
+from fixtures.servers.cluster import DevCluster
 from fixtures.tasks import (
     completed,
     passing_instances,
@@ -28,6 +27,7 @@ from fixtures.tasks import (
     scan_workers,
     submit,
 )
+from rig.waiting import until
 
 INSTANCES = 2
 SEAL_SECONDS = float(os.environ.get("TEST_SEAL_SECONDS", "120"))

@@ -1,6 +1,6 @@
 """Faults on a resident fleet of four VPSes while a scan of over 200 chunks runs: everything probed, each finding once.
 
-Root, and the machine's rig (docs/rig.md). The counter at the target says how many probes each fault repeated, and the
+Root, and the machine's rig (rig/README.md). The counter at the target says how many probes each fault repeated, and the
 lost chunks bound it: what was sent twice was in a chunk whose first try was lost.
 """
 
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cluster.rig import faults
-from cluster.rig.postgres import KEY as POSTGRES
-from cluster.rig.proof import (
+from rig import faults
+from rig.postgres import KEY as POSTGRES
+from rig.proof import (
     CHUNK_SECONDS,
     PORTS,
     TARGET,
@@ -21,9 +21,9 @@ from cluster.rig.proof import (
     assert_found_once,
     scan_under,
 )
-from cluster.rig.resident import ResidentRig, worker_key
-from fixtures.network import open_ports
-from fixtures.service import until
+from rig.resident import ResidentRig, worker_key
+from rig.target import open_ports
+from rig.waiting import until
 
 VPSES = 4
 CUT_OFF_SECONDS = 60.0  # five leases

@@ -1,6 +1,6 @@
 """Faults on four VPSes with Nomad, Consul and Vault while a scan of over 200 chunks runs: all probed, found once.
 
-Root, and the machine's rig (docs/rig.md). The workers are dispatched; the ledger alone decides what is run again.
+Root, and the machine's rig (rig/README.md). The workers are dispatched; the ledger alone decides what is run again.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from cluster.rig import faults, vault
-from cluster.rig.layout import SERVERS
-from cluster.rig.nomad_fleet import NomadRig
-from cluster.rig.proof import CHUNK_SECONDS, assert_found_once, scan_under
-from fixtures.processes import kill
-from fixtures.service import until
+from rig import faults, vault
+from rig.kill import kill
+from rig.layout import SERVERS
+from rig.nomad_fleet import NomadRig
+from rig.proof import CHUNK_SECONDS, assert_found_once, scan_under
+from rig.waiting import until
 
 VPSES = 4
 HEALTHY_SECONDS = 120

@@ -17,12 +17,13 @@ import requests
 
 from cloudx.devcluster.layout import DevFolder
 from cloudx.devcluster.leftovers import our_processes
-from fixtures.cluster import NODE_CHECKS, DevCluster
-from fixtures.cluster_servers import ROOT
-from fixtures.processes import environment_of
-from fixtures.service import free_port, until
-from fixtures.steady_load import SteadyLoad
+from fixtures.loads.steady import SteadyLoad
+from fixtures.servers.cluster import NODE_CHECKS, DevCluster
+from fixtures.servers.cluster_servers import ROOT
+from fixtures.servers.service import free_port
 from fixtures.tasks import running_scan, scan_jobs
+from rig.kill import environment_of
+from rig.waiting import until
 
 ROLLOUT_SECONDS = 120
 

@@ -11,9 +11,6 @@ import requests
 
 from cloudx.devcluster.layout import DevFolder
 from cloudx.devcluster.leftovers import our_containers
-from fixtures.cluster import DevCluster
-from fixtures.cluster_servers import ROOT
-from fixtures.containers import docker
 from fixtures.secret_search import (
     FABIO_PAGES,
     command_lines,
@@ -26,8 +23,11 @@ from fixtures.secret_search import (
     server_environments,
     task_environments,
 )
-from fixtures.service import until
+from fixtures.servers.cluster import DevCluster
+from fixtures.servers.cluster_servers import ROOT
+from fixtures.servers.containers import docker
 from fixtures.tasks import running_scan, submit
+from rig.waiting import until
 
 TASKS_WITH_LOGINS = ("backend", "migrate", "scan")
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.rig import faults, network
-from cluster.rig.layout import CHECKOUT, RigFolder, ip_of
-from cluster.rig.namespaces import FOLDER, prefix
-from cluster.rig.resident import ResidentRig
-from fixtures.service import until
+from rig import faults, network
+from rig.layout import CHECKOUT, RigFolder, ip_of
+from rig.namespaces import FOLDER, prefix
+from rig.resident import ResidentRig
+from rig.waiting import until
 
 START_SECONDS = 90
 

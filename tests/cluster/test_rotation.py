@@ -9,10 +9,10 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from fixtures.cluster import DevCluster
-from fixtures.service import until
-from fixtures.steady_load import SteadyLoad
+from fixtures.loads.steady import SteadyLoad
+from fixtures.servers.cluster import DevCluster
 from fixtures.tasks import scan_workers, submit
+from rig.waiting import until
 
 TTL_SECONDS, MAX_TTL_SECONDS = 15, 30
 ROLES = {"backend": "backend", "scan": "worker"}  # by task

@@ -14,7 +14,7 @@ from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.ledger.ledger import OpenLedger
 from fixtures.ledgers import Desk
-from fixtures.postgres import PostgresServer
+from fixtures.servers.postgres import PostgresServer
 
 DATABASES = ("sqlite", "postgresql")
 

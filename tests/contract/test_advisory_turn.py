@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from cloudx.adapters.database import open_ledger_on
 from cloudx.adapters.database.leader_lock import AdvisoryTurn
 from cloudx.domain.errors import DependencyUnavailable
-from fixtures.service import until
+from rig.waiting import until
 
 
 @pytest.fixture

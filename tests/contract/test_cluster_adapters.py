@@ -18,8 +18,8 @@ from cloudx.cluster.adapters.vault import HvacVaultSetup
 from cloudx.cluster.identity_ports import BindingRule, DatabaseLogin
 from cloudx.domain.errors import ClusterUnavailable
 from cloudx.services.access.edit_policy import ensure_first_scope
-from fixtures.cluster_servers import MANAGEMENT_TOKEN
-from fixtures.identities import Identities
+from fixtures.servers.cluster_servers import MANAGEMENT_TOKEN
+from fixtures.servers.identities import Identities
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -149,7 +149,7 @@ def test_vault_refuses_another_job_task_namespace_or_audience(identities, role, 
 
 
 def test_vault_refuses_an_identity_signed_by_another_key(identities):
-    from fixtures.identities import Issuer
+    from fixtures.servers.identities import Issuer
 
     stranger = Issuer()
     identity = stranger.identity("vault.io", "backend", nomad_task="backend")

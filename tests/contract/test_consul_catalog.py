@@ -13,8 +13,9 @@ from cloudx.adapters.consul.catalog import ConsulCatalog, consul_address
 from cloudx.domain.errors import BadConfiguration, CloudxError, DependencyUnavailable
 from cloudx.domain.nodes import CheckStatus
 from cloudx.services.fleet.follow_query import FollowedQuery
-from fixtures.cluster_servers import MANAGEMENT_TOKEN, ConsulServer
-from fixtures.service import free_port, until
+from fixtures.servers.cluster_servers import MANAGEMENT_TOKEN, ConsulServer
+from fixtures.servers.service import free_port
+from rig.waiting import until
 
 READ_POLICY = 'service_prefix "cloudx-" { policy = "read" }\nnode_prefix "" { policy = "read" }'
 

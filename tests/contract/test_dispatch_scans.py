@@ -23,9 +23,9 @@ from cloudx.services.dispatch.step import DispatchScans
 from cloudx.services.fleet.fit import FitCount
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.scans.control import delete_scan, stop_scan
+from fixtures.fakes.scan_jobs import Died, FakeScanJobs, Mortal, MortalJobs
 from fixtures.ledgers import ADMIN, POSTGRESQL_ALONE, Desk
-from fixtures.scan_jobs import Died, FakeScanJobs, Mortal, MortalJobs
-from fixtures.service import until
+from rig.waiting import until
 
 FIT_NODES = 3
 SEVEN_PORTS = {"ports": "1-7", "rate_pps": 17}  # seven chunks or more

@@ -17,7 +17,7 @@ from cloudx.services.chunks.finish import complete_chunk
 from cloudx.services.scans.control import delete_scan
 from cloudx.services.scans.results import key_of, page_findings, stream_findings
 from fixtures.ledgers import ADMIN, SEEN_AT, Desk, found
-from fixtures.postgres import PostgresServer
+from fixtures.servers.postgres import PostgresServer
 
 HOSTILE = [
     "plain",

@@ -8,8 +8,9 @@ import pytest
 
 from cloudx.adapters.nomad.allocations import NomadAllocations
 from cloudx.domain.errors import DependencyUnavailable, Unauthenticated
-from fixtures.cluster_servers import NomadServer
-from fixtures.service import free_port, until
+from fixtures.servers.cluster_servers import NomadServer
+from fixtures.servers.service import free_port
+from rig.waiting import until
 
 _TASK = {"Name": "t", "Driver": "raw_exec", "Config": {"command": "/bin/sleep", "args": ["300"]}}
 _JOB = {"ID": "whose-node", "Name": "whose-node", "Type": "service", "Datacenters": ["*"]}

@@ -10,8 +10,8 @@ import pytest
 from cloudx.adapters.nomad.nodes import NomadNodes, state_of
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
 from cloudx.domain.nodes import ClientState
-from fixtures.cluster_servers import NomadServer
-from fixtures.service import free_port
+from fixtures.servers.cluster_servers import NomadServer
+from fixtures.servers.service import free_port
 
 
 def eligibility(nomad: NomadServer, word: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg2
 import pytest
 
-from fixtures.postgres import PostgresServer, find_binaries, new_server
+from fixtures.servers.postgres import PostgresServer, find_binaries, new_server
 
 
 def answer(server: PostgresServer) -> str:

@@ -14,8 +14,8 @@ from cloudx.cluster.nomad_ports import JobSource
 from cloudx.cluster.rollout import FollowRollout, Outcome, Progress, RollOut
 from cloudx.cluster.status import ViewCluster
 from cloudx.domain.errors import DependencyUnavailable, InvalidInput, NotFound
-from fixtures.cluster_servers import MANAGEMENT_TOKEN
-from fixtures.service import free_port
+from fixtures.servers.cluster_servers import MANAGEMENT_TOKEN
+from fixtures.servers.service import free_port
 from fixtures.web_job import JOB
 
 SECONDS = 90.0

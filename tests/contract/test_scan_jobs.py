@@ -14,9 +14,10 @@ from cloudx.adapters.nomad.scan_jobs import NomadScanJobs
 from cloudx.domain.dispatch.states import Child, Outcome, Placement
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.services.dispatch.ports import ScanJobs
-from fixtures.cluster_servers import NomadServer
-from fixtures.scan_jobs import FakeScanJobs
-from fixtures.service import free_port, until
+from fixtures.fakes.scan_jobs import FakeScanJobs
+from fixtures.servers.cluster_servers import NomadServer
+from fixtures.servers.service import free_port
+from rig.waiting import until
 
 HUGE_MB = 100_000_000
 

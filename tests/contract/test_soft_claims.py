@@ -15,7 +15,7 @@ from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.chunks.renew import Order
 from cloudx.services.scans.results import page_findings
 from fixtures.ledgers import Desk, found
-from fixtures.postgres import PostgresServer, new_server
+from fixtures.servers.postgres import PostgresServer, new_server
 
 
 @pytest.fixture

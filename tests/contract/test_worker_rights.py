@@ -15,7 +15,7 @@ from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.chunks.finish import fail_chunk, release_chunk
 from cloudx.services.chunks.reconcile import reconcile_scans
 from fixtures.ledgers import Desk, found
-from fixtures.postgres import PostgresServer, new_server
+from fixtures.servers.postgres import PostgresServer, new_server
 
 
 @pytest.fixture

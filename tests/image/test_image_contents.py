@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.containers import PIP_CANARY, ROOT, docker, make_image
+from fixtures.servers.containers import PIP_CANARY, ROOT, docker, make_image
 
 
 def inside(image: str, *command: str) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from fixtures.containers import Container, docker
-from fixtures.service import until
+from fixtures.servers.containers import Container, docker
+from rig.waiting import until
 
 Start = Callable[..., Container]
 READ_ONLY = ("--read-only", "--security-opt", "no-new-privileges", "--cap-drop", "ALL")

@@ -7,8 +7,10 @@ import subprocess
 import pytest
 import requests
 
-from fixtures.gunicorn import NODE_TOKEN
-from fixtures.service import CLOUDX, clean_environment, free_port, until
+from fixtures.servers.gunicorn import NODE_TOKEN
+from fixtures.servers.service import CLOUDX, free_port
+from rig.environment import clean_environment
+from rig.waiting import until
 
 
 def test_an_agent_reports_its_machine_serves_its_checks_and_leaves_tidily(shared_gunicorn, tmp_path):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fixtures.api import ADMIN_TOKEN, NODE_TOKEN
+from fixtures.servers.api import ADMIN_TOKEN, NODE_TOKEN
 
 UNKNOWN = "01a20e75-a13e-7f12-b8d5-b4ecd6cf25ff"
 ANYONE = ["/api/health", "/api/ping", "/api/ready", "/metrics", "/api/openapi.json", "/api/docs"]

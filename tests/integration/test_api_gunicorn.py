@@ -13,7 +13,7 @@ import psutil
 import pytest
 import requests
 
-from fixtures.service import until
+from rig.waiting import until
 
 
 def pings_counted(api) -> float:

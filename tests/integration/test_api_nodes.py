@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from fixtures.api import NODE_TOKEN
+from fixtures.servers.api import NODE_TOKEN
 
 BEAT = {"status": "healthy", "cpu": 12.5, "mem": 40, "loadavg": [0.5, 0.4, 0.3], "updated_at": "2026-01-01T00:00:00Z"}
 FIELDS = {

@@ -9,8 +9,8 @@ from contextlib import closing
 import psycopg2
 import requests
 
-from fixtures.postgres import new_server
-from fixtures.service import until
+from fixtures.servers.postgres import new_server
+from rig.waiting import until
 
 BODY = {"target": "127.0.0.1", "tool": "nmap"}
 

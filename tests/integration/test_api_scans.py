@@ -13,7 +13,7 @@ from lxml import etree
 from cloudx.api import embed_results
 from cloudx.domain.findings import Finding, Host
 from cloudx.services.scans import results as read_results
-from fixtures.api import ApiUnderTest
+from fixtures.servers.api import ApiUnderTest
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.cluster_servers import MANAGEMENT_TOKEN
-from fixtures.service import CLOUDX, clean_environment, free_port
+from fixtures.servers.cluster_servers import MANAGEMENT_TOKEN
+from fixtures.servers.service import CLOUDX, free_port
 from fixtures.web_job import JOB
+from rig.environment import clean_environment
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

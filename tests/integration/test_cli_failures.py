@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from fixtures.service import CLOUDX, Service, clean_environment, free_port
+from fixtures.servers.service import CLOUDX, Service, free_port
 from fixtures.terminal import Terminal
+from rig.environment import clean_environment
 
 SCAN_ID = "019ab3c4-7f00-7d1e-8a2b-3c4d5e6f7a8b"
 EVIL = "\x1b]0;owned\x07\x1b[2J[red]x[/red]"

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.service import CLOUDX, Service, free_port, until
+from fixtures.servers.service import CLOUDX, Service, free_port
 from fixtures.terminal import Terminal
+from rig.waiting import until
 
 SLOW = ("127.0.0.0/24", "--type", "quick", "--rate", "40")
 

@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from cloudx.adapters.machine.disk_space import NEEDED_BYTES
-from fixtures.service import CLOUDX, Service, free_port, until
+from fixtures.servers.service import CLOUDX, Service, free_port
+from rig.waiting import until
 
 TARGET = "127.0.0.0/22"
 HOSTS = 1024

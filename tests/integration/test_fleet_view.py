@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from fixtures.cluster_servers import MANAGEMENT_TOKEN
-from fixtures.gunicorn import NODE_TOKEN
-from fixtures.service import until
+from fixtures.servers.cluster_servers import MANAGEMENT_TOKEN
+from fixtures.servers.gunicorn import NODE_TOKEN
+from rig.waiting import until
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from fixtures.api import ApiUnderTest
 from fixtures.hostile_requests import ROWS, Row, scan
+from fixtures.servers.api import ApiUnderTest
 
 CODES = {
     400: {"invalid_input"}, 403: {"target_out_of_scope"}, 404: {"not_found", "node_not_registered"},

@@ -17,7 +17,9 @@ import pytest
 from cloudx.adapters.database import RotatingEngine, engine_for, open_ledger_on, upgrade
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.services.access.edit_policy import ensure_first_scope
-from fixtures.service import CLOUDX, clean_environment, until
+from fixtures.servers.service import CLOUDX
+from rig.environment import clean_environment
+from rig.waiting import until
 
 OVERLAP_SECONDS = 1.5  # how long Vault lets the old login live once the new one is in the file; really minutes
 ROTATIONS = 4

@@ -13,7 +13,7 @@ from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import CheckStatus, Preflight
 from cloudx.domain.targets import parse_targets
 from cloudx.services.chunks.scanner_port import Egress
-from fixtures.network import GATEWAY_IP, SCANNER_IP, Network
+from fixtures.servers.network import GATEWAY_IP, SCANNER_IP, Network
 
 
 def preflight_on(network: Network) -> Preflight:

@@ -24,9 +24,11 @@ from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.access.edit_policy import add_exclusion, add_scope
 from cloudx.services.scans.control import stop_scan
 from fixtures.ledgers import ADMIN, Desk, NameTable
-from fixtures.network import ExtraMachine, Network
-from fixtures.postgres import PostgresServer, new_server
-from fixtures.service import CLOUDX, clean_environment, until
+from fixtures.servers.network import ExtraMachine, Network
+from fixtures.servers.postgres import PostgresServer, new_server
+from fixtures.servers.service import CLOUDX
+from rig.environment import clean_environment
+from rig.waiting import until
 
 TARGETS = "10.77.0.0/16"
 PORT = "81"  # nobody listens: no packet but the probes arrives

@@ -17,9 +17,11 @@ from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.scans.control import stop_scan
 from fixtures.ledgers import ADMIN, Desk
-from fixtures.network import Network
-from fixtures.postgres import PostgresServer
-from fixtures.service import CLOUDX, clean_environment, until
+from fixtures.servers.network import Network
+from fixtures.servers.postgres import PostgresServer
+from fixtures.servers.service import CLOUDX
+from rig.environment import clean_environment
+from rig.waiting import until
 
 KILL_SECONDS = 20  # jobs/scan.nomad.hcl: kill_timeout
 PORT = "81"

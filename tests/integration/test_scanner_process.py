@@ -14,7 +14,7 @@ import pytest
 from cloudx.services.chunks.scanner_port import Command
 from cloudx.worker.run_folder import RunFolder
 from cloudx.worker.scanner_process import ScannerProcess
-from fixtures.service import until
+from rig.waiting import until
 
 # A scanner that ignores SIGTERM and has a child of its own.
 STUBBORN = "trap '' TERM; sleep 300 & echo $!; wait"

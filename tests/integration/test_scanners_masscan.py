@@ -14,8 +14,8 @@ from cloudx.scanners.masscan.records import Replies
 from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
 from cloudx.services.chunks.scanner_port import Progress
 from cloudx.worker.scanner_process import ScannerProcess
-from fixtures.network import Network
 from fixtures.scanner_run import SCANNERS, Outcome, losing_its_results, nearly_full_disk, run_scanner
+from fixtures.servers.network import Network
 
 RUNS: dict[str, dict[str, Any]] = {
     "tcp": {"type_name": "tcp_scan", "target": "10.77.3.0/24", "ports": "22,80,8080,9000-9003"},

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.network import Network
 from fixtures.scanner_run import Outcome, prefixed, run_scanner
+from fixtures.servers.network import Network
 
 # What a container without NET_RAW has: root, but no raw socket.
 WITHOUT_RAW_SOCKETS = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", "--")

@@ -12,8 +12,8 @@ import pytest
 
 from cloudx.services.chunks.scanner_port import Progress
 from cloudx.worker.scanner_process import ScannerProcess
-from fixtures.network import Network
 from fixtures.scanner_run import Outcome, run_scanner
+from fixtures.servers.network import Network
 
 RUNS: dict[str, dict[str, Any]] = {
     "tcp": {"type_name": "tcp_syn", "target": "10.77.3.0/24", "ports": "80"},

@@ -11,7 +11,7 @@ from pathlib import Path
 from cloudx.adapters.machine.disk_space import NEEDED_BYTES, disk_check
 from cloudx.adapters.machine.send_rate import SendRate
 from cloudx.domain.nodes import CheckStatus
-from fixtures.network import Network
+from fixtures.servers.network import Network
 from fixtures.wire import Wire
 
 WRITTEN = "send-rate.json"

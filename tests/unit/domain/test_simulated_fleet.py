@@ -8,8 +8,8 @@ from statistics import median
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.simulated_fleet import SimulatedFleet
-from fixtures.simulated_world import Outcome, World
+from fixtures.simulation.fleet import SimulatedFleet
+from fixtures.simulation.world import Outcome, World
 
 # About two thousand seconds, in which each of twenty VPSes dies about three times.
 WORLD = World(vpses=20, chunks=2000, seconds_to_death=600.0, seconds_to_comeback=100.0, failures=0.02)

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fixtures.network import open_ports
-from fixtures.service import until
-
 from .capture import Probes
 from .rig import Rig
+from .target import open_ports
+from .waiting import until
 
 TARGET = "10.77.0.0/20"
 PORTS = (7, 9, 22, 80, 443, 8080, 8081, 50123)

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parent.parent.parent.parent
+CHECKOUT = Path(__file__).parent.parent
 MACHINE_LOCK = Path("/tmp/cloudx-rig.lock")  # its names and addresses are the machine's: one rig at a time
 
 BRIDGE = "cxbr0"

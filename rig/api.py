@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from fixtures.service import until
+from .waiting import until
 
 Finding = tuple[str, int]
 

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import psutil
 
-from fixtures.processes import environment_of, kill
-
 from . import delay, network
 from .disks import fill, free
 from .environment import plain_environment
+from .kill import environment_of, kill
 from .layout import CONTROL_NETWORK, TARGET, TARGET_NETWORK, RigFolder, ip_of
 from .processes import Launch, Processes
 

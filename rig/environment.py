@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
-from fixtures.service import clean_environment
-
 BIN = Path(sys.executable).parent  # of the checkout's virtual environment
 CLOUDX = str(BIN / "cloudx")
+
+
+def clean_environment(**settings: str) -> dict[str, str]:
+    """This environment without any setting of ours, plus the given ones."""
+    ours = ("DATABASE_URL", "PORT", "NODE_ID", "PRIMARY_NODE_URL")
+    prefixes = ("CLOUDX_", "CONSUL_", "NOMAD_", "VAULT_")  # a shell may have sourced .dev/env
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(prefixes) and k not in ours}
+    return kept | settings
 
 
 def plain_environment(**more: str) -> dict[str, str]:

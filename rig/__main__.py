@@ -1,0 +1,5 @@
+"""`python -m rig`: what `make rig` and `scripts/rig` start."""
+
+from .commands import run
+
+run()

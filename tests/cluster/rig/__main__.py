@@ -1,5 +1,0 @@
-"""`python -m cluster.rig`: what `make rig` and `scripts/rig` start."""
-
-from .commands import run
-
-run()
