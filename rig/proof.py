@@ -23,7 +23,7 @@ SCAN_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ScanOutcome:
     """A scan that is over, and the packets it took."""
 
     scan_id: str
@@ -52,7 +52,7 @@ def scan_under(
     at_done: int = 20,
     rate_pps: int = RATE_PPS,
     after_submit: Callable[[str], object] = lambda _scan_id: None,
-) -> Outcome:
+) -> ScanOutcome:
     """Submit the scan, let the fault happen once so many chunks are done, and wait for the end."""
     with fleet.capture() as capture:
         scan_id = fleet.api.scan(target=TARGET, tool="masscan", ports=",".join(map(str, PORTS)), rate=rate_pps)
@@ -62,7 +62,7 @@ def scan_under(
         shown = fleet.api.wait_for(scan_id, SCAN_SECONDS)
         time.sleep(0.5)  # so that packets that should not come would be counted
     assert capture.dropped == 0, "the counter could not keep up"
-    return Outcome(scan_id, shown, fleet.api.coverage(scan_id), capture.probes)
+    return ScanOutcome(scan_id, shown, fleet.api.coverage(scan_id), capture.probes)
 
 
 def _has_done(fleet: Rig, scan_id: str, count: int) -> bool:
@@ -74,7 +74,7 @@ def _has_done(fleet: Rig, scan_id: str, count: int) -> bool:
     return chunks["done"] >= count and chunks["leased"] >= 1
 
 
-def assert_complete(outcome: Outcome) -> None:
+def assert_complete(outcome: ScanOutcome) -> None:
     """Planned is completed, chunk by chunk; every probe was sent, and only those of lost tries twice."""
     shown, proof, probes = outcome.shown, outcome.coverage, outcome.probes
     assert shown["status"] == "completed", shown
@@ -87,7 +87,7 @@ def assert_complete(outcome: Outcome) -> None:
     assert probes.repeated <= outcome.most_repeated
 
 
-def assert_found_once(fleet: Rig, outcome: Outcome) -> None:
+def assert_found_once(fleet: Rig, outcome: ScanOutcome) -> None:
     """The findings are the known listeners, each once."""
     assert_complete(outcome)
     assert outcome.probes.distinct == PROBES

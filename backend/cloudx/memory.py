@@ -16,15 +16,15 @@ def _glibc_trim() -> Callable[[int], int] | None:
 _trim = _glibc_trim()
 
 
-def give_back() -> None:
+def trim() -> None:
     """Hand freed pages back, which glibc keeps for ever in the middle of its heap (malloc_trim(3)); milliseconds."""
     if _trim is not None:
         _trim(0)
 
 
-def giving_back(stream: Iterator[bytes]) -> Iterator[bytes]:
+def trimming(stream: Iterator[bytes]) -> Iterator[bytes]:
     """The same stream; what it took is given back when it ends or is abandoned."""
     try:
         yield from stream
     finally:
-        give_back()
+        trim()

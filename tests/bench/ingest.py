@@ -72,7 +72,7 @@ def ingest(url: str, folder: Path, findings: int) -> float:
     replies = Replies(assignment)
     replies.read_on(folder / RESULTS_FILE)
     replies.save(folder)
-    stored = complete_chunk(desk.open_ledger, claim, Masscan().observations(assignment, folder))
+    stored = complete_chunk(desk.open_ledger, claim, Masscan().findings(assignment, folder))
     seconds = time.perf_counter() - started
     assert stored == desk.count("findings") == findings
     return seconds

@@ -1,4 +1,4 @@
-"""nmap XML to observations, beside a bare lxml loop over the same file. `scripts/bench nmap_parse [MEGABYTES]`.
+"""nmap XML to findings, beside a bare lxml loop over the same file. `scripts/bench nmap_parse [MEGABYTES]`.
 
 One JSON line a figure: seconds and peak resident memory of each, in a process of
 its own, then the ratio (goal: ours at least half as fast, and flat memory).
@@ -68,10 +68,10 @@ def write_xml(file: Path, megabytes: int) -> int:
 
 
 def parse_ours(file: Path) -> int:
-    """What the product does with it; how many observations."""
-    from cloudx.scanners.nmap.xml import read_observations
+    """What the product does with it; how many findings."""
+    from cloudx.scanners.nmap.xml import read_findings
 
-    return sum(1 for _ in read_observations(file))
+    return sum(1 for _ in read_findings(file))
 
 
 def parse_bare(file: Path) -> int:

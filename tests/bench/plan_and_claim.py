@@ -29,7 +29,7 @@ from cloudx.domain.planning.chunk_plan import plan
 from cloudx.domain.scans import Scan
 from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.access.policy import PolicyCache
-from cloudx.services.chunks.claim import Claimant, ClaimChunk, WaitingBoard
+from cloudx.services.chunks.claim import Claimant, ClaimChunk, QueueCache
 from cloudx.services.chunks.finish import complete_chunk
 from cloudx.services.ledger.ledger import Ledger
 from cloudx.services.ledger.records import WaitingScan
@@ -47,7 +47,7 @@ RATE_PPS = 1_000_000
 NODE_LIMIT_PPS = 100_000
 
 
-class OnePacket(WaitingBoard):
+class OnePacket(QueueCache):
     """Everything as it is, but for a share of one packet a second: so all chunks can be out at once."""
 
     def share_of(self, _scan: WaitingScan, _claimant: Claimant, _ledger: Ledger) -> int:

@@ -32,7 +32,7 @@ def measure(name: str, world: World, goal: float | None) -> None:
     fleet.require_each_probe_once()
     assert outcome.coverage.is_total, outcome.coverage
     assert outcome.chunks_done + outcome.chunks_failed == outcome.chunks_total
-    counts = {name: getattr(outcome, name) for name in ("runs", "deaths", "lost", "recut", "fenced_off")}
+    counts = {name: getattr(outcome, name) for name in ("runs", "deaths", "lost", "split", "fenced_off")}
     line = {
         "name": name, "value": round(outcome.ratio, 4), "unit": "makespan / ideal", "vpses": world.vpses,
         "chunks": outcome.chunks_total, "makespan_s": round(outcome.makespan_seconds),

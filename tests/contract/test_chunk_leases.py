@@ -9,7 +9,7 @@ from cloudx.domain.errors import LeaseLost
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.chunks.finish import fail_chunk, release_chunk
 from cloudx.services.chunks.reconcile import MAX_ATTEMPTS, reconcile_scans
-from cloudx.services.chunks.renew import Order
+from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.scans.control import stop_scan
 from cloudx.services.scans.results import page_findings
 from cloudx.services.scans.view import prove_coverage
@@ -21,7 +21,7 @@ def test_a_scan_goes_from_submitted_over_running_to_completed_and_its_coverage_b
     assert desk.show(scan).scan.status is ScanStatus.SUBMITTED
     claim = desk.must_claim()
     assert desk.show(scan).scan.status is ScanStatus.RUNNING
-    assert desk.renew(claim) is Order.GO_ON
+    assert desk.renew(claim) is RenewalResult.GO_ON
     assert 0 < desk.show(scan).progress < 100
     assert desk.complete(claim, found(str(next(iter(claim.addresses))))) == 1
     claims = [claim, *desk.run_to_end(scan)]
@@ -47,7 +47,7 @@ def test_a_late_worker_cannot_commit_a_chunk_that_was_re_leased(desk: Desk) -> N
     assert second.lease.attempt == late.lease.attempt + 1
     with pytest.raises(LeaseLost):
         desk.complete(late, found("10.0.0.1", 1))
-    assert desk.renew(late) is Order.DROP
+    assert desk.renew(late) is RenewalResult.DROP
     assert desk.complete(second, found("10.0.0.1", 2)) == 1
     with pytest.raises(LeaseLost):
         desk.complete(late, found("10.0.0.1", 3))
@@ -70,7 +70,7 @@ def test_a_chunk_counts_once_however_often_it_is_completed(desk: Desk) -> None:
 def test_no_attempt_but_the_leases_own_may_renew_complete_fail_or_release(desk: Desk, offset: int) -> None:
     scan = desk.submit("10.0.0.0/24")
     other = desk.as_attempt(desk.must_claim(), 1 + offset)
-    assert desk.renew(other) is Order.DROP
+    assert desk.renew(other) is RenewalResult.DROP
     with pytest.raises(LeaseLost):
         desk.complete(other, found("10.0.0.1"))
     with pytest.raises(LeaseLost):
@@ -85,7 +85,7 @@ def test_a_lease_that_is_renewed_does_not_expire_and_one_that_is_not_returns_to_
     claim = desk.must_claim()
     assert reconcile_scans(desk.open_ledger) == 0
     desk.expire(claim)
-    assert desk.renew(claim) is Order.GO_ON  # late, but nobody took it meanwhile
+    assert desk.renew(claim) is RenewalResult.GO_ON  # late, but nobody took it meanwhile
     assert reconcile_scans(desk.open_ledger) == 0
     desk.expire(claim)
     assert reconcile_scans(desk.open_ledger) == 1
@@ -159,7 +159,7 @@ def test_stopping_cancels_what_nobody_holds_and_ends_the_rest_at_its_next_renewa
     stopped = stop_scan(desk.open_ledger, scan.id, ADMIN)
     assert stopped.status is ScanStatus.STOPPED
     assert desk.claim("other") is None
-    assert desk.renew(held) is Order.DROP
+    assert desk.renew(held) is RenewalResult.DROP
     release_chunk(desk.open_ledger, held)
     assert {row["state"] for row in desk.chunk_rows(scan)} == {"cancelled"}
     view = desk.show(scan)

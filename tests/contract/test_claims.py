@@ -17,10 +17,10 @@ from cloudx.domain.nodes import CAPABILITIES
 from cloudx.domain.rates.grants import clamp_pps, grant_pps, share_pps
 from cloudx.domain.tools import Tool
 from cloudx.services.access.edit_policy import add_exclusion
-from cloudx.services.chunks.claim import Claim, Claimant, WaitingBoard
+from cloudx.services.chunks.claim import Claim, Claimant, QueueCache
 from cloudx.services.chunks.finish import fail_chunk, release_chunk
-from cloudx.services.chunks.renew import Order, RunState
-from cloudx.services.ledger.records import Ask, Leased, Refusal
+from cloudx.services.chunks.renew import RenewalResult, RunState
+from cloudx.services.ledger.records import ClaimRequest, Leased, Refusal
 from cloudx.services.scans.control import stop_scan
 from fixtures.ledgers import ADMIN, LONG_AGO, POSTGRESQL_ALONE, Desk, NameTable, found
 
@@ -37,7 +37,7 @@ def a_long_moment(monkeypatch: pytest.MonkeyPatch) -> None:
 def ask(desk: Desk, scan_id: str, share: int, limit: int = 10**9, node: str = "n") -> int | Refusal:
     """The rate that is granted for a share."""
     with desk.open_ledger(at_once=True) as ledger:
-        answer = ledger.claims.claim(Ask(scan_id, f"{node}/w", node, share, limit))
+        answer = ledger.claims.claim(ClaimRequest(scan_id, f"{node}/w", node, share, limit))
         ledger.commit()
     return answer.lease.rate_pps if isinstance(answer, Leased) else answer
 
@@ -105,7 +105,7 @@ def test_a_claim_reads_a_few_chunks_though_the_statistics_have_not_heard_of_its_
     scan = desk.submit("10.1.0.0/16", rate_pps=10)
     query = text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'chunks'")
     with desk.engine.connect() as connection:
-        leased = claims.claims_on(connection).claim(Ask(scan.id, "w", "n", 1, 10))
+        leased = claims.claims_on(connection).claim(ClaimRequest(scan.id, "w", "n", 1, 10))
         assert isinstance(leased, Leased)
         claimed = connection.execute(query).scalar_one()
         assert SqlChunks(connection).finish(leased.lease, 0)
@@ -167,18 +167,18 @@ def test_what_a_slow_node_cannot_send_is_shared_by_the_others(desk: Desk) -> Non
 def share(desk: Desk, scan_id: str, worker: str) -> int:
     """What a worker's next chunk should get."""
     claimant = Claimant(worker, f"node-of-{worker}", CAPABILITIES, 10**9)
-    board = WaitingBoard()
+    queue = QueueCache()
     with desk.open_ledger(read_only=True) as ledger:
-        board.read(ledger)
-        (scan,) = (scan for scan in board.scans if scan.id == scan_id)
-        return board.share_of(scan, claimant, ledger)
+        queue.read(ledger)
+        (scan,) = (scan for scan in queue.scans if scan.id == scan_id)
+        return queue.share_of(scan, claimant, ledger)
 
 
 def test_another_worker_with_the_same_attempt_number_is_fenced_off(desk: Desk) -> None:
     scan = desk.submit("10.0.0.0/24")
     mine = desk.must_claim("mine")
     other = replace(mine, lease=replace(mine.lease, worker_id="other"))
-    assert desk.renew(other) is Order.DROP
+    assert desk.renew(other) is RenewalResult.DROP
     with pytest.raises(LeaseLost):
         desk.complete(other, found("10.0.0.1"))
     with pytest.raises(LeaseLost):
@@ -196,7 +196,7 @@ def test_all_runs_of_a_worker_are_renewed_at_once_each_with_an_order_of_its_own(
     stop_scan(desk.open_ledger, stopped.id, ADMIN)
     add_exclusion(desk.open_ledger, NameTable(), ADMIN, targets=("10.3.0.1",), note="")
     orders = desk.renew_leases([RunState(claim, 0.25, False) for claim in (*held, lost)])
-    assert orders == [Order.GO_ON, Order.DROP, Order.RELEASE, Order.DROP]
+    assert orders == [RenewalResult.GO_ON, RenewalResult.DROP, RenewalResult.RELEASE, RenewalResult.DROP]
     (row,) = [row for row in desk.chunk_rows(going) if row["state"] == "leased"]
     assert (row["sent_share"], row["sending"]) == (0.25, False)
     assert desk.renew_leases([]) == []
@@ -210,7 +210,7 @@ def test_nobody_waits_for_a_commit_under_way_of_another_node(desk: Desk) -> None
     slow, other = desk.must_claim("a"), desk.must_claim("b")
     with desk.open_ledger() as ledger:
         assert ledger.chunks.finish(slow.lease, 0)  # and its commit waits for the disk, say
-        done: list[Claim | int | list[Order] | None] = []
+        done: list[Claim | int | list[RenewalResult] | None] = []
         work = (
             lambda: desk.claim("c"),
             lambda: desk.complete(other, found("10.0.0.1")),
@@ -223,5 +223,5 @@ def test_nobody_waits_for_a_commit_under_way_of_another_node(desk: Desk) -> None
             thread.join(20)
         assert len(done) == len(work)
         ledger.commit()
-    assert [Order.GO_ON] in done
+    assert [RenewalResult.GO_ON] in done
     assert any(isinstance(one, Claim) for one in done)

@@ -11,7 +11,7 @@ from cloudx.domain.scans import ScanStatus
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import fail_chunk, release_chunk
 from cloudx.services.chunks.reconcile import reconcile_scans
-from cloudx.services.chunks.renew import Order
+from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.scans.control import delete_scan, stop_scan
 from cloudx.services.scans.results import stream_findings
 from fixtures.ledgers import ADMIN, Desk, found
@@ -71,7 +71,7 @@ def test_sixteen_workers_never_get_the_same_chunk_and_never_more_than_the_rate_o
                 continue
             claimed.append(claim.lease.span.number)
             sending.add(node, claim.lease.rate_pps)
-            assert desk.renew(claim) is Order.GO_ON
+            assert desk.renew(claim) is RenewalResult.GO_ON
             sending.add(node, -claim.lease.rate_pps)
             _complete(desk, claim)
 

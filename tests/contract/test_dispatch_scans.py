@@ -12,9 +12,9 @@ from sqlalchemy import RowMapping, select, update
 
 from cloudx.adapters.database import open_ledger_on
 from cloudx.adapters.database.connection.column_types import db_now
-from cloudx.adapters.database.leader_lock import AdvisoryTurn
+from cloudx.adapters.database.leader_lock import PostgresLeaderLock
 from cloudx.adapters.database.schema.tables import dispatches
-from cloudx.domain.dispatch.states import Outcome, Placement
+from cloudx.domain.dispatch.states import DispatchOutcome, Placement
 from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.scans import Scan
 from cloudx.services.chunks.reconcile import reconcile_scans
@@ -141,7 +141,7 @@ def test_a_death_at_any_moment_after_workers_died_replaces_each_once(office):
         scan = office.submit()
         office.settle()
         for job in office.alive(scan)[:2]:
-            office.nomad.end(job, Outcome.LOST)
+            office.nomad.end(job, DispatchOutcome.LOST)
         return scan
 
     for moment, scan in every_death(office, two_dead):
@@ -181,7 +181,7 @@ def test_when_the_chunks_are_done_the_workers_leave_and_none_is_sent_after_them(
     while claim := office.desk.claim(only_scan=scan.id):
         office.desk.complete(claim)
     for job in office.alive(scan):
-        office.nomad.end(job, Outcome.FINISHED)
+        office.nomad.end(job, DispatchOutcome.FINISHED)
     office.settle()
     assert office.states(scan) == ["ended"] * FIT_NODES == ["ended"] * len(office.made(scan))
     assert not office.process()(), "there is nothing to look after"
@@ -192,7 +192,7 @@ def test_while_chunks_are_only_leased_a_worker_that_leaves_is_not_replaced(offic
     office.settle()
     claim = office.desk.must_claim(only_scan=scan.id)
     (job,) = office.alive(scan)
-    office.nomad.end(job, Outcome.FINISHED)
+    office.nomad.end(job, DispatchOutcome.FINISHED)
     office.settle()
     assert len(office.made(scan)) == 1
     office.desk.expire(claim)
@@ -205,7 +205,7 @@ def test_the_chunks_of_a_worker_that_its_machine_says_is_dead_are_free_at_once(o
     scan = office.submit(**ONE_CHUNK)
     office.settle()
     office.desk.must_claim("node/allocation", only_scan=scan.id)
-    office.nomad.end(office.alive(scan)[0], Outcome.LOST, worker_id="node/allocation")
+    office.nomad.end(office.alive(scan)[0], DispatchOutcome.LOST, worker_id="node/allocation")
     office.settle()
     assert office.desk.show(scan).tally.chunks_leased == 0
     assert len(office.alive(scan)) == 1
@@ -216,7 +216,7 @@ def test_the_chunks_of_a_worker_that_nomad_has_only_lost_stay_its_own(office):
     scan = office.submit(**ONE_CHUNK)
     office.settle()
     office.desk.must_claim("node/allocation", only_scan=scan.id)
-    office.nomad.end(office.alive(scan)[0], Outcome.LOST)
+    office.nomad.end(office.alive(scan)[0], DispatchOutcome.LOST)
     office.settle()
     assert office.desk.show(scan).tally.chunks_leased == 1 and office.alive(scan) == []
 
@@ -233,7 +233,7 @@ def test_workers_wait_for_the_places_of_those_before_them(office, fit_nodes, tog
 def test_a_worker_that_left_at_once_and_ran_nothing_is_idle_and_the_next_waits(office):
     scan = office.submit(**ONE_CHUNK)
     office.settle()
-    office.nomad.end(office.alive(scan)[0], Outcome.FINISHED, worker_id="node/allocation")
+    office.nomad.end(office.alive(scan)[0], DispatchOutcome.FINISHED, worker_id="node/allocation")
     office.settle()
     assert [row["outcome"] for row in office.rows(scan)] == ["idle"]
     assert "A worker ended before it ran anything" in (office.reason(scan) or "")
@@ -313,30 +313,30 @@ def test_a_token_is_the_database_s_to_give_once(office):
 @POSTGRESQL_ALONE
 def test_ten_processes_at_once_dispatch_as_one(office, request):
     url = office.desk.engine.url.render_as_string(hide_password=False)
-    turns = [AdvisoryTurn(lambda: url) for _ in range(10)]
-    request.addfinalizer(lambda: [turn.give_back() for turn in turns])
+    leader_locks = [PostgresLeaderLock(lambda: url) for _ in range(10)]
+    request.addfinalizer(lambda: [turn.release() for turn in leader_locks])
     ledger = open_ledger_on(office.desk.engine)
     keepers = [
         KeepDispatching(
             DispatchScans(ledger, office.nomad, lambda _type: office.fit), lambda: reconcile_scans(ledger), turn
         )
-        for turn in turns
+        for turn in leader_locks
     ]
     over = threading.Event()
 
-    def run(keeper: KeepDispatching, turn: AdvisoryTurn) -> None:
+    def run(keeper: KeepDispatching, leader_lock: PostgresLeaderLock) -> None:
         while not over.is_set():
-            turn.wait(min(0.05, keeper.once()))
+            leader_lock.wait(min(0.05, keeper.once()))
 
-    threads = [threading.Thread(target=run, args=pair) for pair in zip(keepers, turns, strict=True)]
+    threads = [threading.Thread(target=run, args=pair) for pair in zip(keepers, leader_locks, strict=True)]
     for thread in threads:
         thread.start()
     scans = [office.submit() for _ in range(5)]
     try:
         until(lambda: all(len(office.alive(scan)) == FIT_NODES for scan in scans), 20)
-        turns[0].give_back()
+        leader_locks[0].release()
         for job in office.alive(scans[0]):
-            office.nomad.end(job, Outcome.LOST)
+            office.nomad.end(job, DispatchOutcome.LOST)
         until(lambda: len(office.alive(scans[0])) == FIT_NODES, 20)
     finally:
         over.set()

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from cloudx.adapters.database import open_ledger_on
 from cloudx.domain.errors import Conflict, DependencyUnavailable
-from cloudx.domain.findings import Finding, Host, Observation
+from cloudx.domain.findings import AnyFinding, Finding, HostFinding
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import complete_chunk
 from cloudx.services.scans.control import delete_scan
@@ -50,7 +50,7 @@ def test_any_text_a_service_announces_is_stored_as_it_was(desk: Desk, text: str)
 @pytest.mark.parametrize(("text", "stored"), [("a\0b", "ab"), ("a\ud800b", "a?b")])
 def test_what_no_database_can_hold_is_left_out_and_the_chunk_still_commits(desk: Desk, text: str, stored: str) -> None:
     scan = desk.submit("10.0.0.0/24", tool="nmap", name=text)
-    findings = [found("10.0.0.1", service=text, hostname=text), Host("10.0.0.1", "up", SEEN_AT, text, text)]
+    findings = [found("10.0.0.1", service=text, hostname=text), HostFinding("10.0.0.1", "up", SEEN_AT, text, text)]
     claim = desk.must_claim(node=text)
     desk.complete(claim, *findings)
     (row,) = page_findings(desk.open_ledger, scan.id, None, 10)[0]
@@ -109,7 +109,7 @@ def test_a_page_holds_the_findings_of_its_scan_alone(desk: Desk) -> None:
 def test_hosts_come_in_address_order_and_by_span(desk: Desk) -> None:
     scan = desk.submit("10.0.0.0/24", tool="nmap")
     ips = ["10.0.0.10", "10.0.0.9", "10.0.0.100", "10.0.0.11"]
-    desk.complete(desk.must_claim(), *[Host(ip, "up", SEEN_AT, None, "Linux", {"n": ip}) for ip in ips])
+    desk.complete(desk.must_claim(), *[HostFinding(ip, "up", SEEN_AT, None, "Linux", {"n": ip}) for ip in ips])
     with desk.open_ledger(read_only=True) as ledger:
         hosts = ledger.findings.hosts(scan.id, None, 10)
         assert [host.ip for host in hosts] == ["10.0.0.9", "10.0.0.10", "10.0.0.11", "10.0.0.100"]
@@ -152,7 +152,7 @@ def test_deleting_a_scan_removes_everything_of_it_and_nothing_of_others(desk: De
     tables = ("scans", "chunks", "attempts", "findings", "hosts", "inline_results", "idempotency_keys")
     scans = [desk.submit("10.0.0.0/24", tool="nmap", key=f"key-{number}") for number in range(2)]
     for scan in scans:
-        desk.complete(desk.must_claim(only_scan=scan.id), found("10.0.0.1"), Host("10.0.0.1", "up", SEEN_AT))
+        desk.complete(desk.must_claim(only_scan=scan.id), found("10.0.0.1"), HostFinding("10.0.0.1", "up", SEEN_AT))
         with desk.open_ledger() as ledger:
             ledger.scans.cache_results(scan.id, b"{}")
             ledger.commit()
@@ -187,5 +187,5 @@ def test_losing_the_server_in_the_middle_of_a_copy_is_an_outage_and_the_chunk_co
     assert desk.show(scan).coverage.is_total
 
 
-def _complete_from(desk: Desk, claim: Claim, observations: Iterable[Observation]) -> int:
-    return complete_chunk(desk.open_ledger, claim, observations)
+def _complete_from(desk: Desk, claim: Claim, findings: Iterable[AnyFinding]) -> int:
+    return complete_chunk(desk.open_ledger, claim, findings)

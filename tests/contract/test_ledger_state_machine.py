@@ -28,8 +28,8 @@ from cloudx.services.access.edit_policy import add_exclusion
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import fail_chunk, release_chunk
 from cloudx.services.chunks.reconcile import reconcile_scans
-from cloudx.services.chunks.renew import Order
-from cloudx.services.chunks.split import recut_stragglers
+from cloudx.services.chunks.renew import RenewalResult
+from cloudx.services.chunks.split import split_stragglers
 from cloudx.services.scans.control import stop_scan
 from cloudx.services.scans.results import stream_findings
 from fixtures.ledgers import ADMIN, Desk, NameTable, found
@@ -81,9 +81,9 @@ class LedgerMachine(RuleBasedStateMachine):
             return  # a worker never begins to send again
         order = self.desk.renew(claim, share, sending)
         if not self._holds(claim) or self._is_final():
-            assert order is Order.DROP
+            assert order is RenewalResult.DROP
         else:
-            assert order is not Order.DROP
+            assert order is not RenewalResult.DROP
 
     @rule(claim=claims)
     def complete(self, claim: Claim | None) -> None:
@@ -147,7 +147,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if self._row(claim)["sending"]:
                 self.desk.age(claim, held_seconds, share)
         before = self.desk.chunk_rows(self.scan)
-        cut = recut_stragglers(self.desk.open_ledger)
+        cut = split_stragglers(self.desk.open_ledger)
         after = self.desk.chunk_rows(self.scan)
         assert cut <= 1
         assert bool(cut) == (len(after) > len(before))

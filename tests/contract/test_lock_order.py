@@ -9,7 +9,7 @@ from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import release_chunk
 from cloudx.services.chunks.reconcile import reconcile_scans
-from cloudx.services.chunks.split import recut_stragglers
+from cloudx.services.chunks.split import split_stragglers
 from cloudx.services.scans.control import stop_scan
 from contract.test_concurrent_workers import run_at_once
 from fixtures.ledgers import ADMIN, POSTGRESQL_ALONE, Desk
@@ -59,6 +59,6 @@ def test_a_recut_that_meets_a_lost_chunk_of_the_same_node_waits_for_it_or_comes_
         scan, lost, slow = two_under_way(desk)
         desk.age(slow, held_seconds=300, sent_share=0.05)
         desk.expire(lost)
-        run_at_once(partial(recut_stragglers, desk.open_ledger), *reconcilers(desk))
+        run_at_once(partial(split_stragglers, desk.open_ledger), *reconcilers(desk))
         assert desk.show(scan).coverage.balances
         stop_scan(desk.open_ledger, scan.id, ADMIN)

@@ -15,13 +15,13 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from cloudx.adapters.database import engine_for, open_ledger_on, schema_problem, upgrade
 from cloudx.adapters.database.schema.tables import metadata
-from cloudx.adapters.database.schema.upgrade import HEAD, _run_migrations, current_revision, downgrade
+from cloudx.adapters.database.schema.upgrade import HEAD, MIGRATIONS, _run_migrations, current_revision, downgrade
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.services.access.edit_policy import ensure_first_scope
 from contract.test_concurrent_workers import run_at_once
 
 UUID_HEX = "01900000000070008000000000000001"  # as SQLite has it; PostgreSQL reads it too
-VERSIONS = Path(engine_for.__code__.co_filename).parent / "migrations" / "versions"
+VERSIONS = MIGRATIONS / "versions"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

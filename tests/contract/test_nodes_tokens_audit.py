@@ -93,7 +93,7 @@ def test_the_scans_a_node_works_on_are_counted_once_each(desk: Desk) -> None:
             claim = desk.must_claim(f"{scan.id}{number}", "node-1", only_scan=scan.id)
             desk.renew(claim, 1.0, sending=False)
     with desk.open_ledger(read_only=True) as ledger:
-        assert ledger.nodes.running_chunks() == {"node-1": 2}
+        assert ledger.nodes.scans_running() == {"node-1": 2}
 
 
 def test_a_token_opens_until_it_is_revoked_and_its_secret_is_stored_nowhere(desk: Desk) -> None:

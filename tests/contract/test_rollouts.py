@@ -11,8 +11,8 @@ from cloudx.cluster.adapters.consul_checks import ConsulChecks
 from cloudx.cluster.adapters.nomad_jobs import NomadJobs, NomadMachines
 from cloudx.cluster.drain import DrainNode, DrainProgress, has_drained
 from cloudx.cluster.nomad_ports import JobSource
-from cloudx.cluster.rollout import FollowRollout, Outcome, Progress, RollOut
-from cloudx.cluster.status import ViewCluster
+from cloudx.cluster.rollout import FollowRollout, RollOut, RolloutOutcome, RolloutProgress
+from cloudx.cluster.status import ReadClusterStatus
 from cloudx.domain.errors import DependencyUnavailable, InvalidInput, NotFound
 from fixtures.servers.cluster_servers import MANAGEMENT_TOKEN
 from fixtures.servers.service import free_port
@@ -29,15 +29,15 @@ class Web:
         self.hcl = JOB.replace("JOB_ID", self.job_id)
         self.jobs = NomadJobs(nomad.url, None)
         self.checks = ConsulChecks(consul.url, lambda: MANAGEMENT_TOKEN)
-        self.shown: list[Progress] = []
+        self.shown: list[RolloutProgress] = []
 
     def _use_case(self) -> RollOut:
         return RollOut(self.jobs, FollowRollout(self.jobs, self.checks, placement_seconds=3))
 
-    def roll_out(self, seconds: float = SECONDS, **variables: str) -> Outcome:
+    def roll_out(self, seconds: float = SECONDS, **variables: str) -> RolloutOutcome:
         return self._use_case().roll_out(JobSource(self.hcl, variables), self.shown.append, seconds)
 
-    def roll_back(self, to: int | None = None) -> Outcome:
+    def roll_back(self, to: int | None = None) -> RolloutOutcome:
         return self._use_case().roll_back(self.job_id, to, self.shown.append, SECONDS)
 
     def label(self) -> str:
@@ -128,7 +128,7 @@ def test_a_nomad_that_is_not_there_is_said_with_its_address():
 
 def test_the_status_shows_jobs_with_their_versions_and_machines(web, nomad, consul):
     assert web.roll_out(version="7").succeeded
-    state = ViewCluster(web.jobs, NomadMachines(nomad.url, None), web.checks)()
+    state = ReadClusterStatus(web.jobs, NomadMachines(nomad.url, None), web.checks)()
     (job,) = [one for one in state.jobs if one.job_id == web.job_id]
     assert (job.type, job.running, job.desired, job.version.label, job.deployment) == (
         "service", 1, 1, "7", "successful"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudx.adapters.nomad.scan_jobs import NomadScanJobs
-from cloudx.domain.dispatch.states import Child, Outcome, Placement
+from cloudx.domain.dispatch.states import Child, DispatchOutcome, Placement
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.services.dispatch.ports import ScanJobs
 from fixtures.fakes.scan_jobs import FakeScanJobs
@@ -94,8 +94,8 @@ def fake() -> Setting:
     return Setting(
         jobs,
         lambda: setattr(jobs, "has_room", False),
-        lambda job: jobs.end(job, Outcome.FINISHED, "node/allocation"),
-        lambda job: jobs.end(job, Outcome.FAILED, "node/allocation"),
+        lambda job: jobs.end(job, DispatchOutcome.FINISHED, "node/allocation"),
+        lambda job: jobs.end(job, DispatchOutcome.FAILED, "node/allocation"),
     )
 
 
@@ -131,9 +131,9 @@ def test_after_the_wait_for_a_place_a_worker_has_one_and_one_without_room_has_be
     setting.jobs.wait_until_placed([job_id])
     assert setting.child(job_id).placement in (Placement.STARTING, Placement.RUNNING)
     setting.take_room()
-    roomless, _ = setting.dispatch()
-    setting.jobs.wait_until_placed([roomless])
-    assert roomless in setting.jobs.no_room()
+    unplaced, _ = setting.dispatch()
+    setting.jobs.wait_until_placed([unplaced])
+    assert unplaced in setting.jobs.no_room()
 
 
 def test_a_worker_that_is_stopped_is_gone_and_ended_so(setting):
@@ -141,7 +141,7 @@ def test_a_worker_that_is_stopped_is_gone_and_ended_so(setting):
     setting.wait_for(job_id, Placement.RUNNING)
     setting.jobs.stop(job_id)
     setting.wait_gone(job_id)
-    assert setting.jobs.ending(job_id).outcome is Outcome.STOPPED
+    assert setting.jobs.ending(job_id).outcome is DispatchOutcome.STOPPED
     setting.jobs.stop(job_id)
 
 
@@ -151,9 +151,9 @@ def test_how_a_worker_ended_by_itself_is_told(setting):
         setting.wait_for(job_id, Placement.RUNNING)
         end(job_id)
         setting.wait_gone(job_id)
-    assert setting.jobs.ending(well).outcome is Outcome.FINISHED
+    assert setting.jobs.ending(well).outcome is DispatchOutcome.FINISHED
     ended = setting.jobs.ending(badly)
-    assert ended.outcome is Outcome.FAILED and ended.is_dead and ended.worker_id
+    assert ended.outcome is DispatchOutcome.FAILED and ended.is_dead and ended.worker_id
 
 
 def test_where_there_is_no_room_it_waits_with_the_reason_and_is_withdrawn_so(setting):
@@ -164,7 +164,7 @@ def test_where_there_is_no_room_it_waits_with_the_reason_and_is_withdrawn_so(set
     setting.wait_for(job_id, Placement.WAITING)
     setting.jobs.stop(job_id)
     setting.wait_gone(job_id)
-    assert setting.jobs.ending(job_id).outcome is Outcome.NO_ROOM
+    assert setting.jobs.ending(job_id).outcome is DispatchOutcome.NO_ROOM
     assert job_id not in setting.jobs.no_room()
 
 
@@ -177,7 +177,7 @@ def test_where_a_worker_runs_is_told_while_it_runs(setting):
 
 
 def test_what_nomad_never_knew_is_gone(setting):
-    assert setting.jobs.ending("scan/dispatch-0-unknown").outcome is Outcome.GONE
+    assert setting.jobs.ending("scan/dispatch-0-unknown").outcome is DispatchOutcome.GONE
     setting.jobs.stop("scan/dispatch-0-unknown")
 
 

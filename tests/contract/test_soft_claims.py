@@ -12,7 +12,7 @@ from cloudx.adapters.database import open_ledger_on, upgrade
 from cloudx.domain.errors import DependencyUnavailable, LeaseLost
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.access.edit_policy import ensure_first_scope
-from cloudx.services.chunks.renew import Order
+from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.scans.results import page_findings
 from fixtures.ledgers import Desk, found
 from fixtures.servers.postgres import PostgresServer, new_server
@@ -55,17 +55,17 @@ def crash(server: PostgresServer, desk: Desk) -> None:
 def test_a_claim_that_a_crash_took_back_is_claimed_again_and_counted_once(server: PostgresServer, desk: Desk) -> None:
     scan = desk.submit("10.0.0.0/24")
     first = desk.must_claim("first")
-    assert desk.renew(first) is Order.GO_ON
+    assert desk.renew(first) is RenewalResult.GO_ON
     crash(server, desk)
     assert [row["state"] for row in desk.chunk_rows(scan)] == ["pending"], "the claim was not soft"
     assert desk.books(scan) == ({}, {})
-    assert desk.renew(first) is Order.DROP
+    assert desk.renew(first) is RenewalResult.DROP
     with pytest.raises(LeaseLost):
         desk.complete(first, found("10.0.0.1", 1))
 
     second = desk.must_claim("second")
     assert second.lease.attempt == first.lease.attempt, "the number alone is no fence any more"
-    assert desk.renew(first) is Order.DROP
+    assert desk.renew(first) is RenewalResult.DROP
     with pytest.raises(LeaseLost):
         desk.complete(first, found("10.0.0.1", 1))
     assert desk.complete(second, found("10.0.0.1", 2)) == 1
@@ -89,4 +89,4 @@ def test_a_completion_brings_its_own_soft_claim_to_the_disk(server: PostgresServ
     states = {row["number"]: row["state"] for row in desk.chunk_rows(scan)}
     assert states[done.lease.span.number] == "done"
     assert states[open_one.lease.span.number] == "leased", "it was written before the completion"
-    assert desk.renew(open_one) is Order.GO_ON
+    assert desk.renew(open_one) is RenewalResult.GO_ON

@@ -13,7 +13,7 @@ from cloudx.domain.errors import Conflict, InvalidInput, NoCapableNode, NotFound
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.access.edit_policy import add_exclusion, add_scope, delete_exclusion, delete_scope
 from cloudx.services.chunks.finish import release_chunk
-from cloudx.services.chunks.renew import Order
+from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.scans.results import page_findings
 from fixtures.ledgers import ADMIN, LONG_AGO, Desk, NameTable, found
@@ -130,14 +130,14 @@ def test_an_address_excluded_while_it_is_probed_makes_the_worker_give_the_chunk_
     desk.submit("10.0.0.0/24")
     claim = desk.must_claim()
     exclude(desk, "192.168.0.0/16")
-    assert desk.renew(claim) is Order.GO_ON
+    assert desk.renew(claim) is RenewalResult.GO_ON
     exclusion = exclude(desk, "10.0.0.7")
-    assert desk.renew(claim) is Order.RELEASE
+    assert desk.renew(claim) is RenewalResult.RELEASE
     release_chunk(desk.open_ledger, claim)
     again = desk.must_claim()
     assert (again.addresses.size, again.excluded_units) == (255, 1)
     delete_exclusion(desk.open_ledger, ADMIN, exclusion)
-    assert desk.renew(again) is Order.GO_ON
+    assert desk.renew(again) is RenewalResult.GO_ON
 
 
 @pytest.mark.parametrize("withdraw", ["delete", "expire"])
@@ -145,9 +145,9 @@ def test_a_scope_that_ends_fails_the_scan_at_the_next_renewal(desk: Desk, withdr
     scope = allow(desk, "203.0.113.0/24", seconds=3600)
     scan = desk.submit("203.0.113.0/24", rate_pps=10)
     claim = desk.must_claim()
-    assert desk.renew(claim) is Order.GO_ON
+    assert desk.renew(claim) is RenewalResult.GO_ON
     delete_scope(desk.open_ledger, ADMIN, scope) if withdraw == "delete" else expire_scope(desk, scope)
-    assert desk.renew(claim) is Order.DROP
+    assert desk.renew(claim) is RenewalResult.DROP
     view = desk.show(scan)
     assert view.scan.status is ScanStatus.FAILED
     assert "no live scope any more" in (view.scan.error or "")

@@ -11,7 +11,7 @@ import pytest
 from lxml import etree
 
 from cloudx.api import embed_results
-from cloudx.domain.findings import Finding, Host
+from cloudx.domain.findings import Finding, HostFinding
 from cloudx.services.scans import results as read_results
 from fixtures.servers.api import ApiUnderTest
 
@@ -29,7 +29,7 @@ def open_port(ip: str, port: int, **changes) -> Finding:
 
 
 def three_hosts() -> list:
-    hosts = [Host(f"127.0.0.{n}", "up", AT, hostname=f"h{n}", os_name="Linux 6.1") for n in (1, 2, 3)]
+    hosts = [HostFinding(f"127.0.0.{n}", "up", AT, hostname=f"h{n}", os_name="Linux 6.1") for n in (1, 2, 3)]
     return hosts + [open_port(f"127.0.0.{n}", 80, extra={"product": "nginx"}) for n in (1, 2, 3)]
 
 

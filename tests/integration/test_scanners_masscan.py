@@ -14,7 +14,7 @@ from cloudx.scanners.masscan.records import Replies
 from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
 from cloudx.services.chunks.scanner_port import Progress
 from cloudx.worker.scanner_process import ScannerProcess
-from fixtures.scanner_run import SCANNERS, Outcome, losing_its_results, nearly_full_disk, run_scanner
+from fixtures.scanner_run import SCANNERS, RunOutcome, losing_its_results, nearly_full_disk, run_scanner
 from fixtures.servers.network import Network
 
 RUNS: dict[str, dict[str, Any]] = {
@@ -27,7 +27,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "half A": {"type_name": "tcp_scan", "target": "10.77.64.0/22", "ports": "80,443", "rate_pps": 2000},
     "half B": {"type_name": "tcp_scan", "target": "10.77.68.0/22", "ports": "80,443", "rate_pps": 2000},
 }
-Runs = dict[str, Future[Outcome]]
+Runs = dict[str, Future[RunOutcome]]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_replies_to_other_runs_are_dropped(runs: Runs) -> None:
     replies = Replies(mine.assignment)
     replies.read_on(mine.folder / RESULTS_FILE)
     replies.save(mine.folder)
-    found = list(SCANNERS[Masscan.tool].observations(mine.assignment, mine.folder))
+    found = list(SCANNERS[Masscan.tool].findings(mine.assignment, mine.folder))
     assert len(found) == len(mine.observed)
     assert {(one.ip, one.port) for one in found} == mine.open  # type: ignore[union-attr]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.scanner_run import Outcome, prefixed, run_scanner
+from fixtures.scanner_run import RunOutcome, prefixed, run_scanner
 from fixtures.servers.network import Network
 
 # What a container without NET_RAW has: root, but no raw socket.
@@ -31,7 +31,7 @@ RUNS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def runs(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Outcome]]]:
+def runs(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[RunOutcome]]]:
     """Every run at once: nmap mostly waits."""
     base = tmp_path_factory.mktemp("nmap")
     with ThreadPoolExecutor(6) as pool:
@@ -48,7 +48,7 @@ def runs(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         }
 
 
-Runs = dict[str, Future[Outcome]]
+Runs = dict[str, Future[RunOutcome]]
 
 
 def test_default_finds_exactly_the_known_listeners(runs: Runs, network: Network) -> None:

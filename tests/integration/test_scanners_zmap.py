@@ -12,7 +12,7 @@ import pytest
 
 from cloudx.services.chunks.scanner_port import Progress
 from cloudx.worker.scanner_process import ScannerProcess
-from fixtures.scanner_run import Outcome, run_scanner
+from fixtures.scanner_run import RunOutcome, run_scanner
 from fixtures.servers.network import Network
 
 RUNS: dict[str, dict[str, Any]] = {
@@ -21,7 +21,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "icmp": {"type_name": "icmp_echo", "target": "10.77.3.1-10.77.3.77"},
     "one address": {"type_name": "tcp_syn", "target": "10.77.3.3", "ports": "22"},
 }
-Runs = dict[str, Future[Outcome]]
+Runs = dict[str, Future[RunOutcome]]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import requests
 from cloudx.domain.errors import DependencyUnavailable, NodeNotRegistered
 from cloudx.domain.nodes import Heartbeat, Registration
 
-TIMEOUT_SECONDS = 5.0
+PRIMARY_TIMEOUT_SECONDS = 5.0
 
 
 class PrimaryNode:
@@ -39,7 +39,7 @@ class PrimaryNode:
         asked_at = time.time()
         try:
             answer = self._session.post(
-                f"{self._url}/api/nodes/{verb}", json=body, headers=headers, timeout=TIMEOUT_SECONDS
+                f"{self._url}/api/nodes/{verb}", json=body, headers=headers, timeout=PRIMARY_TIMEOUT_SECONDS
             )
         except requests.RequestException as error:
             raise DependencyUnavailable(f"The primary node {self._url} does not answer: {error}") from error

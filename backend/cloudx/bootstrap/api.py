@@ -60,7 +60,7 @@ def import_for_api(settings: Settings) -> None:
 def _dispatching(settings: Settings, open_ledger: OpenLedger, count_fit: CountFit) -> KeepDispatching | None:
     if settings.cloudx_executor is not Executor.NOMAD:
         return None
-    from cloudx.adapters.database.leader_lock import AdvisoryTurn
+    from cloudx.adapters.database.leader_lock import PostgresLeaderLock
     from cloudx.adapters.nomad.scan_jobs import NomadScanJobs
     from cloudx.services.dispatch.loop import KeepDispatching
     from cloudx.services.dispatch.step import DispatchScans
@@ -70,7 +70,7 @@ def _dispatching(settings: Settings, open_ledger: OpenLedger, count_fit: CountFi
     return KeepDispatching(
         DispatchScans(open_ledger, jobs, count_fit),
         reconcile=lambda: reconcile_scans(open_ledger),
-        turn=AdvisoryTurn(lambda: settings.sqlalchemy_url),
+        leader_lock=PostgresLeaderLock(lambda: settings.sqlalchemy_url),
     )
 
 

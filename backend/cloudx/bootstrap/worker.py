@@ -65,7 +65,7 @@ class WorkerStart:
     def resident_worker(self, runs_folder: Path, only_scan: str | None = None) -> ResidentWorker:
         """A worker for this machine; `only_scan` makes it leave when that scan is over."""
         from cloudx.worker.resident import MAX_IDLE_SECONDS, ResidentWorker
-        from cloudx.worker.run_chunk import Workshop
+        from cloudx.worker.run_chunk import RunContext
 
         settings, capabilities = self._settings, self._look().capabilities
         open_ledger, policies = open_ledger_on(self._database), PolicyCache()
@@ -83,7 +83,7 @@ class WorkerStart:
             claimant=claimant,
             claim_chunk=ClaimChunk(open_ledger, policies),
             renew_leases=RenewLeases(open_ledger, policies),
-            workshop=Workshop(open_ledger, _scanners(), self._machine, capabilities, runs_folder),
+            context=RunContext(open_ledger, _scanners(), self._machine, capabilities, runs_folder),
             agent=self._agent(open_ledger, checks) if reports else None,
             is_fit=checks.is_fit,
             max_idle_seconds=LOCAL_IDLE_SECONDS if is_local else MAX_IDLE_SECONDS,

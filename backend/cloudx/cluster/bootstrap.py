@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .identity_ports import DatabaseAdmin
     from .nomad_ports import Checks
     from .rollout import RollOut
-    from .status import ViewCluster
+    from .status import ReadClusterStatus
 
 _LOCAL_CONSUL = "http://127.0.0.1:8500"
 _LOCAL_NOMAD = "http://127.0.0.1:4646"
@@ -62,14 +62,14 @@ def drains(settings: Settings) -> DrainNode:
     return DrainNode(NomadMachines(settings.nomad_addr or _LOCAL_NOMAD, settings.nomads_token()))
 
 
-def cluster_view(settings: Settings) -> ViewCluster:
+def cluster_status(settings: Settings) -> ReadClusterStatus:
     """What runs in the cluster, by the operator's addresses and tokens."""
     from cloudx.cluster.adapters.nomad_jobs import NomadJobs, NomadMachines
 
-    from .status import ViewCluster
+    from .status import ReadClusterStatus
 
     nomad = (settings.nomad_addr or _LOCAL_NOMAD, settings.nomads_token())
-    return ViewCluster(NomadJobs(*nomad), NomadMachines(*nomad), _checks(settings))
+    return ReadClusterStatus(NomadJobs(*nomad), NomadMachines(*nomad), _checks(settings))
 
 
 def _checks(settings: Settings) -> Checks:

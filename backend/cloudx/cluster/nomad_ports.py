@@ -16,7 +16,7 @@ class JobSource:
 
 
 @dataclass(frozen=True)
-class Submitted:
+class SubmittedJob:
     """A job that Nomad took, and the evaluation that will place it."""
 
     job_id: str
@@ -150,14 +150,14 @@ class MachineState:
     last_drain: str
 
 
-class Jobs(Protocol):
+class JobApi(Protocol):
     """Nomad's jobs. Every call raises DependencyUnavailable, Forbidden, NotFound or InvalidInput."""
 
-    def submit(self, source: JobSource) -> Submitted:
+    def submit(self, source: JobSource) -> SubmittedJob:
         """Run a job file, as `nomad job run` would."""
         ...
 
-    def revert(self, job_id: str, version: int) -> Submitted:
+    def revert(self, job_id: str, version: int) -> SubmittedJob:
         """Make an earlier version the newest again."""
         ...
 

@@ -15,10 +15,10 @@ from .nomad_ports import (
     Evaluation,
     FailedPlacement,
     FailingCheck,
-    Jobs,
+    JobApi,
     JobSource,
     JobVersion,
-    Submitted,
+    SubmittedJob,
 )
 
 LOOK_SECONDS = 0.5
@@ -37,10 +37,10 @@ class LogEnd:
 
 
 @dataclass(frozen=True)
-class Progress:
+class RolloutProgress:
     """A rollout at one moment; `trouble` says why the newest moment is not known."""
 
-    submitted: Submitted
+    submitted: SubmittedJob
     deployment: Deployment | None = None
     allocations: tuple[Allocation, ...] = ()
     failing: tuple[FailingCheck, ...] = ()
@@ -50,23 +50,23 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RolloutOutcome:
     """How it ended, in a sentence, with what explains a failure."""
 
     succeeded: bool
     message: str
-    progress: Progress
+    progress: RolloutProgress
     logs: tuple[LogEnd, ...] = ()
 
 
-Show = Callable[[Progress], None]
+Show = Callable[[RolloutProgress], None]
 
 
 @dataclass
 class FollowRollout:
     """Watches one submitted version until Nomad has decided."""
 
-    jobs: Jobs
+    jobs: JobApi
     checks: Checks | None
     rest: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -76,9 +76,9 @@ class FollowRollout:
     _seen_failing: dict[tuple[str, str], FailingCheck] = field(default_factory=dict)
     _checks_problem: str | None = None
 
-    def __call__(self, submitted: Submitted, show: Show, timeout_seconds: float) -> Outcome:
+    def __call__(self, submitted: SubmittedJob, show: Show, timeout_seconds: float) -> RolloutOutcome:
         """Show each moment; the outcome once it is known, or that it was not within the time."""
-        progress = Progress(submitted)
+        progress = RolloutProgress(submitted)
         started_at = answered_at = self.clock()
         while self.clock() - started_at < timeout_seconds:
             try:
@@ -97,14 +97,14 @@ class FollowRollout:
             self.rest(LOOK_SECONDS)
         return self._failure(progress, f"it is not through after {timeout_seconds:.0f} s; Nomad goes on with it")
 
-    def _look(self, submitted: Submitted) -> tuple[Progress, Evaluation]:
+    def _look(self, submitted: SubmittedJob) -> tuple[RolloutProgress, Evaluation]:
         job_id, version = submitted.job_id, submitted.version
         evaluation = self.jobs.evaluation(submitted.evaluation_id)
         deployments = [one for one in self.jobs.deployments(job_id) if one.version == version]
         allocations = tuple(one for one in self.jobs.allocations(job_id) if one.version == version)
         unwell = {one.id for one in allocations if one.healthy is not True}
         self._note_failing(unwell)
-        progress = Progress(
+        progress = RolloutProgress(
             submitted=submitted,
             deployment=deployments[0] if deployments else None,
             allocations=allocations,
@@ -127,7 +127,7 @@ class FollowRollout:
             if check.allocation_id in allocation_ids and (check.output or key not in self._seen_failing):
                 self._seen_failing[key] = check
 
-    def _verdict(self, progress: Progress, evaluation: Evaluation, has_waited: bool) -> Outcome | None:
+    def _verdict(self, progress: RolloutProgress, evaluation: Evaluation, has_waited: bool) -> RolloutOutcome | None:
         if has_waited and progress.unplaced and not progress.allocations:
             return self._failure(progress, "no machine takes it; Nomad places it when one can")
         if progress.deployment is not None:
@@ -146,21 +146,21 @@ class FollowRollout:
             return self._success(progress)
         return None
 
-    def _deployment_verdict(self, progress: Progress, deployment: Deployment) -> Outcome | None:
+    def _deployment_verdict(self, progress: RolloutProgress, deployment: Deployment) -> RolloutOutcome | None:
         if deployment.status == "successful":
             return self._success(progress)
         return self._failure(progress, deployment.said) if deployment.is_over else None
 
-    def _success(self, progress: Progress) -> Outcome:
+    def _success(self, progress: RolloutProgress) -> RolloutOutcome:
         submitted = progress.submitted
-        return Outcome(True, f"{submitted.job_id} runs at version {submitted.version}.", progress)
+        return RolloutOutcome(True, f"{submitted.job_id} runs at version {submitted.version}.", progress)
 
-    def _failure(self, progress: Progress, why: str) -> Outcome:
+    def _failure(self, progress: RolloutProgress, why: str) -> RolloutOutcome:
         submitted = progress.submitted
         message = f"{submitted.job_id} version {submitted.version} was not rolled out: {why.rstrip('.')}."
-        return Outcome(False, message, progress, self._logs(progress))
+        return RolloutOutcome(False, message, progress, self._logs(progress))
 
-    def _logs(self, progress: Progress) -> tuple[LogEnd, ...]:
+    def _logs(self, progress: RolloutProgress) -> tuple[LogEnd, ...]:
         ill = [one for one in progress.allocations if one.is_ill] or [
             one for one in progress.allocations if one.healthy is not True
         ]
@@ -175,26 +175,26 @@ class FollowRollout:
 class RollOut:
     """The use cases of `cloudx cluster rollout` and `rollback`."""
 
-    jobs: Jobs
+    jobs: JobApi
     follow: FollowRollout
 
-    def roll_out(self, source: JobSource, show: Show, timeout_seconds: float) -> Outcome:
+    def roll_out(self, source: JobSource, show: Show, timeout_seconds: float) -> RolloutOutcome:
         """Submit a job file and watch it; when Nomad rolls it back by itself, that is watched too."""
         return self._through(self.jobs.submit(source), show, timeout_seconds)
 
-    def roll_back(self, job_id: str, to: int | None, show: Show, timeout_seconds: float) -> Outcome:
+    def roll_back(self, job_id: str, to: int | None, show: Show, timeout_seconds: float) -> RolloutOutcome:
         """Go back to a version, the last stable one before the newest unless told. Raises NotFound."""
         target = choose_version(job_id, self.jobs.versions(job_id), to)
         return self._through(self.jobs.revert(job_id, target.number), show, timeout_seconds)
 
-    def _through(self, submitted: Submitted, show: Show, timeout_seconds: float) -> Outcome:
+    def _through(self, submitted: SubmittedJob, show: Show, timeout_seconds: float) -> RolloutOutcome:
         outcome = self.follow(submitted, show, timeout_seconds)
         if outcome.succeeded:
             return outcome
         restored = self._restored(submitted, show)
         return replace(outcome, message=f"{outcome.message} {restored}") if restored else outcome
 
-    def _restored(self, failed: Submitted, show: Show) -> str | None:
+    def _restored(self, failed: SubmittedJob, show: Show) -> str | None:
         """Nomad's own way back is a version of its own, with a deployment like any."""
         deployments = self.jobs.deployments(failed.job_id)
         newer = next((one for one in deployments if one.version > failed.version), None)
@@ -203,8 +203,8 @@ class RollOut:
         while not newer.is_over:
             self.follow.rest(LOOK_SECONDS)
             newer = next(one for one in self.jobs.deployments(failed.job_id) if one.id == newer.id)
-            back = Submitted(failed.job_id, newer.version, "")
-            show(Progress(back, newer))
+            back = SubmittedJob(failed.job_id, newer.version, "")
+            show(RolloutProgress(back, newer))
         if newer.status == "successful":
             return f"What ran before it runs again, as version {newer.version}."
         return f"Going back, as version {newer.version}, failed too: {newer.said}"

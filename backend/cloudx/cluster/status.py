@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cloudx.domain.errors import CloudxError
 
-from .nomad_ports import Checks, FailingCheck, Jobs, JobState, Machines, MachineState
+from .nomad_ports import Checks, FailingCheck, JobApi, JobState, Machines, MachineState
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class ClusterState:
 
 
 @dataclass(frozen=True)
-class ViewCluster:
+class ReadClusterStatus:
     """The use case of `cloudx cluster status`."""
 
-    jobs: Jobs
+    jobs: JobApi
     machines: Machines
     checks: Checks
 

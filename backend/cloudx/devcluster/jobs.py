@@ -24,7 +24,7 @@ _EVENTS = 3
 _WORDS = 12  # lines of a failed task's last words
 
 
-class Jobs:
+class DevJobs:
     """The jobs of one run, by Nomad's own program and API."""
 
     def __init__(self, folder: DevFolder, nomad: Path, environment: dict[str, str], stopping: threading.Event) -> None:
@@ -46,7 +46,7 @@ class Jobs:
                 raise ClusterUnavailable(f"{file} does not run: {(done.stdout + done.stderr).strip()}")
 
     def not_running_yet(self) -> list[str]:
-        """Jobs that have no running, healthy allocation. Raises ClusterUnavailable when one has failed for good."""
+        """DevJobs that have no running, healthy allocation. Raises ClusterUnavailable when one has failed for good."""
         return [name for name in JOBS if not self._is_healthy(name)]
 
     def last_words(self, name: str) -> str:
@@ -85,7 +85,7 @@ class Jobs:
             return json.load(answer)
 
 
-def not_healthy_yet(jobs: Jobs, more: dict[str, Callable[[], bool]]) -> list[str]:
+def not_healthy_yet(jobs: DevJobs, more: dict[str, Callable[[], bool]]) -> list[str]:
     """What is still missing: jobs first, then the first of what they serve, each needing the one before it."""
     missing = jobs.not_running_yet()
     if missing:

@@ -15,7 +15,7 @@ from .layout import DevFolder
 
 MARK = "_DEV_CLUSTER"  # in the environment of every server, and of what it starts; its value is the .dev folder
 ALLOCATION_LABEL = "com.hashicorp.nomad.alloc_id"
-LEAVE_SECONDS = 50.0  # Nomad waits for its tasks
+NOMAD_LEAVE_SECONDS = 50.0  # Nomad waits for its tasks
 KILL_SECONDS = 5.0
 
 
@@ -66,7 +66,7 @@ def our_containers(folder: DevFolder) -> list[str]:
 def _end(processes: list[psutil.Process]) -> None:
     for process in processes:
         _quietly(process.terminate)
-    _, stubborn = psutil.wait_procs(processes, LEAVE_SECONDS)
+    _, stubborn = psutil.wait_procs(processes, NOMAD_LEAVE_SECONDS)
     for process in stubborn:
         _quietly(process.kill)
     psutil.wait_procs(stubborn, KILL_SECONDS)

@@ -15,7 +15,7 @@ from cloudx.domain.errors import ClusterUnavailable
 
 from .children import Children
 from .env_file import URL, link_programs, shell_variables, write_env_file
-from .jobs import JOBS, Jobs, not_healthy_yet
+from .jobs import JOBS, DevJobs, not_healthy_yet
 from .layout import FABIO_PAGE_PORT, HOST, DevFolder
 from .leftovers import clear_leftovers
 from .lock import claim, say_leaving
@@ -84,7 +84,7 @@ class _Run:
         variables = shell_variables(self._secrets, token, self._options.driver, self._programs["fabio"])
         write_env_file(self._folder, variables)
         if self._options.with_jobs:
-            jobs = Jobs(self._folder, self._programs["nomad"], variables, self._stopping)
+            jobs = DevJobs(self._folder, self._programs["nomad"], variables, self._stopping)
             jobs.run_all()
             self._wait_healthy(jobs, token)
         self._announce(token, time.monotonic() - started)
@@ -104,7 +104,7 @@ class _Run:
         clear_leftovers(self._folder)
         self._say("Nothing of it is left.")
 
-    def _wait_healthy(self, jobs: Jobs, token: str) -> None:
+    def _wait_healthy(self, jobs: DevJobs, token: str) -> None:
         missing: list[str] = []
 
         def healthy() -> bool:

@@ -26,7 +26,7 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class HostFinding:
     """One address that answered, with what nmap says of the host as a whole."""
 
     ip: str
@@ -37,4 +37,4 @@ class Host:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-Observation = Finding | Host
+AnyFinding = Finding | HostFinding

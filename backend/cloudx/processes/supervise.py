@@ -21,7 +21,7 @@ from .first_start import CLI_FILE
 
 START_SECONDS = 30.0
 WORKER_SECONDS = 10.0  # its preflight asks each scanner for its version
-LEAVE_SECONDS = 12.0  # a worker gives its chunks back within 8 s
+CHILDREN_LEAVE_SECONDS = 12.0  # a worker gives its chunks back within 8 s
 RESTART_PAUSE_SECONDS = 0.5
 GUNICORN_CONF = Path(__file__).parent.parent / "server" / "gunicorn_conf.py"
 COMMANDS = {
@@ -111,7 +111,7 @@ class Supervisor:
         for child in self._children.values():
             if child.poll() is None:
                 child.terminate()
-        deadline = time.monotonic() + LEAVE_SECONDS
+        deadline = time.monotonic() + CHILDREN_LEAVE_SECONDS
         for child in self._children.values():
             try:
                 child.wait(max(0.1, deadline - time.monotonic()))

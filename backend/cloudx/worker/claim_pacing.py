@@ -13,7 +13,7 @@ PATIENCE_AFTER_A_CLAIM = 4.0
 PATIENCE_AFTER_AN_END = 1.2
 
 
-class Turns:
+class ClaimPacing:
     """Says when one worker may ask for a chunk more.
 
     The rate of a scan is cut into as many shares as there are workers that could take part. Whoever came first
@@ -24,13 +24,13 @@ class Turns:
         """`max_idle_seconds` is how often an idle worker of this fleet asks."""
         self._idle_seconds = max_idle_seconds
         self._clock = clock
-        self._lanes = 0
+        self._slots = 0
         self._until = float("-inf")
 
-    def must_wait(self, lanes: Sequence[Tool]) -> bool:
-        """True while others go first; `lanes` are the tools of the runs that send now."""
-        has_ended, self._lanes = len(lanes) < self._lanes, len(lanes)
-        if not _is_a_share(lanes):
+    def must_wait(self, slots: Sequence[Tool]) -> bool:
+        """True while others go first; `slots` are the tools of the runs that send now."""
+        has_ended, self._slots = len(slots) < self._slots, len(slots)
+        if not _is_a_share(slots):
             return False  # nobody has a better claim than a worker without work
         if has_ended:
             self._wait(PATIENCE_AFTER_AN_END)
@@ -38,13 +38,13 @@ class Turns:
 
     def claimed(self) -> None:
         """A chunk was taken."""
-        self._lanes += 1
+        self._slots += 1
         self._wait(PATIENCE_AFTER_A_CLAIM)
 
     def _wait(self, questions: float) -> None:
         self._until = max(self._until, self._clock() + questions * self._idle_seconds)
 
 
-def _is_a_share(lanes: Sequence[Tool]) -> bool:
+def _is_a_share(slots: Sequence[Tool]) -> bool:
     """nmap waits more than it sends: several runs of it make a worker's share."""
-    return sum(1 / NMAP_RUNS_PER_NODE if tool is Tool.NMAP else 1 for tool in lanes) >= 1
+    return sum(1 / NMAP_RUNS_PER_NODE if tool is Tool.NMAP else 1 for tool in slots) >= 1

@@ -14,11 +14,11 @@ from cloudx.domain.chunks import RENEW_SECONDS
 from cloudx.domain.errors import CloudxError, NotFound
 from cloudx.services.chunks.claim import Claimant, ClaimChunk
 from cloudx.services.chunks.reconcile import reconcile_scans
-from cloudx.services.chunks.renew import Order, RenewLeases, RunState
+from cloudx.services.chunks.renew import RenewalResult, RenewLeases, RunState
 from cloudx.services.scans.view import get_scan
 
-from .claim_pacing import Turns
-from .run_chunk import ChunkRun, Workshop, lease_clock
+from .claim_pacing import ClaimPacing
+from .run_chunk import ChunkRun, RunContext, lease_clock
 
 if TYPE_CHECKING:
     from .node_agent import NodeAgent
@@ -32,7 +32,7 @@ IDLE_SECONDS = 0.1
 MAX_IDLE_SECONDS = 0.5  # a question to a shared database; a local file may be asked more often
 RECONCILE_SECONDS = 2.0
 FENCE_SECONDS = 0.25
-LEAVE_SECONDS = 8.0  # within Nomad's and Docker's usual grace
+WORKER_LEAVE_SECONDS = 8.0  # within Nomad's and Docker's usual grace
 ENDING_SECONDS = 1.0  # not worth sending the chunk's probes again
 LAST_SECONDS = 2.0  # of those, for giving back what could not be finished
 
@@ -48,7 +48,7 @@ class ResidentWorker:
         claimant: Claimant,
         claim_chunk: ClaimChunk,
         renew_leases: RenewLeases,
-        workshop: Workshop,
+        context: RunContext,
         agent: NodeAgent | None,
         is_fit: Callable[[], bool],
         max_idle_seconds: float = MAX_IDLE_SECONDS,
@@ -57,12 +57,12 @@ class ResidentWorker:
         self._claimant = claimant
         self._claim_chunk = claim_chunk
         self._renew_leases = renew_leases
-        self._workshop = workshop
+        self._context = context
         self._agent = agent
         self._is_fit = is_fit
         self._max_idle_seconds = max_idle_seconds
         self._renew_seconds = renew_seconds
-        self._turns = Turns(max_idle_seconds)
+        self._pacing = ClaimPacing(max_idle_seconds)
         self._runs: list[ChunkRun] = []
         self._changed = threading.Event()
         self._stopping = threading.Event()
@@ -85,7 +85,7 @@ class ResidentWorker:
         finally:
             self._leave()
             for thread in threads:
-                thread.join(LEAVE_SECONDS)
+                thread.join(WORKER_LEAVE_SECONDS)
 
     def _claim_until_done(self) -> int:
         idle_seconds = IDLE_SECONDS
@@ -103,8 +103,8 @@ class ResidentWorker:
     def _claim_one(self) -> bool:
         self._runs = [run for run in self._runs if not run.is_over]
         self._free_grants()
-        lanes = [run.claim.scan.tool for run in self._runs if not run.grant_freed]
-        if len(self._runs) >= MAX_RUNS or len(lanes) >= SENDING_SLOTS or self._turns.must_wait(lanes):
+        slots = [run.claim.scan.tool for run in self._runs if not run.grant_freed]
+        if len(self._runs) >= MAX_RUNS or len(slots) >= SENDING_SLOTS or self._pacing.must_wait(slots):
             return False
         if not self._is_fit():
             return False
@@ -112,9 +112,9 @@ class ResidentWorker:
         claim = _quietly(lambda: self._claim_chunk(self._claimant), "worker.claim_failed")
         if claim is None:
             return False
-        self._turns.claimed()
+        self._pacing.claimed()
         ending = [run for run in self._runs if run.grant_freed and run.is_sending]
-        run = ChunkRun(claim, self._workshop, self._changed.set, asked_at, ending)
+        run = ChunkRun(claim, self._context, self._changed.set, asked_at, ending)
         self._runs = [*self._runs, run]
         run.start()
         return True
@@ -137,7 +137,7 @@ class ResidentWorker:
         if scan_id is None or self._runs:
             return False
         try:
-            return get_scan(self._workshop.open_ledger, scan_id).scan.status.is_final
+            return get_scan(self._context.open_ledger, scan_id).scan.status.is_final
         except NotFound:
             return True
         except CloudxError:
@@ -150,32 +150,32 @@ class ResidentWorker:
     def _renew(self, runs: list[ChunkRun]) -> None:
         """All in one statement: a fleet renews thousands of leases in a second."""
         asked_at, states = lease_clock(), [_state(run) for run in runs]
-        orders = _quietly(lambda: self._renew_leases(states), "worker.renewal_failed")
-        for run, order in zip(runs, orders, strict=True) if orders is not None else ():
-            if order is Order.GO_ON:
+        results = _quietly(lambda: self._renew_leases(states), "worker.renewal_failed")
+        for run, result in zip(runs, results, strict=True) if results is not None else ():
+            if result is RenewalResult.GO_ON:
                 run.renewed(asked_at)
             else:
-                run.obey(order)
+                run.apply(result)
 
     def _fence_until(self, stopping: threading.Event) -> None:
         while not stopping.wait(FENCE_SECONDS):  # a thread of its own: a renewal may hang for as long as a connection
             for run in self._runs:
-                run.fence()
+                run.self_fence()
 
     def _reconcile_until(self, stopping: threading.Event) -> None:
         while not stopping.wait(RECONCILE_SECONDS):
-            _quietly(lambda: reconcile_scans(self._workshop.open_ledger), "worker.reconcile_failed")
+            _quietly(lambda: reconcile_scans(self._context.open_ledger), "worker.reconcile_failed")
 
     def _leave(self) -> None:
         """Give back what still sends; what will only wait for late replies in a moment may finish and be committed."""
         self._stopping.set()
-        deadline = time.monotonic() + LEAVE_SECONDS
+        deadline = time.monotonic() + WORKER_LEAVE_SECONDS
         for run in self._runs:
             if not run.ends_within(ENDING_SECONDS):
-                run.obey(Order.RELEASE)
+                run.apply(RenewalResult.RELEASE)
         for run in self._runs:
             run.join(max(0.0, deadline - LAST_SECONDS - time.monotonic()))
-            run.obey(Order.RELEASE)
+            run.apply(RenewalResult.RELEASE)
         for run in self._runs:
             run.join(max(0.1, deadline - time.monotonic()))
 

@@ -17,11 +17,11 @@ from cloudx.domain.chunks import LEASE_SECONDS
 from cloudx.domain.errors import CloudxError, DependencyUnavailable, LeaseLost
 from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.tools import Tool
-from cloudx.memory import give_back
+from cloudx.memory import trim
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import complete_chunk, fail_chunk, release_chunk
-from cloudx.services.chunks.renew import Order
-from cloudx.services.chunks.scanner_port import Assignment, Command, Machine, Progress, Scanner
+from cloudx.services.chunks.renew import RenewalResult
+from cloudx.services.chunks.scanner_port import Assignment, Command, Machine, RunProgress, Scanner
 from cloudx.services.ledger.ledger import OpenLedger
 
 from .scanner_process import ScannerProcess
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Workshop:
+class RunContext:
     """What every run on this machine shares."""
 
     open_ledger: OpenLedger
@@ -52,22 +52,22 @@ class ChunkRun:
     def __init__(
         self,
         claim: Claim,
-        workshop: Workshop,
+        context: RunContext,
         on_change: Callable[[], None],
         claimed_at: float,
         after: Sequence[ChunkRun] = (),
     ) -> None:
         """`claimed_at` is when the claim was asked for (lease_clock); `after` are the runs whose rate this one uses."""
         self.claim = claim
-        self.progress = Progress(0.0)
+        self.progress = RunProgress(0.0)
         self.grant_freed = False  # the ledger was told that sending is done, or will be in a moment
         self.is_committing = False  # its row is locked meanwhile, which keeps the lease
-        self._workshop = workshop
+        self._context = context
         self._on_change = on_change  # called when sending ends or is about to, and when the run is over
         self._after = tuple(after)
         self._process: ScannerProcess | None = None
-        self._order = Order.GO_ON
-        self._ordered = threading.Event()
+        self._result = RenewalResult.GO_ON
+        self._told = threading.Event()
         self._lock = threading.Lock()
         self._over_time = False
         self.renewed(claimed_at)
@@ -98,26 +98,26 @@ class ChunkRun:
         """The lease was given or extended by what was asked then (lease_clock)."""
         self._leased_until = asked_at + LEASE_SECONDS
 
-    def fence(self) -> None:
+    def self_fence(self) -> None:
         """End a scanner whose lease has run out: another worker may be sending the same probes by now.
 
         One that has sent everything may go on: its output waits for the ledger, whose fence decides.
         """
-        if self.is_sending and lease_clock() > self._leased_until and self.obey(Order.RELEASE):
+        if self.is_sending and lease_clock() > self._leased_until and self.apply(RenewalResult.RELEASE):
             self._log.warning("chunk.fenced", reason=f"its lease could not be renewed for {LEASE_SECONDS:.0f} s")
 
     def join(self, timeout_seconds: float) -> None:
         """Wait for the end."""
         self._thread.join(timeout_seconds)
 
-    def obey(self, order: Order) -> bool:
-        """End the scanner; what becomes of the chunk depends on the order. False when one was given before."""
+    def apply(self, result: RenewalResult) -> bool:
+        """End the scanner; what becomes of the chunk depends on the result. False when one was given before."""
         with self._lock:
-            if self._order is not Order.GO_ON:
+            if self._result is not RenewalResult.GO_ON:
                 return False
-            self._order = order
+            self._result = result
             process = self._process
-        self._ordered.set()
+        self._told.set()
         if process is not None:
             threading.Thread(target=process.end, daemon=True).start()
         return True
@@ -126,7 +126,7 @@ class ChunkRun:
         lease = self.claim.lease
         # Never one that is there: a claim that a crash of the database took back is made again with the same numbers.
         name = f"{lease.scan_id}-{lease.span.number}-{lease.attempt}-{time.monotonic_ns()}"
-        folder = self._workshop.runs_folder / name
+        folder = self._context.runs_folder / name
         try:
             folder.mkdir(mode=0o700, parents=True)
             self._settle(folder, self._scan(folder))
@@ -136,8 +136,8 @@ class ChunkRun:
             self._fail(_reason(error))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            give_back()
-            self.progress = Progress(1.0, sending_done=True)
+            trim()
+            self.progress = RunProgress(1.0, sending_done=True)
             self._on_change()
 
     def _scan(self, folder: Path) -> str | None:
@@ -145,7 +145,7 @@ class ChunkRun:
         claim = self.claim
         if not claim.addresses:
             return None  # everything in it has been excluded since
-        scanner = self._workshop.scanners[claim.scan.tool]
+        scanner = self._context.scanners[claim.scan.tool]
         command = scanner.command(self._assignment, folder)
         self._hold(command.start_seconds)
         process = self._started(command, folder)
@@ -161,7 +161,7 @@ class ChunkRun:
         finally:
             watchdog.cancel()
             process.end()
-            self._note(Progress(self.progress.sent_share, sending_done=True))
+            self._note(RunProgress(self.progress.sent_share, sending_done=True))
         if self._over_time:
             return f"{claim.scan.tool} did not end within {_limit_seconds(claim):.0f} s and was killed"
         if scanner.succeeded(exit_code, folder):
@@ -173,31 +173,31 @@ class ChunkRun:
         deadline = time.monotonic() + MAX_HOLD_SECONDS
         for run in self._after:
             while not run.ends_within(start_seconds) and time.monotonic() < deadline:
-                if self._ordered.wait(_pause_seconds(run.progress.ends_at, start_seconds)):
+                if self._told.wait(_pause_seconds(run.progress.ends_at, start_seconds)):
                     return
         self._after = ()  # they are over soon, and need not be kept
 
     def _started(self, command: Command, folder: Path) -> ScannerProcess | None:
-        """The scanner; None when an order came first."""
+        """The scanner; None when an result came first."""
         with self._lock:
-            if self._order is Order.GO_ON:
+            if self._result is RenewalResult.GO_ON:
                 self._process = ScannerProcess(command, folder)
             return self._process
 
     @cached_property
     def _assignment(self) -> Assignment:
-        claim, workshop = self.claim, self._workshop
+        claim, context = self.claim, self._context
         needs_egress = claim.scan.tool is not Tool.NMAP
         return Assignment(
             scan_type=claim.scan.type,
             addresses=claim.addresses,
             ports=claim.ports,
             rate_pps=claim.lease.rate_pps,
-            raw_sockets=RAW_SOCKET in workshop.capabilities,
-            egress=workshop.machine.egress_for(claim.addresses) if needs_egress else None,
+            raw_sockets=RAW_SOCKET in context.capabilities,
+            egress=context.machine.egress_for(claim.addresses) if needs_egress else None,
         )
 
-    def _note(self, progress: Progress) -> None:
+    def _note(self, progress: RunProgress) -> None:
         self.progress = progress
         if not self.grant_freed and self.ends_within(1.0):
             self._on_change()
@@ -208,7 +208,7 @@ class ChunkRun:
             self._process.end()
 
     def _settle(self, folder: Path, error: str | None) -> None:
-        if self._order is not Order.GO_ON:
+        if self._result is not RenewalResult.GO_ON:
             self._give_back()  # even when it is whole: an address in it may just have been excluded
         elif error is None:
             self._complete(folder)
@@ -217,8 +217,8 @@ class ChunkRun:
 
     def _give_back(self) -> None:
         try:
-            release_chunk(self._workshop.open_ledger, self.claim)
-            self._log.info("chunk.dropped" if self._order is Order.DROP else "chunk.released")
+            release_chunk(self._context.open_ledger, self.claim)
+            self._log.info("chunk.dropped" if self._result is RenewalResult.DROP else "chunk.released")
         except CloudxError as why:
             self._log.warning("chunk.not_released", reason=why.message)  # its lease runs out, and it is run again
 
@@ -230,25 +230,25 @@ class ChunkRun:
                 self._log.info("chunk.done", findings=self._commit(folder))
                 return
             except DependencyUnavailable as error:
-                if self._order is Order.DROP:
+                if self._result is RenewalResult.DROP:
                     return
                 self._log.warning("chunk.commit_delayed", reason=error.message, retry_seconds=pause_seconds)
                 time.sleep(pause_seconds)
                 pause_seconds = min(MAX_RETRY_SECONDS, pause_seconds * 2)
 
     def _commit(self, folder: Path) -> int:
-        scanner = self._workshop.scanners[self.claim.scan.tool]
-        found = scanner.observations(self._assignment, folder) if self.claim.addresses else iter(())
+        scanner = self._context.scanners[self.claim.scan.tool]
+        found = scanner.findings(self._assignment, folder) if self.claim.addresses else iter(())
         self.is_committing = True
         try:
-            return complete_chunk(self._workshop.open_ledger, self.claim, found)
+            return complete_chunk(self._context.open_ledger, self.claim, found)
         finally:
             self.is_committing = False
 
     def _fail(self, error: str) -> None:
         error = error[:MAX_ERROR_LENGTH]
         try:
-            state = fail_chunk(self._workshop.open_ledger, self.claim, error)
+            state = fail_chunk(self._context.open_ledger, self.claim, error)
             self._log.warning("chunk.failed", reason=error, state=state)
         except CloudxError as why:
             # Lost or unreachable: the lease runs out and the chunk is run again.

@@ -1,4 +1,4 @@
-"""The decision in a world that does what it likes: workers die, machines vanish, who decides is killed at any point."""
+"""The actions in a world that does what it likes: workers die, machines vanish, who decides is killed at any point."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cloudx.domain.dispatch.actions import IN_FLIGHT_LIMIT, decide
-from cloudx.domain.dispatch.states import Child, Demand, Dispatch, DispatchState, Outcome, Picture, Placement
+from cloudx.domain.dispatch.actions import IN_FLIGHT_LIMIT, plan_actions
+from cloudx.domain.dispatch.states import Child, Demand, Dispatch, DispatchOutcome, DispatchState, Observed, Placement
 from fixtures.dispatch_rows import NOW
 
 SCANS = ("a", "b")
@@ -37,7 +37,7 @@ class World(RuleBasedStateMachine):
         self.over: set[str] = set()
         self.rows: dict[str, Dispatch] = {}
         self.children: dict[str, Child] = {}  # by token, those not over
-        self.endings: dict[str, Outcome] = {}
+        self.endings: dict[str, DispatchOutcome] = {}
         self.holding: dict[str, int] = {}  # chunks by the worker's token
         self.asked: list[str] = []
         self.steps_left: int | None = None
@@ -61,44 +61,44 @@ class World(RuleBasedStateMachine):
     def leased(self, scan):
         return sum(count for token, count in self.holding.items() if self.rows[token].scan_id == scan)
 
-    def picture(self):
+    def observed(self):
         no_room = {c.nomad_job_id: "full" for c in self.children.values() if c.placement is Placement.WAITING}
         rows = sorted(self.rows.values(), key=lambda row: (row.scan_id, row.serial))
-        return Picture(self.now, self.demands(), rows, list(self.children.values()), {} if self.room else no_room)
+        return Observed(self.now, self.demands(), rows, list(self.children.values()), {} if self.room else no_room)
 
     def step(self):
-        decision = decide(self.picture())
+        actions = plan_actions(self.observed())
         here = {d.scan_id: [t for t, c in self.children.items() if self.live(t, d.scan_id)] for d in self.demands()}
-        for row, job in decision.record:
+        for row, job in actions.record:
             self.act()
             self.put(row, state=DispatchState.SENT, nomad_job_id=job, sent_at=row.sent_at or self.now)
-        for row in decision.examine:
+        for row in actions.examine:
             self.act()
-            outcome = self.endings.get(row.token, Outcome.GONE)
+            outcome = self.endings.get(row.token, DispatchOutcome.GONE)
             self.put(row, state=DispatchState.ENDED, ended_at=self.now, outcome=outcome)
-        for row in decision.cancel:
+        for row in actions.cancel:
             self.act()
-            self.put(row, state=DispatchState.ENDED, ended_at=self.now, outcome=Outcome.UNNEEDED)
-        for row, _, outcome in decision.stop:
+            self.put(row, state=DispatchState.ENDED, ended_at=self.now, outcome=DispatchOutcome.UNNEEDED)
+        for row, _, outcome in actions.stop:
             self.act()
             self.end_child(row.token, outcome)
             self.act()
             self.put(row, state=DispatchState.ENDED, ended_at=self.now, outcome=outcome)
-        assert decision.stray == (), "no killing leaves a job that no row knows"
+        assert actions.stray == (), "no killing leaves a job that no row knows"
         fresh = []
-        for scan in decision.reserve:
+        for scan in actions.reserve:
             self.act()
             fresh.append(self.reserve(scan))
         for demand in self.demands():
-            stopped = sum(row.scan_id == demand.scan_id for row, *_ in decision.stop)
-            new = decision.reserve.count(demand.scan_id) + sum(row.scan_id == demand.scan_id for row in decision.send)
+            stopped = sum(row.scan_id == demand.scan_id for row, *_ in actions.stop)
+            new = actions.reserve.count(demand.scan_id) + sum(row.scan_id == demand.scan_id for row in actions.send)
             assert new == 0 or len(here[demand.scan_id]) - stopped + new <= demand.wanted, "more than wanted"
-        for row in (*decision.send, *fresh):
+        for row in (*actions.send, *fresh):
             self.act()
             self.ask_nomad(row)
             self.act()
             self.put(self.rows[row.token], state=DispatchState.SENT, nomad_job_id=f"job-{row.token}", sent_at=self.now)
-        return decision
+        return actions
 
     def live(self, token, scan):
         return self.rows[token].scan_id == scan and self.children[token].placement in LIVE
@@ -166,10 +166,10 @@ class World(RuleBasedStateMachine):
         elif child.placement is Placement.RUNNING and self.holding.get(token):
             self.holding[token] -= 1
         elif child.placement is Placement.RUNNING:
-            self.end_child(token, Outcome.FINISHED)
+            self.end_child(token, DispatchOutcome.FINISHED)
 
     @precondition(lambda self: self.children)
-    @rule(data=st.data(), outcome=st.sampled_from([Outcome.FAILED, Outcome.LOST, Outcome.IDLE]))
+    @rule(data=st.data(), outcome=st.sampled_from([DispatchOutcome.FAILED, DispatchOutcome.LOST, DispatchOutcome.IDLE]))
     def a_worker_dies(self, data, outcome):
         token = data.draw(st.sampled_from(sorted(self.children)))
         if self.children[token].placement is not Placement.WAITING:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.simulation.fleet import SimulatedFleet
-from fixtures.simulation.world import Outcome, World
+from fixtures.simulation.world import SimulationOutcome, World
 
 # About two thousand seconds, in which each of twenty VPSes dies about three times.
 WORLD = World(vpses=20, chunks=2000, seconds_to_death=600.0, seconds_to_comeback=100.0, failures=0.02)
@@ -18,7 +18,7 @@ CALM = World(
 )
 
 
-def ended(world: World) -> Outcome:
+def ended(world: World) -> SimulationOutcome:
     """Run it; raises unless every planned probe was settled by exactly one chunk."""
     fleet = SimulatedFleet(world)
     outcome = fleet.run()

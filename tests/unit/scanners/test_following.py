@@ -1,4 +1,4 @@
-"""Progress from what each tool writes, through real pipes, and its last words."""
+"""RunProgress from what each tool writes, through real pipes, and its last words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cloudx.scanners.nmap.progress import NmapProgress
 from cloudx.scanners.nmap.scanner import Nmap
 from cloudx.scanners.runs.output_streams import Lines
 from cloudx.scanners.zmap.scanner import RESULTS_FILE, Zmap
-from cloudx.services.chunks.scanner_port import Assignment, Progress, Scanner
+from cloudx.services.chunks.scanner_port import Assignment, RunProgress, Scanner
 from fixtures.assignments import assign
 
 SENDING = b"rate:  0.30-kpps, 61.33% done,   0:00:03 remaining, found=432       \r"
@@ -26,12 +26,12 @@ WAITING = b"rate:  0.00-kpps, 100.00% done, waiting 2-secs, found=646       \r"
 INTERRUPTED = b"rate:  0.00-kpps,  9.77% done, waiting 1-secs, found=27       \r"
 
 
-def shares(steps: list[Progress]) -> list[tuple[float, bool]]:
+def shares(steps: list[RunProgress]) -> list[tuple[float, bool]]:
     """What was sent and whether that is all, without the moment at which it is expected to be."""
     return [(step.sent_share, step.sending_done) for step in steps]
 
 
-def follow(scanner: Scanner, assignment: Assignment, folder: Path, out: bytes, err: bytes) -> list[Progress]:
+def follow(scanner: Scanner, assignment: Assignment, folder: Path, out: bytes, err: bytes) -> list[RunProgress]:
     """Feed a scanner's reader through pipes, as a process would."""
     ends = [os.pipe(), os.pipe()]
     writers = [
@@ -111,7 +111,7 @@ def test_a_zmap_that_stopped_early_has_not_succeeded(tmp_path: Path) -> None:
 def test_zmap_rows_outside_the_chunk_and_half_rows_are_dropped(tmp_path: Path) -> None:
     rows = ["saddr,ttl,timestamp-ts", "198.51.100.3,64,1795538204", "198.51.100.3,64,1795538205"]
     (tmp_path / RESULTS_FILE).write_text("\n".join([*rows, "203.0.113.1,64,1795538204", "198."]))
-    found = list(Zmap().observations(assign("zmap", "tcp_syn", ports="80"), tmp_path))
+    found = list(Zmap().findings(assign("zmap", "tcp_syn", ports="80"), tmp_path))
     assert [(one.ip, one.extra) for one in found] == [("198.51.100.3", {"ttl": 64})]
 
 
@@ -125,7 +125,7 @@ def test_nmap_spools_its_xml_and_moves_by_phase_and_finished_hosts(tmp_path: Pat
     )
     steps = follow(Nmap(), assign("nmap", "default", "198.51.100.0/31"), tmp_path, out, b"")
     assert (tmp_path / "scan.xml").read_bytes() == out
-    assert steps[-1] == Progress(1.0)
+    assert steps[-1] == RunProgress(1.0)
 
 
 def test_both_streams_are_drained_however_much_they_carry(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from cloudx.domain.findings import Finding
 from cloudx.domain.port_set import PortSet
 from cloudx.scanners.masscan.records import Replies
 from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
-from cloudx.scanners.runs.reply_dedup import AskedProbes
+from cloudx.scanners.runs.reply_dedup import ReplyDedup
 from fixtures.assignments import assign
 
 
@@ -32,7 +32,7 @@ def found_in(folder: Path, text: str, type_name: str = "tcp_scan", ports: str | 
     replies = Replies(assignment)
     replies.read_on(folder / RESULTS_FILE)
     replies.save(folder)
-    return list(Masscan().observations(assignment, folder))
+    return list(Masscan().findings(assignment, folder))
 
 
 def test_what_is_read_while_the_file_grows_is_what_is_read_at_the_end(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_what_is_read_while_the_file_grows_is_what_is_read_at_the_end(tmp_path: 
         file.write_text(text[:end])
         replies.read_on(file)
     replies.save(tmp_path)
-    grown = list(Masscan().observations(assignment, tmp_path))
+    grown = list(Masscan().findings(assignment, tmp_path))
     assert grown == found_in(tmp_path, text)
     assert [(one.ip, one.port) for one in grown[:2]] == [("198.51.100.0", 22), ("198.51.100.0", 80)]
 
@@ -108,7 +108,7 @@ def test_each_probe_of_a_chunk_is_answered_exactly_once(
     addresses = AddressSet.of(address_spans)
     ports = PortSet.of([(low + 1, high + 1) for low, high in port_spans])
     replies = data.draw(st.lists(st.tuples(st.integers(0, 330), st.integers(1, 330)), max_size=60))
-    asked, new = AskedProbes(addresses, ports), set()
+    asked, new = ReplyDedup(addresses, ports), set()
     for key, port in replies:
         text = str(next(iter(AddressSet(((key, key),))))).encode()
         expected = addresses.index_of_key(key) is not None and ports.index_of(port) is not None

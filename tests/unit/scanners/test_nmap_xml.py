@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudx.domain.errors import CloudxError
-from cloudx.domain.findings import Finding, Host, Observation
+from cloudx.domain.findings import AnyFinding, Finding, HostFinding
 from cloudx.scanners.nmap.scanner import RESULTS_FILE, Nmap
 from fixtures.assignments import assign
 
@@ -31,9 +31,9 @@ def port(number: int, inside: str = OPEN, protocol: str = "tcp") -> str:
     return f'<port protocol="{protocol}" portid="{number}">{inside}</port>'
 
 
-def observed(folder: Path, text: str) -> list[Observation]:
+def observed(folder: Path, text: str) -> list[AnyFinding]:
     (folder / RESULTS_FILE).write_text(text)
-    return list(Nmap().observations(assign("nmap", "default"), folder))
+    return list(Nmap().findings(assign("nmap", "default"), folder))
 
 
 def findings(folder: Path, *ports: str) -> list[Finding]:
@@ -53,7 +53,7 @@ def test_a_host_comes_with_its_names_system_and_open_ports(tmp_path: Path) -> No
         + '</ports><os><osmatch name="Linux 5.4" accuracy="96"/><osmatch name="Linux 3.2" accuracy="90"/></os>'
     )
     first, second = observed(tmp_path, HEAD + host(inside) + END)
-    assert isinstance(first, Host)
+    assert isinstance(first, HostFinding)
     assert (first.state, first.hostname, first.os_name) == ("up", "h3.example.org", "Linux 5.4")
     assert first.extra == {"mac": "02:FC:00:00:00:05", "vendor": "Acme", "os_accuracy": "96"}
     assert isinstance(second, Finding)
@@ -165,7 +165,7 @@ def test_a_long_file_takes_the_memory_of_one_host(tmp_path: Path) -> None:
     (tmp_path / RESULTS_FILE).write_text(HEAD + one * 1000 + END)
     tracemalloc.start()
     try:
-        count = sum(1 for _ in Nmap().observations(assign("nmap", "default"), tmp_path))
+        count = sum(1 for _ in Nmap().findings(assign("nmap", "default"), tmp_path))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

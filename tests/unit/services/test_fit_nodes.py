@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from cloudx.domain.nodes import CAPABILITIES, Check, CheckStatus, ClientState, Node, NodeRole, NodeStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.fleet.fit import CountFit, FitCount, KnownFleet
-from cloudx.services.fleet.join import ClusterView
+from cloudx.services.fleet.join import ClusterSnapshot
 from cloudx.services.fleet.ports import NomadClient
 from cloudx.services.fleet.watch import FleetReading
 
@@ -18,8 +18,10 @@ BEATING_TOO = replace(BEATING, node_id="n2")
 SCAN_TYPE = SCAN_TYPES[Tool.MASSCAN, "tcp_scan"]
 
 
-def clients(*states: ClientState) -> ClusterView:
-    return ClusterView(clients=tuple(NomadClient(f"n{n}", f"vps{n}", "", state) for n, state in enumerate(states, 1)))
+def clients(*states: ClientState) -> ClusterSnapshot:
+    return ClusterSnapshot(
+        clients=tuple(NomadClient(f"n{n}", f"vps{n}", "", state) for n, state in enumerate(states, 1))
+    )
 
 
 def statuses(fleet: KnownFleet) -> list[NodeStatus]:

@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from cloudx.domain.nodes import Check, CheckStatus, ClientState, Node, NodeRole, NodeStatus
-from cloudx.services.fleet.join import ClusterView, JoinedNodes, join_fleet
+from cloudx.services.fleet.join import ClusterSnapshot, JoinedNodes, join_fleet
 from cloudx.services.fleet.ports import NodeInstance, NomadClient
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,13 +34,13 @@ def client(state: ClientState = C.READY, node_id: str = "a", said: str = "") -> 
 
 
 def joined(*nodes: Node, instances: tuple = (), clients: tuple = (), stale: frozenset = frozenset()) -> Node:
-    (node,) = join_fleet(nodes, ClusterView(instances, clients, stale))
+    (node,) = join_fleet(nodes, ClusterSnapshot(instances, clients, stale))
     return node
 
 
 def test_without_a_cluster_the_heartbeats_are_all_there_is():
     nodes = (beating("a"), beating("b"))
-    assert join_fleet(nodes, ClusterView()) == nodes
+    assert join_fleet(nodes, ClusterSnapshot()) == nodes
 
 
 def test_what_three_sources_know_of_one_machine_is_one_node():
@@ -107,7 +107,7 @@ def test_a_consul_that_is_silent_itself_vouches_for_nobody():
 
 
 def test_nodes_of_a_silent_source_are_stale_and_the_others_are_not():
-    view = ClusterView((instance(),), (client(node_id="b"),), frozenset({"consul"}))
+    view = ClusterSnapshot((instance(),), (client(node_id="b"),), frozenset({"consul"}))
     stale = {node.node_id: node.is_stale(NOW) for node in join_fleet((beating("a"), beating("c")), view)}
     assert stale == {"a": True, "b": False, "c": False}
 
@@ -131,7 +131,7 @@ def test_every_combination_of_sources_gives_each_id_once_in_order():
         beats = [beating(n) for n, is_on in zip(ids, mask[:3], strict=True) if is_on]
         instances = tuple(instance(node_id=n) for n, is_on in zip(ids, mask[3:6], strict=True) if is_on)
         clients = tuple(client(node_id=n) for n, is_on in zip(ids, mask[6:], strict=True) if is_on)
-        nodes = join_fleet(beats, ClusterView(instances, clients))
+        nodes = join_fleet(beats, ClusterSnapshot(instances, clients))
         known = {one.node_id for one in (*beats, *instances, *clients)}
         assert [node.node_id for node in nodes] == sorted(known)
         for node in nodes:
@@ -144,19 +144,19 @@ def test_every_combination_of_sources_gives_each_id_once_in_order():
 
 def test_only_what_changed_is_joined_anew():
     beats, joined = (beating("a"), beating("b"), beating("c")), JoinedNodes()
-    before = joined.join(beats, ClusterView((instance(node_id="a"), instance(node_id="b"))))
-    after = joined.join(beats, ClusterView((instance(node_id="a"), instance(FAILING, node_id="b"))))
+    before = joined.join(beats, ClusterSnapshot((instance(node_id="a"), instance(node_id="b"))))
+    after = joined.join(beats, ClusterSnapshot((instance(node_id="a"), instance(FAILING, node_id="b"))))
     assert after[0] is before[0] and after[2] is before[2]
     assert after[1].status(NOW) is S.CRITICAL and before[1].status(NOW) is S.HEALTHY
 
 
 def test_joining_again_gives_what_joining_afresh_would():
     joined, views = JoinedNodes(), [
-        ClusterView(),
-        ClusterView((instance(),), (client(),)),
-        ClusterView((instance(FAILING),), (client(C.DOWN, "b"),)),
-        ClusterView((instance(FAILING),), (), frozenset({"consul"})),
-        ClusterView((), (client(node_id="z"),)),
+        ClusterSnapshot(),
+        ClusterSnapshot((instance(),), (client(),)),
+        ClusterSnapshot((instance(FAILING),), (client(C.DOWN, "b"),)),
+        ClusterSnapshot((instance(FAILING),), (), frozenset({"consul"})),
+        ClusterSnapshot((), (client(node_id="z"),)),
     ]  # fmt: skip
     for beats, view in product(((beating("a"), beating("b")), (), (beating("b", 99),)), views * 2):
         assert joined.join(beats, view) == join_fleet(beats, view)

@@ -14,12 +14,12 @@ from cloudx.cluster.nomad_ports import (
     FailedPlacement,
     JobSource,
     JobVersion,
-    Submitted,
+    SubmittedJob,
 )
-from cloudx.cluster.rollout import FollowRollout, Progress, RollOut, choose_version
+from cloudx.cluster.rollout import FollowRollout, RollOut, RolloutProgress, choose_version
 from cloudx.domain.errors import DependencyUnavailable, InvalidInput, NotFound
 
-SUBMITTED = Submitted("web", 3, "e")
+SUBMITTED = SubmittedJob("web", 3, "e")
 DONE = Evaluation("complete", "", ())
 
 
@@ -54,7 +54,7 @@ class Cluster:
     def last_lines(self, allocation_id: str, task: str) -> str:
         return "the last words"
 
-    def submit(self, source: JobSource) -> Submitted:
+    def submit(self, source: JobSource) -> SubmittedJob:
         return SUBMITTED
 
     def rest(self, seconds: float) -> None:
@@ -62,7 +62,7 @@ class Cluster:
 
     def follow(self, seconds: float = 300):
         follow = FollowRollout(self, None, self.rest, lambda: self.now)  # type: ignore[arg-type]
-        self.shown: list[Progress] = []
+        self.shown: list[RolloutProgress] = []
         return RollOut(self, follow).roll_out(JobSource("", {}), self.shown.append, seconds)  # type: ignore[arg-type]
 
 

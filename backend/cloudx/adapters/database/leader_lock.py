@@ -21,7 +21,7 @@ DISPATCH = 0x636C6F7564787364  # "cloudxsd"
 _WATCHED = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
 
 
-class AdvisoryTurn:
+class PostgresLeaderLock:
     """Implements services.dispatch_ports.Turn, on a connection of its own. A pooler between must not share sessions."""
 
     def __init__(self, url: Callable[[], str], key: int = DISPATCH) -> None:
@@ -31,12 +31,12 @@ class AdvisoryTurn:
         self._session: Any = None  # the driver's own, which knows what was rung
         self._has_it = False
 
-    def is_mine(self) -> bool:
+    def acquire(self) -> bool:
         """One small question: whether the session lives is whether the lock is held."""
         try:
             return self._ask(self._connection or self._connect())
         except DBAPIError as error:
-            self.give_back()
+            self.release()
             raise outage(error.orig) from error
 
     def wait(self, seconds: float) -> None:
@@ -44,11 +44,11 @@ class AdvisoryTurn:
         if not self._has_it:
             time.sleep(seconds)
         elif self._session.notifies or select.select([self._session], [], [], seconds)[0]:
-            with suppress(psycopg2.Error):  # a session that is lost is noticed by is_mine
+            with suppress(psycopg2.Error):  # a session that is lost is noticed by acquire
                 self._session.poll()
             self._session.notifies.clear()
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """End the session, and the lock with it."""
         connection, self._connection, self._has_it = self._connection, None, False
         if connection is not None:

@@ -22,7 +22,7 @@ from cloudx.adapters.database.repositories.findings import SqlFindings
 from cloudx.adapters.database.repositories.nodes import SqlNodes
 from cloudx.adapters.database.repositories.policies import SqlPolicies
 from cloudx.adapters.database.repositories.scans import SqlScans
-from cloudx.adapters.database.repositories.splits import SqlRecuts
+from cloudx.adapters.database.repositories.splits import SqlSplits
 from cloudx.adapters.database.repositories.tokens import SqlTokens
 from cloudx.domain.errors import Conflict
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
@@ -42,7 +42,7 @@ class SqlLedger:
         self.tokens = SqlTokens(connection)
         self.policies = SqlPolicies(connection)
         self.audit = SqlAudit(connection)
-        self.recuts = SqlRecuts(connection)
+        self.splits = SqlSplits(connection)
 
     def now(self) -> datetime:
         """The database's clock."""

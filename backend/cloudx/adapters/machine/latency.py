@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from cloudx.domain.addresses import Address
 
-TIMEOUT_SECONDS = 0.5
+PROBE_TIMEOUT_SECONDS = 0.5
 _ECHO_REQUEST = {4: 8, 6: 128}
 _PROTOCOL = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -45,14 +45,14 @@ def _echo_ms(address: Address, sequence: int) -> float | None:
 
 
 def _readable(sender: socket.socket) -> bool:
-    readable, _, _ = select.select([sender], [], [], TIMEOUT_SECONDS)
+    readable, _, _ = select.select([sender], [], [], PROBE_TIMEOUT_SECONDS)
     return bool(readable)
 
 
 def _connect_ms(address: Address, port: int) -> float | None:
     started = time.perf_counter()
     try:
-        with socket.create_connection((str(address), port), TIMEOUT_SECONDS):
+        with socket.create_connection((str(address), port), PROBE_TIMEOUT_SECONDS):
             pass
     except ConnectionRefusedError:
         pass  # the machine answered

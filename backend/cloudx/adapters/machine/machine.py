@@ -30,7 +30,7 @@ class LocalMachine:
         """Look at tools, raw sockets and the interface of the default route."""
         versions = {tool.value: version for tool in Tool if (version := _version_of(tool)) is not None}
         raw_socket_error = _raw_socket_error()
-        interface, problem = _way_out()
+        interface, problem = _default_route()
         has_offloads = interface is not None and offloads_on(interface)
         return Preflight(
             capabilities=(*_usable(versions), *([RAW_SOCKET] if raw_socket_error is None else [])),
@@ -83,7 +83,7 @@ def _raw_socket_error() -> str | None:
     return None
 
 
-def _way_out() -> tuple[str | None, str]:
+def _default_route() -> tuple[str | None, str]:
     """The interface of the default route, or why there is none."""
     try:
         return default_interface(), "there is no default route: masscan and zmap can send only where a route leads"

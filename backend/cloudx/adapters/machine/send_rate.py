@@ -30,7 +30,7 @@ _LINKS = Path("/sys/class/net")
 _SLICES, _SLICE_SECONDS = 10, 0.05  # the best slice counts: others may be busy meanwhile
 _BURST = 100
 _TYPE = 0x88B5
-_TIMEOUT_SECONDS = 20
+_MEASURE_SECONDS = 20
 
 
 class SendRate:
@@ -84,7 +84,7 @@ def _measured(file: Path) -> int:
     """Measure in a process of its own (here it would keep every thread waiting) and keep the figure."""
     done = subprocess.run(
         [sys.executable, "-m", "cloudx.adapters.machine.send_rate"],
-        capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=_MEASURE_SECONDS, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if done.returncode != 0:
         raise OSError((done.stderr.strip().splitlines() or ["no reason was given"])[-1][:200])

@@ -10,7 +10,7 @@ from nomad.api.exceptions import BaseNomadException
 
 from cloudx.domain.errors import BadConfiguration, CloudxError, DependencyUnavailable, Forbidden, InvalidInput, NotFound
 
-TIMEOUT_SECONDS = 15
+NOMAD_TIMEOUT_SECONDS = 15
 _SAID_LIMIT = 500
 
 
@@ -22,7 +22,7 @@ def nomad_client(address: str, token: str | None = None) -> Nomad:
     session = requests.Session()
     # A proxy of the environment would never reach this machine's own loopback.
     session.trust_env = parts.hostname not in ("127.0.0.1", "localhost", "::1")
-    return Nomad(address=address.rstrip("/"), token=token, timeout=TIMEOUT_SECONDS, verify=True, session=session)
+    return Nomad(address=address.rstrip("/"), token=token, timeout=NOMAD_TIMEOUT_SECONDS, verify=True, session=session)
 
 
 def nomad_failure(address: str, error: BaseNomadException, needs: str) -> CloudxError:

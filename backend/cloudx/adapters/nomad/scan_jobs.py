@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from nomad.api.exceptions import BaseNomadException
 
-from cloudx.domain.dispatch.states import Child, Outcome, Placement
+from cloudx.domain.dispatch.states import Child, DispatchOutcome, Placement
 from cloudx.domain.errors import CloudxError, DependencyUnavailable, NotFound
 from cloudx.services.dispatch.ports import Ending
 
@@ -19,7 +19,7 @@ from .placement import placement_reason
 JOB = "scan"
 TOKEN = "dispatch"  # noqa: S105 - the name of a key: jobs/scan.nomad.hcl, meta_optional
 _NEEDS = 'namespace "default" { capabilities = ["list-jobs", "read-job", "dispatch-job", "deregister-job"] }'
-_TIMEOUT_SECONDS = 10.0
+_DISPATCH_TIMEOUT_SECONDS = 10.0
 _DETAIL_LIMIT = 300
 _PLACING_SECONDS = 0.5  # a leader that is being elected places nothing
 _LOOK_SECONDS = 0.02
@@ -106,13 +106,13 @@ class NomadScanJobs:
         try:
             self._ask("get", self._nomad.job, nomad_job_id)
         except NotFound:
-            return Ending(Outcome.GONE)
-        return Ending(Outcome.NO_ROOM)
+            return Ending(DispatchOutcome.GONE)
+        return Ending(DispatchOutcome.NO_ROOM)
 
     def _ask(self, method: str, endpoint: Any, *path: str, **options: Any) -> Any:
         endpoint.token = self._token()
         try:
-            response = endpoint.request(*path, method=method, timeout=_TIMEOUT_SECONDS, **options)
+            response = endpoint.request(*path, method=method, timeout=_DISPATCH_TIMEOUT_SECONDS, **options)
         except BaseNomadException as error:
             raise nomad_failure(self._address, error, _NEEDS) from error
         return orjson.loads(response.content)
@@ -140,11 +140,11 @@ def _ending(stub: dict[str, Any]) -> Ending:
     is_dead = status in ("complete", "failed")
     worker_id = f"{stub['NodeID']}/{stub['ID']}"
     if status == "failed":
-        return Ending(Outcome.FAILED, _words(stub, count=2), worker_id, is_dead)
+        return Ending(DispatchOutcome.FAILED, _words(stub, count=2), worker_id, is_dead)
     if status in ("lost", "unknown"):
-        return Ending(Outcome.LOST, f"with {stub.get('NodeName') or stub['NodeID']}", worker_id, is_dead)
+        return Ending(DispatchOutcome.LOST, f"with {stub.get('NodeName') or stub['NodeID']}", worker_id, is_dead)
     finished = status == "complete" and stub["DesiredStatus"] == "run"
-    return Ending(Outcome.FINISHED if finished else Outcome.STOPPED, None, worker_id, is_dead)
+    return Ending(DispatchOutcome.FINISHED if finished else DispatchOutcome.STOPPED, None, worker_id, is_dead)
 
 
 def _words(stub: dict[str, Any], routine: tuple[str, ...] = _ROUTINE, count: int = 1) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from flask import Response
 from flask_openapi.utils import parse_body
 
-from cloudx.memory import giving_back
+from cloudx.memory import trimming
 from cloudx.services.scans.results import get_record, page_findings, stream_findings
 from cloudx.services.scans.view import ChunkProof, ScanView, prove_coverage
 
@@ -48,7 +48,7 @@ def results(path: ScanPath, query: ResultsQuery) -> Any:
     rows = stream_findings(deps().open_ledger, scan_id)
     stream = {"ndjson": ndjson_of, "csv": csv_of, "xml": xml_of}[query.format](scan_id, rows)
     headers = {"Content-Disposition": f'attachment; filename="scan-{scan_id}.{query.format}"'}
-    return Response(giving_back(stream), content_type=_TYPES[query.format], headers=headers)
+    return Response(trimming(stream), content_type=_TYPES[query.format], headers=headers)
 
 
 def _page(scan_id: str, query: ResultsQuery) -> Response:

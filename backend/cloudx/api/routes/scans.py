@@ -17,12 +17,12 @@ from ..json_codec import encode, json_response
 from ..metrics import SUBMITTED
 from ..present_scans import show_scan, show_scan_alone
 from ..schemas.common import Message, error_responses
-from ..schemas.scans import ScanDetail, ScanList, ScanPath, ScansQuery, SubmitBody, SubmitHeaders, Submitted
+from ..schemas.scans import ScanDetail, ScanList, ScanPath, ScansQuery, ScanSubmitted, SubmitBody, SubmitHeaders
 
 blueprint = resource("scans", "/api/scans")
 
 
-@blueprint.post("", summary="Submit a scan", responses={202: Submitted, **error_responses(409, 413)})
+@blueprint.post("", summary="Submit a scan", responses={202: ScanSubmitted, **error_responses(409, 413)})
 @access(Access.OPERATOR)
 def submit(header: SubmitHeaders, body: SubmitBody) -> Any:
     """Answered 202 means: it is in the database."""

@@ -85,7 +85,7 @@ class ScansQuery(Parameters):
     tool: Tool | None = None
 
 
-class Submitted(BaseModel):
+class ScanSubmitted(BaseModel):
     """The scan is in the database."""
 
     job_id: str

@@ -15,7 +15,7 @@ from .set_up import cluster as cluster
 
 if TYPE_CHECKING:
     from cloudx.cluster.nomad_ports import JobSource
-    from cloudx.cluster.rollout import Outcome
+    from cloudx.cluster.rollout import RolloutOutcome
 
 _JOB = typer.Argument(metavar="JOB", help="A job file, or NAME for jobs/NAME.nomad.hcl.")
 _JOB_ID = typer.Argument(metavar="JOB", help="The job's id in Nomad, such as backend.")
@@ -37,12 +37,12 @@ def status(as_json: JsonOption = False) -> None:
     Example: cloudx cluster status
     """
     with ending_in_words():
-        from cloudx.cluster.bootstrap import cluster_view
+        from cloudx.cluster.bootstrap import cluster_status
         from cloudx.terminal import print_json
 
         from .tables import document, print_cluster
 
-        state = cluster_view(load_settings())()
+        state = cluster_status(load_settings())()
         print_json(document(state)) if as_json else print_cluster(state)
 
 
@@ -151,7 +151,7 @@ def _variable(said: str) -> tuple[str, str]:
     return name, value
 
 
-def _end(outcome: Outcome, as_json: bool) -> None:
+def _end(outcome: RolloutOutcome, as_json: bool) -> None:
     from cloudx.terminal import print_json, say
 
     from .tables import document, print_failure

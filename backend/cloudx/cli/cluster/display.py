@@ -19,14 +19,14 @@ from cloudx.terminal import err, say, visible
 if TYPE_CHECKING:
     from cloudx.cluster.drain import DrainProgress
     from cloudx.cluster.nomad_ports import Allocation
-    from cloudx.cluster.rollout import Progress
+    from cloudx.cluster.rollout import RolloutProgress
 
 _BAR_WIDTH = 24
 _STYLES = {"running": "green", "failed": "red", "lost": "red", "pending": "yellow"}
 
 
 @contextmanager
-def display_of(title: str) -> Iterator[Callable[[Progress], None]]:
+def display_of(title: str) -> Iterator[Callable[[RolloutProgress], None]]:
     """What to call with each moment of a rollout."""
     with _shown(title, rollout_line, rollout_picture) as show:
         yield show
@@ -66,7 +66,7 @@ class _Lines:
             say(line)
 
 
-def rollout_line(progress: Progress) -> str:
+def rollout_line(progress: RolloutProgress) -> str:
     """A moment as one line."""
     start = f"{progress.submitted.job_id} version {progress.submitted.version}: "
     if progress.trouble:
@@ -80,7 +80,7 @@ def rollout_line(progress: Progress) -> str:
     return start + (f"{deployment.status}, " if deployment else "") + ", ".join(parts)
 
 
-def rollout_picture(progress: Progress) -> RenderableType:
+def rollout_picture(progress: RolloutProgress) -> RenderableType:
     """A moment as a picture: a bar a group, a row an instance, what fails below."""
     parts: list[RenderableType] = []
     if progress.deployment:
@@ -97,7 +97,7 @@ def rollout_picture(progress: Progress) -> RenderableType:
     return Group(*parts)
 
 
-def _groups(progress: Progress) -> Table:
+def _groups(progress: RolloutProgress) -> Table:
     rows = Table.grid(padding=(0, 2))
     for group in progress.deployment.groups if progress.deployment else ():
         bar = ProgressBar(total=max(1, group.desired), completed=group.healthy, width=_BAR_WIDTH)

@@ -9,7 +9,7 @@ from cloudx.terminal import out, say, table, visible
 
 if TYPE_CHECKING:
     from cloudx.cluster.nomad_ports import Allocation, JobState, MachineState
-    from cloudx.cluster.rollout import Outcome
+    from cloudx.cluster.rollout import RolloutOutcome
     from cloudx.cluster.status import ClusterState
 
 _OUTPUT_LIMIT = 2000
@@ -21,7 +21,7 @@ def document(state: Any) -> Any:
 
 
 def print_cluster(state: ClusterState) -> None:
-    """Jobs, machines, and what fails."""
+    """JobApi, machines, and what fails."""
     from rich.text import Text
 
     jobs = table("JOB", "TYPE", "STATUS", "RUNNING", "VERSION", "DEPLOYMENT", right=("RUNNING",))
@@ -62,7 +62,7 @@ def _scheduling(machine: MachineState) -> str:
     return "ready" if machine.is_eligible else "ready, gets no work"
 
 
-def print_failure(outcome: Outcome) -> None:
+def print_failure(outcome: RolloutOutcome) -> None:
     """Why: what was not placed, which checks failed and what they said, what happened, and the last log lines."""
     progress = outcome.progress
     for unplaced in progress.unplaced:

@@ -12,7 +12,7 @@ import requests
 from cloudx.cluster.identity_ports import BindingRule
 from cloudx.domain.errors import ClusterUnavailable
 
-TIMEOUT_SECONDS = 10.0
+ACL_TIMEOUT_SECONDS = 10.0
 
 
 class HttpConsulAcl:
@@ -75,7 +75,7 @@ class HttpConsulAcl:
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         try:
-            answer = self._session.request(method, f"{self._url}/{path}", json=body, timeout=TIMEOUT_SECONDS)
+            answer = self._session.request(method, f"{self._url}/{path}", json=body, timeout=ACL_TIMEOUT_SECONDS)
         except requests.RequestException as error:
             raise ClusterUnavailable(f"Consul at {self._address} does not answer. Check CONSUL_HTTP_ADDR.") from error
         if not answer.ok:

@@ -9,7 +9,7 @@ from typing import Any
 from cloudx.adapters.consul.catalog import ConsulClient, shown_output
 from cloudx.cluster.nomad_ports import FailingCheck
 
-TIMEOUT_SECONDS = 5.0
+CHECKS_TIMEOUT_SECONDS = 5.0
 # How Nomad names the services of its tasks and groups.
 _ALLOCATION = re.compile(r"_nomad-task-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-")
 
@@ -36,7 +36,7 @@ class ConsulChecks:
         return [local.get(check["CheckID"], check) for check in found]
 
     def _ask(self, path: str) -> Any:
-        return self._client.ask(path, [], TIMEOUT_SECONDS)[1]()
+        return self._client.ask(path, [], CHECKS_TIMEOUT_SECONDS)[1]()
 
 
 def _failing(check: dict[str, Any]) -> FailingCheck:

@@ -10,7 +10,7 @@ from nomad.api.exceptions import BaseNomadException
 
 from cloudx.domain.errors import ClusterUnavailable
 
-TIMEOUT_SECONDS = 10
+ACL_TIMEOUT_SECONDS = 10
 
 
 class NomadAclClient:
@@ -20,14 +20,14 @@ class NomadAclClient:
         self._address = address
         secure = urlsplit(address).scheme == "https"
         # verify: python-nomad trusts anybody's certificate unless told.
-        self._nomad = Nomad(address=address, token=token, timeout=TIMEOUT_SECONDS, secure=secure, verify=secure)
+        self._nomad = Nomad(address=address, token=token, timeout=ACL_TIMEOUT_SECONDS, secure=secure, verify=secure)
 
     def bootstrap(self, secret: str) -> None:
         """Make the first management token; nothing when there is one (Nomad answers 400)."""
         # Not by python-nomad: its generate_bootstrap cannot choose the secret.
         try:
             answer = requests.post(
-                f"{self._address}/v1/acl/bootstrap", json={"BootstrapSecret": secret}, timeout=TIMEOUT_SECONDS
+                f"{self._address}/v1/acl/bootstrap", json={"BootstrapSecret": secret}, timeout=ACL_TIMEOUT_SECONDS
             )
         except requests.RequestException as error:
             raise _unreachable(self._address) from error

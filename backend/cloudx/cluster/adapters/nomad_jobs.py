@@ -17,7 +17,7 @@ from cloudx.cluster.nomad_ports import (
     JobState,
     JobVersion,
     MachineState,
-    Submitted,
+    SubmittedJob,
 )
 from cloudx.domain.errors import CloudxError
 
@@ -43,9 +43,9 @@ class NomadApi:
 
 
 class NomadJobs(NomadApi):
-    """Implements services.rollout_ports.Jobs."""
+    """Implements services.rollout_ports.JobApi."""
 
-    def submit(self, source: JobSource) -> Submitted:
+    def submit(self, source: JobSource) -> SubmittedJob:
         """Parse on the server and register, with the source for Nomad's own page."""
         body = {"JobHCL": source.hcl, "Canonicalize": True, "Variables": variables_file(source)}
         job = self._asked(
@@ -56,15 +56,15 @@ class NomadJobs(NomadApi):
             lambda: self._client.jobs.request(json={"Job": job, "Submission": submission}, method="post").json(),
             "namespace submit-job",
         )
-        return Submitted(job["ID"], self._job(job["ID"])["Version"], answer["EvalID"])
+        return SubmittedJob(job["ID"], self._job(job["ID"])["Version"], answer["EvalID"])
 
-    def revert(self, job_id: str, version: int) -> Submitted:
-        """Implements Jobs."""
+    def revert(self, job_id: str, version: int) -> SubmittedJob:
+        """Implements JobApi."""
         answer = self._asked(lambda: self._client.job.revert_job(job_id, version), "namespace submit-job")
-        return Submitted(job_id, self._job(job_id)["Version"], answer["EvalID"])
+        return SubmittedJob(job_id, self._job(job_id)["Version"], answer["EvalID"])
 
     def all(self) -> list[JobState]:
-        """Implements Jobs; the instances of parameterized and periodic jobs are left out."""
+        """Implements JobApi; the instances of parameterized and periodic jobs are left out."""
         stubs = self._asked(self._client.jobs.get_jobs, "namespace read-job")
         return [self._state(stub) for stub in stubs if not stub["ParentID"]]
 
@@ -84,28 +84,28 @@ class NomadJobs(NomadApi):
         )
 
     def versions(self, job_id: str) -> list[JobVersion]:
-        """Implements Jobs."""
+        """Implements JobApi."""
         found = self._asked(lambda: self._client.job.get_versions(job_id), "namespace read-job")
         return [documents.job_version(job) for job in found["Versions"]]
 
     def evaluation(self, evaluation_id: str) -> Evaluation:
-        """Implements Jobs."""
+        """Implements JobApi."""
         said = self._asked(lambda: self._client.evaluation.get_evaluation(evaluation_id), "namespace read-job")
         return documents.evaluation(said)
 
     def deployments(self, job_id: str) -> list[Deployment]:
-        """Implements Jobs."""
+        """Implements JobApi."""
         found = self._asked(lambda: self._client.job.get_deployments(job_id), "namespace read-job") or []
         newest_first = sorted(found, key=lambda one: -int(one["CreateIndex"]))
         return [documents.deployment(one) for one in newest_first]
 
     def allocations(self, job_id: str) -> list[Allocation]:
-        """Implements Jobs."""
+        """Implements JobApi."""
         found = self._asked(lambda: self._client.job.get_allocations(job_id), "namespace read-job")
         return [documents.allocation(stub) for stub in found]
 
     def last_lines(self, allocation_id: str, task: str) -> str:
-        """Implements Jobs; a machine that does not answer, or logs that are gone, are no reason to fail."""
+        """Implements JobApi; a machine that does not answer, or logs that are gone, are no reason to fail."""
         texts = (self._log(allocation_id, task, stream) for stream in ("stderr", "stdout"))
         return next((text for text in texts if text), "")
 

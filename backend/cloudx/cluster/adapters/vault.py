@@ -15,7 +15,7 @@ from hvac.exceptions import InvalidPath, VaultError
 from cloudx.cluster.identity_ports import DatabaseLogin
 from cloudx.domain.errors import ClusterUnavailable
 
-TIMEOUT_SECONDS = 15
+VAULT_TIMEOUT_SECONDS = 15
 PLUGIN = "postgresql-database-plugin"
 DATABASE_MOUNT = "database"
 SECRET_MOUNT = "secret"  # noqa: S105 - a path
@@ -26,7 +26,7 @@ class HvacVaultSetup:
 
     def __init__(self, address: str, token: str | None) -> None:
         self._address = address
-        self._vault = hvac.Client(url=address, token=token, timeout=TIMEOUT_SECONDS)
+        self._vault = hvac.Client(url=address, token=token, timeout=VAULT_TIMEOUT_SECONDS)
 
     def put_policy(self, name: str, rules: str) -> None:
         """Make or change it."""

@@ -7,15 +7,15 @@ from dataclasses import replace
 from datetime import timedelta
 from math import isqrt
 
-from .scan_workers import Crew, Worker
-from .states import Child, Decision, Demand, Dispatch, DispatchState, Outcome, Picture, Placement
+from .scan_workers import ScanWorkers, Worker
+from .states import Actions, Child, Demand, Dispatch, DispatchOutcome, DispatchState, Observed, Placement
 
 IN_FLIGHT_LIMIT = 32  # asked for and not running yet, over all scans: Nomad holds them in memory
 
 
-def decide(picture: Picture) -> Decision:
+def plan_actions(observed: Observed) -> Actions:
     """What to do now. Done again at any time, after a crash in any part of it, it comes to the same workers."""
-    return _Deciding(picture).decision()
+    return _Planner(observed).actions()
 
 
 def count_together(fit_nodes: int) -> int:
@@ -27,27 +27,27 @@ def count_together(fit_nodes: int) -> int:
     return max(1, isqrt(fit_nodes) // 2)
 
 
-class _Deciding:
-    """One decision on its way."""
+class _Planner:
+    """One plan on its way."""
 
-    def __init__(self, picture: Picture) -> None:
-        self._picture = picture
-        self._open = [row for row in picture.dispatches if row.state is not DispatchState.ENDED]
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+        self._open = [row for row in observed.dispatches if row.state is not DispatchState.ENDED]
         self._children: dict[str, Child] = {}
-        for child in picture.children:
+        for child in observed.children:
             self._children.setdefault(child.token, child)
-        self._stop: list[tuple[Dispatch, str, Outcome]] = []
+        self._stop: list[tuple[Dispatch, str, DispatchOutcome]] = []
         self._send: list[Dispatch] = []
         self._reserve: list[str] = []
         self._cancel: list[Dispatch] = []
 
-    def decision(self) -> Decision:
+    def actions(self) -> Actions:
         self._end_workers_of_ended_scans()
-        crews = [self._crew(demand) for demand in self._picture.demands]
-        for crew in crews:
-            self._withdraw(crew, [*self._out_of_patience(crew), *crew.surplus, *crew.too_late])
-        self._start_workers(crews)
-        return Decision(
+        scans = [self._scan_workers(demand) for demand in self._observed.demands]
+        for scan in scans:
+            self._withdraw(scan, [*self._out_of_patience(scan), *scan.surplus, *scan.too_late])
+        self._start_workers(scans)
+        return Actions(
             record=tuple(self._unrecorded()),
             examine=tuple(row for row in self._open if row.state is DispatchState.SENT and not self._child(row)),
             cancel=tuple(self._cancel),
@@ -55,8 +55,8 @@ class _Deciding:
             stray=tuple(self._strays()),
             send=tuple(self._send),
             reserve=tuple(self._reserve),
-            place_together=count_together(min((demand.fit_nodes for demand in self._picture.demands), default=0)),
-            explain=dict(self._reasons(crews)),
+            place_together=count_together(min((demand.fit_nodes for demand in self._observed.demands), default=0)),
+            waiting_reasons=dict(self._reasons(scans)),
         )
 
     def _unrecorded(self) -> Iterable[tuple[Dispatch, str]]:
@@ -68,98 +68,98 @@ class _Deciding:
     def _strays(self) -> Iterable[str]:
         """What was dispatched by hand has no token, and is left alone."""
         known = {child.nomad_job_id for row in self._open if (child := self._child(row))}
-        return (c.nomad_job_id for c in self._picture.children if c.token and c.nomad_job_id not in known)
+        return (c.nomad_job_id for c in self._observed.children if c.token and c.nomad_job_id not in known)
 
     def _child(self, row: Dispatch) -> Child | None:
         return self._children.get(row.token)
 
     def _end_workers_of_ended_scans(self) -> None:
-        demanding = {demand.scan_id for demand in self._picture.demands}
+        demanding = {demand.scan_id for demand in self._observed.demands}
         for row in self._open:
             if row.scan_id in demanding:
                 continue
             child = self._child(row)
             if child is None and row.state is DispatchState.RESERVED:
                 self._cancel.append(row)
-            elif child is not None and row.scan_id not in self._picture.leaving:
-                self._stop.append((row, child.nomad_job_id, Outcome.STOPPED))
+            elif child is not None and row.scan_id not in self._observed.leaving:
+                self._stop.append((row, child.nomad_job_id, DispatchOutcome.STOPPED))
 
-    def _crew(self, demand: Demand) -> Crew:
-        mine = [row for row in self._picture.dispatches if row.scan_id == demand.scan_id]
+    def _scan_workers(self, demand: Demand) -> ScanWorkers:
+        mine = [row for row in self._observed.dispatches if row.scan_id == demand.scan_id]
         history = [row for row in mine if row.state is DispatchState.ENDED]
         workers = [self._worker(row) for row in mine if row.state is not DispatchState.ENDED]
         over = [w for w in workers if w.row.state is DispatchState.SENT and w.child is None]
-        return Crew(demand, [w for w in workers if w not in over], history, has_unexamined=bool(over))
+        return ScanWorkers(demand, [w for w in workers if w not in over], history, has_unexamined=bool(over))
 
     def _worker(self, row: Dispatch) -> Worker:
         child = self._child(row)
-        return Worker(row, child, child is not None and child.nomad_job_id in self._picture.misplaced)
+        return Worker(row, child, child is not None and child.nomad_job_id in self._observed.misplaced)
 
-    def _roomless(self, crew: Crew) -> list[Worker]:
-        waiting = [w for w in crew.workers if w.child and w.placement is Placement.WAITING]
-        return [w for w in waiting if w.child and w.child.nomad_job_id in self._picture.no_room]
+    def _unplaced(self, scan: ScanWorkers) -> list[Worker]:
+        waiting = [w for w in scan.workers if w.child and w.placement is Placement.WAITING]
+        return [w for w in waiting if w.child and w.child.nomad_job_id in self._observed.no_room]
 
-    def _out_of_patience(self, crew: Crew) -> list[Worker]:
+    def _out_of_patience(self, scan: ScanWorkers) -> list[Worker]:
         """Asked for anew, it gets what the job says by then: what waits at Nomad is as it was when it was asked for."""
-        asked_before = self._picture.now - timedelta(seconds=crew.patience_seconds)
-        return [w for w in self._roomless(crew) if (w.row.sent_at or w.row.created_at) < asked_before]
+        asked_before = self._observed.now - timedelta(seconds=scan.patience_seconds)
+        return [w for w in self._unplaced(scan) if (w.row.sent_at or w.row.created_at) < asked_before]
 
-    def _withdraw(self, crew: Crew, workers: Iterable[Worker]) -> None:
+    def _withdraw(self, scan: ScanWorkers, workers: Iterable[Worker]) -> None:
         for worker in dict.fromkeys(workers):
-            crew.workers.remove(worker)
+            scan.workers.remove(worker)
             if worker.child is None:
                 self._cancel.append(worker.row)
                 continue
-            roomless = worker.child.nomad_job_id in self._picture.no_room
-            outcome = Outcome.NO_ROOM if roomless else Outcome.STOPPED
+            unplaced = worker.child.nomad_job_id in self._observed.no_room
+            outcome = DispatchOutcome.NO_ROOM if unplaced else DispatchOutcome.STOPPED
             self._stop.append((worker.row, worker.child.nomad_job_id, outcome))
             # It is history now, for those that come after it.
-            ended = replace(worker.row, state=DispatchState.ENDED, ended_at=self._picture.now, outcome=outcome)
-            crew.history.append(ended)
+            ended = replace(worker.row, state=DispatchState.ENDED, ended_at=self._observed.now, outcome=outcome)
+            scan.history.append(ended)
 
-    def _start_workers(self, crews: list[Crew]) -> None:
+    def _start_workers(self, scans: list[ScanWorkers]) -> None:
         """Who goes first is served first; at the fleet's limit, those after it that only wait give way."""
-        budget = IN_FLIGHT_LIMIT - sum(len(crew.in_flight) for crew in crews)
-        for place, crew in enumerate(crews):
-            self._send += [worker.row for worker in crew.unasked]
-            wanted = self._may_start(crew)
-            for later in reversed(crews[place + 1 :]):
-                evicted = self._roomless(later)[: max(0, wanted - budget)]
+        budget = IN_FLIGHT_LIMIT - sum(len(scan.in_flight) for scan in scans)
+        for place, scan in enumerate(scans):
+            self._send += [worker.row for worker in scan.unasked]
+            wanted = self._may_start(scan)
+            for later in reversed(scans[place + 1 :]):
+                evicted = self._unplaced(later)[: max(0, wanted - budget)]
                 self._withdraw(later, evicted)
                 budget += len(evicted)
             started = max(0, min(wanted, budget))
-            self._reserve += [crew.demand.scan_id] * started
+            self._reserve += [scan.demand.scan_id] * started
             budget -= started
 
-    def _may_start(self, crew: Crew) -> int:
-        back_off = crew.back_off()
-        if crew.has_unexamined or (back_off is not None and self._picture.now < back_off[1]):
+    def _may_start(self, scan: ScanWorkers) -> int:
+        back_off = scan.back_off()
+        if scan.has_unexamined or (back_off is not None and self._observed.now < back_off[1]):
             return 0
-        if self._roomless(crew) or crew.roomless_waves:
-            return min(crew.missing, max(0, 1 - len(crew.in_flight)))  # one that waits tells when there is room again
-        return crew.missing
+        if self._unplaced(scan) or scan.unplaced_waves:
+            return min(scan.missing, max(0, 1 - len(scan.in_flight)))  # one that waits tells when there is room again
+        return scan.missing
 
-    def _reasons(self, crews: list[Crew]) -> Iterable[tuple[str, str | None]]:
-        for crew in crews:
-            reason = self._reason(crew)
-            if reason != crew.demand.waiting_reason:
-                yield crew.demand.scan_id, reason
+    def _reasons(self, scans: list[ScanWorkers]) -> Iterable[tuple[str, str | None]]:
+        for scan in scans:
+            reason = self._reason(scan)
+            if reason != scan.demand.waiting_reason:
+                yield scan.demand.scan_id, reason
 
-    def _reason(self, crew: Crew) -> str | None:
+    def _reason(self, scan: ScanWorkers) -> str | None:
         """Why it does not go faster; None where it does all it can."""
-        demand = crew.demand
+        demand = scan.demand
         if demand.pending == 0:
             return None
         if demand.fit_nodes == 0:
             return demand.why_unfit
-        if said := [self._picture.no_room[w.child.nomad_job_id] for w in self._roomless(crew) if w.child]:
-            return f"Nomad has no room for {_workers(crew.missing + len(crew.in_flight))} more: {said[0]}."
-        if slow := [w for w in crew.workers if w.child and w.child.nomad_job_id in self._picture.slow_starts]:
-            return _slow_start(self._picture.slow_starts, slow)
-        if crew.roomless_waves:
+        if said := [self._observed.no_room[w.child.nomad_job_id] for w in self._unplaced(scan) if w.child]:
+            return f"Nomad has no room for {_workers(scan.missing + len(scan.in_flight))} more: {said[0]}."
+        if slow := [w for w in scan.workers if w.child and w.child.nomad_job_id in self._observed.slow_starts]:
+            return _slow_start(self._observed.slow_starts, slow)
+        if scan.unplaced_waves:
             return demand.waiting_reason  # it was withdrawn and is being asked for anew
-        back_off = crew.back_off()
-        if back_off is not None and crew.missing:
+        back_off = scan.back_off()
+        if back_off is not None and scan.missing:
             last, again_at = back_off
             words = f" ({last.detail})" if last.detail else ""
             return (

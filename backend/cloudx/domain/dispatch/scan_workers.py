@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .states import Child, Demand, Dispatch, DispatchState, Outcome, Placement
+from .states import Child, Demand, Dispatch, DispatchOutcome, DispatchState, Placement
 
 FIRST_BACK_OFF_SECONDS = 1.0
 FIRST_PATIENCE_SECONDS = 4.0  # with a worker that finds no room, before it is withdrawn and asked for anew
@@ -33,7 +33,7 @@ class Worker:
 
 
 @dataclass
-class Crew:
+class ScanWorkers:
     """A scan's workers and its dispatches that ended."""
 
     demand: Demand
@@ -76,22 +76,30 @@ class Crew:
         return newest_first[: len(self.here) - cap] if cap is not None and len(self.here) > cap else []
 
     @property
-    def roomless_waves(self) -> int:
+    def unplaced_waves(self) -> int:
         """How often in a row all that was asked for found no room."""
         placed = [w.row.serial for w in self.workers if w.placement is not Placement.WAITING]
-        placed += [row.serial for row in self.history if row.outcome not in (Outcome.NO_ROOM, Outcome.UNNEEDED)]
-        since = [row for row in self.history if row.outcome is Outcome.NO_ROOM and row.serial > max(placed, default=0)]
+        placed += [
+            row.serial for row in self.history if row.outcome not in (DispatchOutcome.NO_ROOM, DispatchOutcome.UNNEEDED)
+        ]
+        since = [
+            row
+            for row in self.history
+            if row.outcome is DispatchOutcome.NO_ROOM and row.serial > max(placed, default=0)
+        ]
         return count_waves(since)
 
     @property
     def patience_seconds(self) -> float:
         """How long one that finds no room may wait at Nomad before it is asked for anew."""
-        return doubled(FIRST_PATIENCE_SECONDS, self.roomless_waves)
+        return doubled(FIRST_PATIENCE_SECONDS, self.unplaced_waves)
 
     def back_off(self) -> tuple[Dispatch, datetime] | None:
         """The last of those that ended in vain, and when to try again."""
-        done_well = [row.serial for row in self.history if not row.is_futile and row.outcome is not Outcome.UNNEEDED]
-        in_vain = [row for row in self.history if row.is_futile and row.serial > max(done_well, default=0)]
+        done_well = [
+            row.serial for row in self.history if not row.exited_early and row.outcome is not DispatchOutcome.UNNEEDED
+        ]
+        in_vain = [row for row in self.history if row.exited_early and row.serial > max(done_well, default=0)]
         if not in_vain:
             return None
         last = max(in_vain, key=lambda row: row.ended_at or row.created_at)

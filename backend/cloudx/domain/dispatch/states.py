@@ -21,7 +21,7 @@ class DispatchState(StrEnum):
     ENDED = "ended"
 
 
-class Outcome(StrEnum):
+class DispatchOutcome(StrEnum):
     """How a dispatch ended."""
 
     UNNEEDED = "unneeded"  # its scan was over before Nomad was asked
@@ -55,15 +55,15 @@ class Dispatch:
     nomad_job_id: str | None = None
     sent_at: datetime | None = None
     ended_at: datetime | None = None
-    outcome: Outcome | None = None
+    outcome: DispatchOutcome | None = None
     detail: str | None = None  # the last words of one that failed
 
     @property
-    def is_futile(self) -> bool:
+    def exited_early(self) -> bool:
         """True where the next one will most likely end in the same way."""
-        if self.outcome is Outcome.FAILED:
+        if self.outcome is DispatchOutcome.FAILED:
             return _seconds(self.sent_at or self.created_at, self.ended_at) < SOON_SECONDS
-        return self.outcome is Outcome.IDLE
+        return self.outcome is DispatchOutcome.IDLE
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ class Demand:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """All that a decision is made from."""
+class Observed:
+    """All that a actions is made from."""
 
     now: datetime
     demands: Sequence[Demand]  # who goes first comes first
@@ -109,18 +109,18 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Decision:
+class Actions:
     """What to do, in this order."""
 
     record: tuple[tuple[Dispatch, str], ...] = ()  # Nomad was asked already: its job's id
     examine: tuple[Dispatch, ...] = ()  # Nomad's job is over: ask how it ended, and end the row so
     cancel: tuple[Dispatch, ...] = ()  # end it: Nomad was never asked
-    stop: tuple[tuple[Dispatch, str, Outcome], ...] = ()  # end Nomad's job, then the row
+    stop: tuple[tuple[Dispatch, str, DispatchOutcome], ...] = ()  # end Nomad's job, then the row
     stray: tuple[str, ...] = ()  # jobs of ours that no row knows: end them
     send: tuple[Dispatch, ...] = ()
     reserve: tuple[str, ...] = ()  # a new row for this scan, and send it; a scan may come several times
     place_together: int = 1  # of those sent, so many at once: Nomad does not see what it is just placing
-    explain: dict[str, str | None] = field(default_factory=dict)  # what changed of the scans' waiting_reason
+    waiting_reasons: dict[str, str | None] = field(default_factory=dict)  # what changed of the scans' waiting_reason
 
 
 def _seconds(start: datetime, end: datetime | None) -> float:

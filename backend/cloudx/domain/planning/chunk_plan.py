@@ -36,7 +36,7 @@ class _Grid:
 
     height: int
     width: int
-    lanes: int  # runs that go on side by side
+    slots: int  # runs that go on side by side
     halvings: int
 
 
@@ -60,27 +60,27 @@ def plan(
 
 def _grid(scan: Scan, total: int, workers: int, max_chunks: int, chunk_seconds: float) -> _Grid:
     if scan.type.counts_hosts:
-        lanes, unit_seconds = workers * NMAP_RUNS_PER_NODE, scan.type.host_seconds
+        slots, unit_seconds = workers * NMAP_RUNS_PER_NODE, scan.type.host_seconds
         full_seconds, last_seconds, most = 2 * chunk_seconds, LAST_NMAP_CHUNK_SECONDS, MAX_NMAP_HOSTS
     else:
-        lanes, unit_seconds = workers, workers / scan.rate_pps
+        slots, unit_seconds = workers, workers / scan.rate_pps
         full_seconds, last_seconds, most = chunk_seconds, LAST_CHUNK_SECONDS, None
-    lane_seconds = total * unit_seconds / lanes
-    while lanes > 1 and full_seconds > last_seconds and lane_seconds < CELLS_EACH * full_seconds:
+    slot_seconds = total * unit_seconds / slots
+    while slots > 1 and full_seconds > last_seconds and slot_seconds < CELLS_EACH * full_seconds:
         full_seconds /= 2  # one worker alone has nobody to wait for
-    cells = _cell_count(lane_seconds / full_seconds, lanes)
+    cells = _cell_count(slot_seconds / full_seconds, slots)
     units = max(1, -(-total // min(cells, max_chunks)))
     if most and units > most:
         units = max(most, -(-total // max_chunks))
-    halvings = int(math.log2(max(1.0, units * unit_seconds / last_seconds)) + 0.1) if lanes > 1 else 0
-    return _Grid(*_shape(scan, units), lanes, halvings)
+    halvings = int(math.log2(max(1.0, units * unit_seconds / last_seconds)) + 0.1) if slots > 1 else 0
+    return _Grid(*_shape(scan, units), slots, halvings)
 
 
-def _cell_count(full_cells_each: float, lanes: int) -> int:
-    """As many for every lane, so that equal workers end together; few where there is little to do."""
+def _cell_count(full_cells_each: float, slots: int) -> int:
+    """As many for every slot, so that equal workers end together; few where there is little to do."""
     if full_cells_each <= 0.5:
-        return max(1, math.ceil(lanes * full_cells_each))
-    return lanes * math.ceil(full_cells_each)
+        return max(1, math.ceil(slots * full_cells_each))
+    return slots * math.ceil(full_cells_each)
 
 
 def _shape(scan: Scan, units: int) -> tuple[int, int]:
@@ -116,11 +116,11 @@ def _spans(scan: Scan, grid: _Grid, carved: frozenset[int]) -> Iterator[ChunkSpa
 
 
 def _carved_cells(scan: Scan, grid: _Grid, max_chunks: int) -> frozenset[int]:
-    """One cell a lane, anywhere in the scan, so that the last waves do not meet at its end."""
+    """One cell a slot, anywhere in the scan, so that the last waves do not meet at its end."""
     if not grid.halvings:
         return frozenset()
     cells = sum(rows for _, _, rows in _sections(scan, grid)) * -(-scan.units_per_address // grid.width)
-    wanted = min(grid.lanes, -(-cells // 2), max_chunks // (10 * grid.halvings))
+    wanted = min(grid.slots, -(-cells // 2), max_chunks // (10 * grid.halvings))
     return frozenset(random.Random(scan.id).sample(range(cells), wanted))  # noqa: S311 - spreads load, keeps no secret
 
 

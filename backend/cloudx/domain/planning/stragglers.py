@@ -12,7 +12,7 @@ from cloudx.domain.tools import ScanType
 
 from .chunk_plan import divided
 
-MAX_RECUTS = 2  # of what was one chunk: a target that is slow by itself must not be begun again for ever
+MAX_SPLITS = 2  # of what was one chunk: a target that is slow by itself must not be begun again for ever
 MAX_PARTS = 64
 MIN_HELD_SECONDS = 3.0  # before it, a chunk has hardly told of its progress
 MIN_PART_SECONDS = 1.0  # of sending: below it, a scanner's start weighs more
@@ -34,7 +34,7 @@ class Running:
     sent_share: float
     held_seconds: float  # since its lease began
     silent_seconds: float  # since it told `sent_share`
-    recuts: int = 0  # how often what it was part of has been cut again
+    splits: int = 0  # how often what it was part of has been cut again
 
     def total_seconds(self, scan_type: ScanType) -> float:
         """How long it takes from its lease to its last probe, if it goes on as it went so far."""
@@ -59,7 +59,7 @@ class Spare:
 
 
 @dataclass(frozen=True)
-class Recut:
+class Split:
     """A decision: this attempt loses its lease; its chunk becomes parts that can be claimed after `wait_seconds`."""
 
     straggler: Running
@@ -67,9 +67,9 @@ class Recut:
     wait_seconds: float = 0.0
 
 
-def choose_recut(
+def choose_split(
     running: Sequence[Running], scan_type: ScanType, idle_limits_pps: Sequence[int | None], scan_rate_pps: int
-) -> Recut | None:
+) -> Split | None:
     """Which of the chunks that still send to cut again, and into what; None when waiting is better.
 
     For a scan that has no chunk left to claim. `idle_limits_pps` has, for each idle worker, what its node may send.
@@ -77,13 +77,13 @@ def choose_recut(
     if not idle_limits_pps:
         return None
     for one in sorted(running, key=lambda r: r.remaining_seconds(scan_type), reverse=True):
-        if one.recuts >= MAX_RECUTS or one.held_seconds < MIN_HELD_SECONDS or one.span.units < 2:
+        if one.splits >= MAX_SPLITS or one.held_seconds < MIN_HELD_SECONDS or one.span.units < 2:
             continue
         spares = _spares(running, one, idle_limits_pps, scan_rate_pps)
         best = min(spares, key=lambda spare: redo_seconds(one, scan_type, spare))
         if one.remaining_seconds(scan_type) > CLEARLY * redo_seconds(one, scan_type, best):
             parts = max(2, part_count(one.span, scan_type, best))
-            return Recut(one, tuple(divided(one.span, parts)), best.wait_seconds)
+            return Split(one, tuple(divided(one.span, parts)), best.wait_seconds)
     return None
 
 
@@ -97,7 +97,7 @@ def choose_splits(
     if not returned or spare.workers < 2 * len(returned):
         return []
     each = Spare(spare.workers // len(returned), spare.rate_pps // len(returned))
-    counts = [(span, part_count(span, scan_type, each)) for span, recuts in returned if recuts < MAX_RECUTS]
+    counts = [(span, part_count(span, scan_type, each)) for span, recuts in returned if recuts < MAX_SPLITS]
     return [tuple(divided(span, count)) for span, count in counts if count > 1 and span.units > 1]
 
 

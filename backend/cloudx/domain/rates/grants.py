@@ -9,8 +9,8 @@ NMAP_RUNS_PER_NODE = 4  # nmap waits more than it sends; one process leaves a no
 
 def share_pps(tool: Tool, scan_rate_pps: int, workers: int, chunks_open: int) -> int:
     """What one chunk should get of a scan's rate; a moment's knowledge is good enough for it."""
-    lanes = workers * (NMAP_RUNS_PER_NODE if tool is Tool.NMAP else 1)
-    return max(1, scan_rate_pps // max(1, min(lanes, chunks_open)))
+    slots = workers * (NMAP_RUNS_PER_NODE if tool is Tool.NMAP else 1)
+    return max(1, scan_rate_pps // max(1, min(slots, chunks_open)))
 
 
 def grant_pps(share: int, node_limit_pps: int, scan_free_pps: int, node_free_pps: int) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudx.domain.findings import Finding
-from cloudx.scanners.runs.reply_dedup import AskedProbes
+from cloudx.scanners.runs.reply_dedup import ReplyDedup
 from cloudx.services.chunks.scanner_port import Assignment
 
 _READ_BYTES = 1 << 18
@@ -39,7 +39,7 @@ class Replies:
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
-        self._asked = AskedProbes(assignment.addresses, assignment.ports)
+        self._asked = ReplyDedup(assignment.addresses, assignment.ports)
         self._wanted = assignment.scan_type.protocol.encode()
         self._packed = array("Q")
         self._answers: dict[tuple[bytes, bytes], int] = {}

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from cloudx.domain.findings import Observation
+from cloudx.domain.findings import AnyFinding
 from cloudx.domain.tools import Tool
 from cloudx.scanners.runs.output_streams import Lines, Source, Tail, pieces, read_last_words
 from cloudx.scanners.runs.run_identity import seed_of, source_port_of
-from cloudx.scanners.runs.send_eta import SendingPace
-from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, Progress, Urgency
+from cloudx.scanners.runs.send_eta import SendEta
+from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, RunProgress, Urgency
 
 from .records import Replies, saved_findings
-from .wakeup import KeepAwake
+from .wakeup import ReceiverWakeup
 
 TARGETS_FILE = "targets"
 RESULTS_FILE = "results.ndjson"
@@ -44,24 +44,26 @@ class Masscan:
         argv += ["--rate", str(assignment.rate_pps), "--wait", str(WAIT_SECONDS)]
         argv += ["--seed", str(seed_of(folder)), "--source-port", str(source_port_of(folder))]
         if assignment.egress is not None:
-            argv += _way_out(assignment.egress)
+            argv += _egress_args(assignment.egress)
         # Else it answers every reply, refusals too, with a reset that counts as a packet sent: where everything
         # answers it probed at half its rate. The kernel resets what it did not open, as it does for nmap.
         argv += ["--noreset", "-oD", str(folder / RESULTS_FILE)]
         files = {TARGETS_FILE: assignment.addresses.texts()}
         return Command(argv, files, urgency=Urgency.REPLIES, start_seconds=START_SECONDS)
 
-    def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
-        """Progress by its status lines; while it waits for late replies, keeps it awake and reads what it has.
+    def follow(
+        self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]
+    ) -> Iterator[RunProgress]:
+        """RunProgress by its status lines; while it waits for late replies, keeps it awake and reads what it has.
 
         Raises OSError for a full disk.
         """
-        lines, tail, progress, replies = Lines(), Tail(), Progress(0.0), Replies(assignment)
-        pace = SendingPace(_packets(assignment), assignment.rate_pps)
-        with KeepAwake(_wake_address(assignment)) as keep_awake:
+        lines, tail, progress, replies = Lines(), Tail(), RunProgress(0.0), Replies(assignment)
+        pace = SendEta(_packets(assignment), assignment.rate_pps)
+        with ReceiverWakeup(_wake_address(assignment)) as wakeup:
             for source, data in pieces(stdout, stderr, _WAKE_SECONDS):
                 if progress.sending_done:
-                    keep_awake.nudge()
+                    wakeup.nudge()
                     replies.read_on(folder / RESULTS_FILE)
                 if source is not Source.STDERR:
                     continue
@@ -77,7 +79,7 @@ class Masscan:
         if progress.sending_done:
             (folder / _SENT_FILE).touch()
 
-    def observations(self, assignment: Assignment, folder: Path) -> Iterator[Observation]:
+    def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
         """Open ports and live hosts, each once; replies to other runs' probes are dropped."""
         return saved_findings(folder, assignment)
 
@@ -97,7 +99,7 @@ def _probes(assignment: Assignment) -> list[str]:
     return ["--ports", ",".join(prefix + entry for entry in str(assignment.ports).split(","))]
 
 
-def _way_out(egress: Egress) -> list[str]:
+def _egress_args(egress: Egress) -> list[str]:
     argv = ["--interface", egress.interface, "--source-ip", egress.source_ip]
     if egress.gateway_mac is not None:
         argv += ["--router-mac", egress.gateway_mac.replace(":", "-")]
@@ -125,9 +127,9 @@ def _wake_address(assignment: Assignment) -> str | None:
     return assignment.egress.gateway_ip or str(next(iter(assignment.addresses.slice(0, 1))))
 
 
-def _advanced(progress: Progress, status: re.Match[bytes], pace: SendingPace) -> Progress:
+def _advanced(progress: RunProgress, status: re.Match[bytes], pace: SendEta) -> RunProgress:
     """Never backwards. It also `waits` after a Ctrl-C; only a wait at 100 % means that all is sent."""
     share = min(1.0, float(status[1]) / 100)
     sending_done = progress.sending_done or (status[2] is not None and share >= 1.0)
     share = max(progress.sent_share, share)
-    return Progress(share, sending_done, None if sending_done else pace.ends_at(share))
+    return RunProgress(share, sending_done, None if sending_done else pace.ends_at(share))

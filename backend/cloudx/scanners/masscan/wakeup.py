@@ -9,7 +9,7 @@ from types import TracebackType
 _DISCARD_PORT = 9  # RFC 863
 
 
-class KeepAwake:
+class ReceiverWakeup:
     """masscan 1.3 notices that its wait is over only when a packet passes on its interface.
 
     An empty datagram that leaves through that interface is enough (measured), so
@@ -28,7 +28,7 @@ class KeepAwake:
         with contextlib.suppress(OSError):  # the next one follows in a tenth of a second
             self._socket.sendto(b"", socket.MSG_DONTWAIT, (self._address, _DISCARD_PORT))
 
-    def __enter__(self) -> KeepAwake:
+    def __enter__(self) -> ReceiverWakeup:
         return self
 
     def __exit__(

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from cloudx.domain.findings import Observation
+from cloudx.domain.findings import AnyFinding
 from cloudx.domain.tools import Tool
 from cloudx.scanners.runs.output_streams import Source, Tail, pieces, read_last_words
-from cloudx.services.chunks.scanner_port import Assignment, Command, Progress
+from cloudx.services.chunks.scanner_port import Assignment, Command, RunProgress
 
 from .options import options
 from .progress import NmapProgress
@@ -32,7 +32,9 @@ class Nmap:
         argv = ["nmap", *options(assignment), "-oX", "-", "-iL", str(folder / TARGETS_FILE)]
         return Command(argv, {TARGETS_FILE: [str(network) for network in assignment.addresses.networks()]})
 
-    def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
+    def follow(
+        self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]
+    ) -> Iterator[RunProgress]:
         """Spool the XML to disk and read the progress off it as it passes."""
         tail, reader = Tail(), NmapProgress(assignment.scan_type.name, assignment.addresses.size)
         with open(folder / RESULTS_FILE, "wb") as spool:
@@ -42,14 +44,14 @@ class Nmap:
                     continue
                 spool.write(data)
                 if (share := reader.feed(data)) is not None:
-                    yield Progress(share)
+                    yield RunProgress(share)
         tail.save(folder)
 
-    def observations(self, assignment: Assignment, folder: Path) -> Iterator[Observation]:
+    def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
         """Hosts that are up, and their ports in state open or open|filtered."""
-        from .xml import read_observations  # lxml: 4 MB that a worker without nmap scans does not need
+        from .xml import read_findings  # lxml: 4 MB that a worker without nmap scans does not need
 
-        return read_observations(folder / RESULTS_FILE)
+        return read_findings(folder / RESULTS_FILE)
 
     def last_words(self, folder: Path) -> str:
         """What it said on stderr."""

@@ -1,4 +1,4 @@
-"""nmap's XML into observations: streamed, so that a file of any size takes the memory of one host."""
+"""nmap's XML into findings: streamed, so that a file of any size takes the memory of one host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from lxml import etree
 
 from cloudx.domain.errors import CloudxError
-from cloudx.domain.findings import Finding, Host, Observation
+from cloudx.domain.findings import AnyFinding, Finding, HostFinding
 
 # Closed and filtered ports are what a scan mostly meets: the coverage proof counts them, rows do not.
 _KEPT_STATES = frozenset({"open", "open|filtered"})
@@ -21,7 +21,7 @@ _MAX_SCRIPTS = 30
 _VERSION_FIELDS = ("product", "version", "extrainfo", "tunnel", "ostype")
 
 
-def read_observations(file: Path) -> Iterator[Observation]:
+def read_findings(file: Path) -> Iterator[AnyFinding]:
     """Each host that is up, followed by its open ports. Raises CloudxError when the XML is broken."""
     hosts = etree.iterparse(
         str(file), events=("end",), tag="host", resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False
@@ -44,7 +44,7 @@ def _forget(element: etree._Element) -> None:
         del parent[0]
 
 
-def _observations(host: etree._Element) -> Iterator[Observation]:
+def _observations(host: etree._Element) -> Iterator[AnyFinding]:
     parts: dict[Any, etree._Element] = {}
     ip = ""
     extra: dict[str, Any] = {}
@@ -68,7 +68,7 @@ def _observations(host: etree._Element) -> Iterator[Observation]:
     if "hostscript" in parts:
         extra["scripts"] = dict(map(_script, parts["hostscript"]))
     said = {name: value for name, value in extra.items() if value}
-    yield Host(ip, "up" if heard else "unknown", observed_at, hostname, os_name, said)
+    yield HostFinding(ip, "up" if heard else "unknown", observed_at, hostname, os_name, said)
     yield from found
 
 

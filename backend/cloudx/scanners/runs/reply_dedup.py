@@ -10,7 +10,7 @@ from cloudx.domain.port_set import PortSet
 _ICMP_PORTS = PortSet(((0, 0),))  # ICMP probes have no port; findings say 0
 
 
-class AskedProbes:
+class ReplyDedup:
     """A bit for each probe of a chunk (address × port), set when its first reply is seen.
 
     15 s at 10 million packets/s, the largest chunk there is, takes 19 MB.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 _TRUSTED_SECONDS = 0.5  # of status lines before their pace is believed: every scanner begins with a burst
 
 
-class SendingPace:
+class SendEta:
     """Tells the end of sending from the granted rate, or from the pace seen where the machine cannot keep it up."""
 
     def __init__(self, packets: int, rate_pps: int, clock: Callable[[], float] = time.monotonic) -> None:

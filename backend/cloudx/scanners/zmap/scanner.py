@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import IO
 
 from cloudx.domain.errors import CloudxError
-from cloudx.domain.findings import Finding, Observation
+from cloudx.domain.findings import AnyFinding, Finding
 from cloudx.domain.tools import Tool
 from cloudx.scanners.runs.output_streams import Lines, Source, Tail, pieces, read_last_words
-from cloudx.scanners.runs.reply_dedup import AskedProbes
+from cloudx.scanners.runs.reply_dedup import ReplyDedup
 from cloudx.scanners.runs.run_identity import FIRST_SOURCE_PORT, LAST_SOURCE_PORT, seed_of
-from cloudx.scanners.runs.send_eta import SendingPace
-from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, Progress, Urgency
+from cloudx.scanners.runs.send_eta import SendEta
+from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, RunProgress, Urgency
 
 TARGETS_FILE = "targets"
 RESULTS_FILE = "results.csv"
@@ -43,7 +43,7 @@ class Zmap:
         argv += ["--seed", str(seed_of(folder)), "--source-port", f"{FIRST_SOURCE_PORT}-{LAST_SOURCE_PORT}"]
         argv += ["--sender-threads", "1"]
         if assignment.egress is not None:
-            argv += _way_out(assignment.egress)
+            argv += _egress_args(assignment.egress)
         argv += ["--output-module", "csv", "--output-fields", "saddr,ttl,timestamp-ts"]
         argv += ["--output-filter", "success = 1 && repeat = 0", "--output-file", str(folder / RESULTS_FILE)]
         argv += ["--disable-syslog"]
@@ -51,10 +51,12 @@ class Zmap:
         files: dict[str, list[str]] = {TARGETS_FILE: targets, _BLOCK_FILE: [], _CONFIG_FILE: []}
         return Command(argv, files, urgency=Urgency.PACE, start_seconds=START_SECONDS)
 
-    def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
-        """Progress by the packets it says it sent, once a second."""
-        lines, tail, progress = Lines(), Tail(), Progress(0.0)
-        pace = SendingPace(assignment.addresses.size, assignment.rate_pps)
+    def follow(
+        self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]
+    ) -> Iterator[RunProgress]:
+        """RunProgress by the packets it says it sent, once a second."""
+        lines, tail, progress = Lines(), Tail(), RunProgress(0.0)
+        pace = SendEta(assignment.addresses.size, assignment.rate_pps)
         for source, data in pieces(stdout, stderr):
             if source is not Source.STDERR:
                 continue
@@ -67,9 +69,9 @@ class Zmap:
         if progress.sent_share >= 1.0:
             (folder / _SENT_FILE).touch()
 
-    def observations(self, assignment: Assignment, folder: Path) -> Iterator[Observation]:
+    def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
         """Open ports or live hosts, each once."""
-        asked = AskedProbes(assignment.addresses, assignment.ports)
+        asked = ReplyDedup(assignment.addresses, assignment.ports)
         port = assignment.ports.ranges[0][0] if assignment.ports else 0
         protocol = assignment.scan_type.protocol
         state = "up" if protocol == "icmp" else "open"
@@ -99,16 +101,16 @@ def _probes(assignment: Assignment) -> list[str]:
     return ["--probe-module", "tcp_synscan", "--target-port", str(assignment.ports)]
 
 
-def _way_out(egress: Egress) -> list[str]:
+def _egress_args(egress: Egress) -> list[str]:
     argv = ["--interface", egress.interface, "--source-ip", egress.source_ip]
     # Without it zmap 2.1.1 looks the gateway up by a netlink read that never returns.
     return argv + (["--gateway-mac", egress.gateway_mac] if egress.gateway_mac is not None else [])
 
 
-def _advanced(progress: Progress, status: re.Match[bytes], planned: int, pace: SendingPace) -> Progress:
+def _advanced(progress: RunProgress, status: re.Match[bytes], planned: int, pace: SendEta) -> RunProgress:
     share = max(progress.sent_share, min(1.0, int(status[1]) / max(1, planned)))
     sending_done = progress.sending_done or status[2] is not None
-    return Progress(share, sending_done, None if sending_done else pace.ends_at(share))
+    return RunProgress(share, sending_done, None if sending_done else pace.ends_at(share))
 
 
 def _rows(file: IO[str]) -> Iterator[list[str]]:

@@ -14,7 +14,7 @@ from cloudx.domain.rates.shares import Want, chunk_share_pps, room_pps, share_be
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
-from cloudx.services.ledger.records import Ask, Leased, Refusal, Takers, WaitingScan
+from cloudx.services.ledger.records import ClaimRequest, Leased, Participants, Refusal, WaitingScan
 
 KNOWN_SECONDS = 0.25  # how old the knowledge may be that shares are decided on
 NOTE_SECONDS = 1.0  # how often one worker's asking in vain is written down
@@ -52,7 +52,7 @@ class Claim:
 
 
 @dataclass
-class WaitingBoard:
+class QueueCache:
     """What waits and who works on it, read anew every KNOWN_SECONDS; shared by threads.
 
     Only shares are decided on it, and a share is clamped to what is free under lock: what is
@@ -63,7 +63,7 @@ class WaitingBoard:
     known_seconds: float = KNOWN_SECONDS
     read_at: float = float("-inf")
     scans: tuple[WaitingScan, ...] = ()
-    _takers: dict[str, Takers] = field(default_factory=dict)
+    _participants: dict[str, Participants] = field(default_factory=dict)
     _whole: dict[str, Scan] = field(default_factory=dict)
 
     def is_fresh(self) -> bool:
@@ -74,14 +74,14 @@ class WaitingBoard:
         """Take in how things stand."""
         read_at = self.clock()
         self.scans = tuple(ledger.scans.waiting())
-        self._takers = {}
+        self._participants = {}
         waiting = {scan.id for scan in self.scans}
         self._whole = {scan_id: scan for scan_id, scan in self._whole.items() if scan_id in waiting}
         self.read_at = read_at
 
     def share_of(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
         """What a chunk of it should get of its rate."""
-        limits = self._takers_of(scan, ledger).limits_with(claimant.node_id)
+        limits = self._participants_of(scan, ledger).limits_with(claimant.node_id)
         share = chunk_share_pps(scan.type.tool, scan.rate_pps, limits, scan.chunks_open)
         first = self._goes_first(scan, claimant)
         limit_pps = self._limit_of(claimant, first, ledger)
@@ -105,22 +105,22 @@ class WaitingBoard:
         return [one for one in before if claimant.may_take(one)]
 
     def _limit_of(self, claimant: Claimant, scans: Iterable[WaitingScan], ledger: Ledger) -> int:
-        known = [self._takers_of(one, ledger).limits_pps.get(claimant.node_id) for one in scans]
+        known = [self._participants_of(one, ledger).limits_pps.get(claimant.node_id) for one in scans]
         return min([claimant.node_limit_pps, *(limit for limit in known if limit is not None)])
 
     def _want(self, scan: WaitingScan, node_id: str, ledger: Ledger) -> Want:
-        takers = self._takers_of(scan, ledger)
-        if node_id not in takers.nodes:
+        participants = self._participants_of(scan, ledger)
+        if node_id not in participants.nodes:
             return Want(0, 0, 0)  # none of its workers is here
-        share = chunk_share_pps(scan.type.tool, scan.rate_pps, takers.limits_with(node_id), scan.chunks_open)
-        here = takers.granted_pps.get(node_id, 0)
-        return Want(share, here, scan.rate_pps - sum(takers.granted_pps.values()))
+        share = chunk_share_pps(scan.type.tool, scan.rate_pps, participants.limits_with(node_id), scan.chunks_open)
+        here = participants.granted_pps.get(node_id, 0)
+        return Want(share, here, scan.rate_pps - sum(participants.granted_pps.values()))
 
-    def _takers_of(self, scan: WaitingScan, ledger: Ledger) -> Takers:
-        takers = self._takers.get(scan.id)
-        if takers is None:
-            takers = self._takers[scan.id] = ledger.claims.takers_of(scan.id, scan.type)
-        return takers
+    def _participants_of(self, scan: WaitingScan, ledger: Ledger) -> Participants:
+        participants = self._participants.get(scan.id)
+        if participants is None:
+            participants = self._participants[scan.id] = ledger.claims.participants_of(scan.id, scan.type)
+        return participants
 
     def whole(self, scan_id: str, ledger: Ledger) -> Scan | None:
         """The scan itself, which never changes but for its state."""
@@ -136,18 +136,18 @@ class ClaimChunk:
 
     open_ledger: OpenLedger
     policies: PolicyCache
-    board: WaitingBoard = field(default_factory=WaitingBoard)
+    queue: QueueCache = field(default_factory=QueueCache)
     _noted_at: dict[str, float] = field(default_factory=dict)  # by worker
 
     def __call__(self, claimant: Claimant) -> Claim | None:
         """Lease one chunk of the first scan that has work and rate to spare; None when there is nothing to do."""
         refusals: list[Refusal] = []
         while True:
-            is_fresh_look = not self.board.is_fresh()
+            is_fresh_look = not self.queue.is_fresh()
             if is_fresh_look:
                 with self.open_ledger(read_only=True) as ledger:
-                    self.board.read(ledger)
-            for scan in self.board.scans:
+                    self.queue.read(ledger)
+            for scan in self.queue.scans:
                 if claimant.may_take(scan):
                     answer = self._claim_from(scan, claimant)
                     if isinstance(answer, Claim):
@@ -155,7 +155,7 @@ class ClaimChunk:
                     refusals.append(answer)
             if is_fresh_look:
                 break
-            self.board.read_at = float("-inf")  # nothing among what was known: look again before giving up
+            self.queue.read_at = float("-inf")  # nothing among what was known: look again before giving up
         # Who serves all scans and finds its node full is at work already.
         if not refusals or Refusal.NO_RATE in refusals or (claimant.only_scan and Refusal.NODE_FULL in refusals):
             self._note_asking(claimant)
@@ -163,14 +163,14 @@ class ClaimChunk:
 
     def _claim_from(self, waiting: WaitingScan, claimant: Claimant) -> Claim | Refusal:
         with self.open_ledger(at_once=True) as ledger:
-            share = self.board.share_of(waiting, claimant, ledger)
-            room = self.board.room_for(waiting, claimant, ledger)
-            ask = Ask(waiting.id, claimant.worker_id, claimant.node_id, share, room)
-            leased = ledger.claims.claim(ask)
+            share = self.queue.share_of(waiting, claimant, ledger)
+            room = self.queue.room_for(waiting, claimant, ledger)
+            request = ClaimRequest(waiting.id, claimant.worker_id, claimant.node_id, share, room)
+            leased = ledger.claims.claim(request)
             if isinstance(leased, Refusal):
                 return leased
             ledger.commit()
-            scan = self.board.whole(waiting.id, ledger)
+            scan = self.queue.whole(waiting.id, ledger)
         if scan is None:
             return Refusal.OVER
         return self._checked(replace(scan, status=ScanStatus.RUNNING), leased)
@@ -192,7 +192,7 @@ class ClaimChunk:
 
     def _note_asking(self, claimant: Claimant) -> None:
         """Say that there is a worker without work, so that whoever claims next leaves it a share."""
-        now = self.board.clock()
+        now = self.queue.clock()
         if now < self._noted_at.get(claimant.worker_id, float("-inf")) + NOTE_SECONDS:
             return
         with self.open_ledger() as ledger:

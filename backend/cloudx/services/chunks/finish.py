@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 from cloudx.domain.chunks import ChunkState, Lease, after_failure
 from cloudx.domain.errors import LeaseLost
-from cloudx.domain.findings import Observation
+from cloudx.domain.findings import AnyFinding
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
 from .claim import Claim
 
 
-def complete_chunk(open_ledger: OpenLedger, claim: Claim, observations: Iterable[Observation]) -> int:
-    """Store a chunk's observations and mark it done in one transaction; returns how many findings.
+def complete_chunk(open_ledger: OpenLedger, claim: Claim, findings: Iterable[AnyFinding]) -> int:
+    """Store a chunk's findings and mark it done in one transaction; returns how many findings.
 
     Raises LeaseLost, having written nothing, when another attempt owns the chunk
     by now: the fence that makes every chunk count exactly once.
@@ -22,9 +22,9 @@ def complete_chunk(open_ledger: OpenLedger, claim: Claim, observations: Iterable
     with open_ledger() as ledger:
         if not ledger.chunks.finish(claim.lease, claim.excluded_units):
             raise _lost(claim.lease)
-        stored = ledger.findings.store(claim.lease, observations, claim.scan.host_names)
+        stored = ledger.findings.store(claim.lease, findings, claim.scan.host_names)
         ledger.commit()
-    finish_if_settled(open_ledger, claim.lease.scan_id)
+    finish_scan_if_done(open_ledger, claim.lease.scan_id)
     return stored
 
 
@@ -39,7 +39,7 @@ def fail_chunk(open_ledger: OpenLedger, claim: Claim, error: str) -> ChunkState:
         ledger.chunks.record_failure(lease, verdict, error)
         ledger.commit()
     if verdict.state is ChunkState.FAILED:
-        finish_if_settled(open_ledger, lease.scan_id)
+        finish_scan_if_done(open_ledger, lease.scan_id)
     return verdict.state
 
 
@@ -50,18 +50,18 @@ def release_chunk(open_ledger: OpenLedger, claim: Claim) -> None:
         ledger.commit()
 
 
-def finish_if_settled(open_ledger: OpenLedger, scan_id: str) -> None:
+def finish_scan_if_done(open_ledger: OpenLedger, scan_id: str) -> None:
     """End the scan when its last chunk is settled.
 
     In a transaction after that of the chunk: two that settle the last two chunks at once do not see each other, whoever
     looks afterwards sees both. Should nobody live to look, reconcile_scans does.
     """
     with open_ledger(read_only=True) as ledger:
-        if not ledger.scans.settled(scan_id):
+        if not ledger.scans.finishable(scan_id):
             return
     with open_ledger() as ledger:
         scan = ledger.scans.lock(scan_id)
-        if scan is None or scan.status.is_final or not ledger.scans.settled(scan_id):
+        if scan is None or scan.status.is_final or not ledger.scans.finishable(scan_id):
             return
         ledger.scans.save_state(_finished(ledger, scan))
         ledger.commit()

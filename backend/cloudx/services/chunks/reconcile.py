@@ -5,8 +5,8 @@ from __future__ import annotations
 from cloudx.domain.chunks import MAX_FAILURES, ChunkState, Lease, Verdict
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
-from .finish import finish_if_settled
-from .split import recut_stragglers, split_returned
+from .finish import finish_scan_if_done
+from .split import split_returned, split_stragglers
 
 MAX_ATTEMPTS = 20  # a chunk that takes every worker down with it must end some time
 
@@ -26,10 +26,10 @@ def reconcile_scans(open_ledger: OpenLedger) -> int:
         for scan_id in scan_ids:
             split_returned(ledger, scan_id, gone={lease.node_id for lease in expired})
         ledger.commit()
-        settled = ledger.scans.settled()
+        settled = ledger.scans.finishable()
     for scan_id in settled:
-        finish_if_settled(open_ledger, scan_id)
-    recut_stragglers(open_ledger)
+        finish_scan_if_done(open_ledger, scan_id)
+    split_stragglers(open_ledger)
     return len(expired)
 
 

@@ -14,7 +14,7 @@ from cloudx.services.ledger.records import RunReport
 from .claim import Claim, fail_out_of_scope
 
 
-class Order(StrEnum):
+class RenewalResult(StrEnum):
     """What a worker is told at renewal."""
 
     GO_ON = "go_on"
@@ -38,8 +38,8 @@ class RenewLeases:
     open_ledger: OpenLedger
     policies: PolicyCache
 
-    def __call__(self, runs: Sequence[RunState]) -> list[Order]:
-        """Extend the leases of one worker, report progress, and re-check scope and exclusions; an order for each."""
+    def __call__(self, runs: Sequence[RunState]) -> list[RenewalResult]:
+        """Extend the leases of one worker, report progress, and re-check scope and exclusions; a result for each."""
         if not runs:
             return []
         reports = [RunReport(run.claim.lease, run.sent_share, run.sending) for run in runs]
@@ -48,13 +48,13 @@ class RenewLeases:
             ledger.commit()
         policy = self.policies.at(renewed.policy_version, self.open_ledger)
         return [
-            self._order(run.claim, policy, renewed.now) if is_held else Order.DROP
+            self._result(run.claim, policy, renewed.now) if is_held else RenewalResult.DROP
             for run, is_held in zip(runs, renewed.held, strict=True)
         ]
 
-    def _order(self, claim: Claim, policy: ScanPolicy, now: datetime) -> Order:
+    def _result(self, claim: Claim, policy: ScanPolicy, now: datetime) -> RenewalResult:
         outside = claim.addresses - policy.allowed(now, claim.scan.host_names)
         if outside:
             fail_out_of_scope(self.open_ledger, claim.scan.id, outside)
-            return Order.DROP
-        return Order.RELEASE if claim.addresses & policy.excluded() else Order.GO_ON
+            return RenewalResult.DROP
+        return RenewalResult.RELEASE if claim.addresses & policy.excluded() else RenewalResult.GO_ON

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from cloudx.domain.addresses import AddressSet
-from cloudx.domain.findings import Observation
+from cloudx.domain.findings import AnyFinding
 from cloudx.domain.nodes import Preflight
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.tools import ScanType, Tool
@@ -57,7 +57,7 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a run is: share of its probes sent (0–1), and whether it only waits for late replies now.
 
     `ends_at` is the moment (time.monotonic) at which its sending is expected to be over, where the tool lets one tell.
@@ -77,14 +77,16 @@ class Scanner(Protocol):
         """The whole argv and its files; pure, compared line by line in tests."""
         ...
 
-    def follow(self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Progress]:
+    def follow(
+        self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]
+    ) -> Iterator[RunProgress]:
         """Read the run's output as it comes and yield progress until both streams end.
 
         Whatever is read of results is spooled into `folder`; memory stays flat.
         """
         ...
 
-    def observations(self, assignment: Assignment, folder: Path) -> Iterator[Observation]:
+    def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
         """Stream what was observed from `folder` after the run, duplicates and strays already dropped."""
         ...
 

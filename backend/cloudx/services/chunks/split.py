@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from cloudx.domain.nodes import Node, fit_nodes
-from cloudx.domain.planning.stragglers import Recut, Running, Spare, choose_recut, choose_splits
+from cloudx.domain.planning.stragglers import Running, Spare, Split, choose_split, choose_splits
 from cloudx.domain.tools import ScanType
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.ledger.splits import ExhaustedScan
 
 
-def recut_stragglers(open_ledger: OpenLedger) -> int:
+def split_stragglers(open_ledger: OpenLedger) -> int:
     """Cut the slowest chunk of each scan that has nothing left to claim, where that helps; says how many.
 
     Safe to run anywhere, at any time, by many at once: each chunk is cut by one of them.
@@ -19,9 +19,9 @@ def recut_stragglers(open_ledger: OpenLedger) -> int:
     with open_ledger(read_only=True) as ledger:
         decisions = list(_decisions(ledger))
     cut = 0
-    for scan_id, recut in decisions:
+    for scan_id, split in decisions:
         with open_ledger() as ledger:
-            if ledger.recuts.revoke_and_cut(scan_id, recut):
+            if ledger.splits.revoke_and_split(scan_id, split):
                 ledger.commit()
                 cut += 1
     return cut
@@ -32,38 +32,38 @@ def split_returned(ledger: Ledger, scan_id: str, gone: Collection[str]) -> None:
 
     For the transaction that brought it back, so that nobody has claimed it whole yet.
     """
-    returned = ledger.recuts.returned(scan_id)
+    returned = ledger.splits.returned(scan_id)
     record = ledger.scans.get(scan_id) if returned else None
     if record is None:
         return
-    scan, running = record.scan, ledger.recuts.running(scan_id)
+    scan, running = record.scan, ledger.splits.running(scan_id)
     idle = [node for node in _idle(ledger, scan.type) if node.node_id not in gone]
     idle = _within_cap(idle, running, scan.max_workers)
     free_pps = scan.rate_pps - sum(one.rate_pps for one in running)
     can_pps = sum(scan.rate_pps if node.rate_limit_pps is None else node.rate_limit_pps for node in idle)
     for parts in choose_splits(returned, scan.type, Spare(len(idle), max(0, min(free_pps, can_pps)))):
-        ledger.recuts.cut_pending(scan_id, parts)
+        ledger.splits.cut_pending(scan_id, parts)
 
 
-def _decisions(ledger: Ledger) -> Iterator[tuple[str, Recut]]:
+def _decisions(ledger: Ledger) -> Iterator[tuple[str, Split]]:
     taken: set[str] = set()  # by a scan of higher priority
-    for scan in ledger.recuts.exhausted():
+    for scan in ledger.splits.exhausted():
         idle = [node for node in _idle(ledger, scan.type) if node.node_id not in taken]
-        recut = _decision(ledger, scan, idle) if idle else None
-        if recut is not None:
-            taken |= {node.node_id for node in idle[: len(recut.parts)]}
-            yield scan.id, recut
+        split = _decision(ledger, scan, idle) if idle else None
+        if split is not None:
+            taken |= {node.node_id for node in idle[: len(split.parts)]}
+            yield scan.id, split
 
 
-def _decision(ledger: Ledger, scan: ExhaustedScan, idle: Sequence[Node]) -> Recut | None:
-    running = ledger.recuts.running(scan.id)
+def _decision(ledger: Ledger, scan: ExhaustedScan, idle: Sequence[Node]) -> Split | None:
+    running = ledger.splits.running(scan.id)
     limits = [node.rate_limit_pps for node in _within_cap(idle, running, scan.max_workers)]
-    return choose_recut(running, scan.type, limits, scan.rate_pps)
+    return choose_split(running, scan.type, limits, scan.rate_pps)
 
 
 def _idle(ledger: Ledger, scan_type: ScanType) -> list[Node]:
     """Fit nodes that send for no scan. One that died some seconds ago still looks fit; its beats are late by then."""
-    now, working = ledger.now(), ledger.recuts.working_nodes()
+    now, working = ledger.now(), ledger.splits.working_nodes()
     fit = fit_nodes(ledger.nodes.all(), scan_type, now)
     return [node for node in fit if node.node_id not in working and not node.is_stale(now)]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from cloudx.domain.errors import CloudxError
 
-from .ports import Turn
+from .ports import LeaderLock
 
 BUSY_SECONDS = 0.25  # between looks while a scan is open
 IDLE_SECONDS = 1.0  # a submit rings in any case
@@ -27,12 +27,12 @@ class KeepDispatching:
         self,
         dispatch: Callable[[bool], bool],
         reconcile: Callable[[], object],
-        turn: Turn,
+        leader_lock: LeaderLock,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dispatch = dispatch
         self._reconcile = reconcile
-        self._turn = turn
+        self._leader_lock = leader_lock
         self._clock = clock
         self._failures = 0
         self._said = ""
@@ -47,16 +47,16 @@ class KeepDispatching:
         while True:
             rest_seconds = self.once()
             try:
-                self._turn.wait(rest_seconds)
+                self._leader_lock.wait(rest_seconds)
             except Exception:  # a thread that ended with the turn in its hands would keep it from all others
                 log.exception("dispatch.wait_failed")
-                self._turn.give_back()
+                self._leader_lock.release()
                 time.sleep(rest_seconds)
 
     def once(self) -> float:
         """One look, if it is this process's turn; how long to wait until the next."""
         try:
-            if not self._turn.is_mine():
+            if not self._leader_lock.acquire():
                 self._strays_due = 0.0  # who comes after somebody else looks at everything
                 return IDLE_SECONDS
             is_busy = self._look()

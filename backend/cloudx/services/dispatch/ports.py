@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cloudx.domain.dispatch.states import Child, Outcome
+from cloudx.domain.dispatch.states import Child, DispatchOutcome
 
 
 @dataclass(frozen=True)
 class Ending:
     """How a dispatched job ended. `worker_id` and `is_dead` tell whose leases nobody will renew any more."""
 
-    outcome: Outcome
+    outcome: DispatchOutcome
     detail: str | None = None
     worker_id: str | None = None
     is_dead: bool = False  # its machine says so; one that Nomad has lost may live
@@ -55,17 +55,17 @@ class ScanJobs(Protocol):
         ...
 
 
-class Turn(Protocol):
+class LeaderLock(Protocol):
     """One at a time among all processes."""
 
-    def is_mine(self) -> bool:
+    def acquire(self) -> bool:
         """True while this process may act; asks for it where nobody has it. Raises DependencyUnavailable."""
         ...
 
     def wait(self, seconds: float) -> None:
-        """Until the time is over or somebody rings (Dispatches.ring), where it is this process's turn."""
+        """Until the time is over or somebody rings (Dispatches.notify), where it is this process's turn."""
         ...
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let another process act."""
         ...

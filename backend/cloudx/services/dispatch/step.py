@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from cloudx.domain.dispatch.actions import decide
+from cloudx.domain.dispatch.actions import plan_actions
 from cloudx.domain.dispatch.states import (
     SOON_SECONDS,
+    Actions,
     Child,
-    Decision,
     Demand,
     Dispatch,
-    Outcome,
-    Picture,
+    DispatchOutcome,
+    Observed,
     Placement,
 )
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.tools import ScanType
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.fleet.fit import FitCount
-from cloudx.services.ledger.dispatches import DispatchBook, OpenScan
+from cloudx.services.ledger.dispatches import DispatchSnapshot, OpenScan
 from cloudx.services.ledger.ledger import OpenLedger
 
 from .ports import Ending, ScanJobs
@@ -48,40 +48,40 @@ class DispatchScans:
     def __call__(self, look_for_strays: bool = False) -> bool:
         """Look, and do what follows; False when there was nothing to look after. Raises CloudxError."""
         for _ in range(MAX_ROUNDS):
-            book = self._book()
-            if book.is_idle and not look_for_strays:
+            snapshot = self._snapshot()
+            if snapshot.is_idle and not look_for_strays:
                 return False
             try:
-                decision = decide(self._picture(book))
-                self._follow(decision)
+                actions = plan_actions(self._observed(snapshot))
+                self._follow(actions)
             except CloudxError as error:
-                self._say_why(book, error)
+                self._say_why(snapshot, error)
                 raise
-            if not decision.examine:
+            if not actions.examine:
                 break
-        return not book.is_idle
+        return not snapshot.is_idle
 
-    def _book(self) -> DispatchBook:
+    def _snapshot(self) -> DispatchSnapshot:
         with self.open_ledger(read_only=True) as ledger:
-            return ledger.dispatches.book()
+            return ledger.dispatches.snapshot()
 
-    def _picture(self, book: DispatchBook) -> Picture:
+    def _observed(self, snapshot: DispatchSnapshot) -> Observed:
         children = self.jobs.children()
-        return Picture(
-            now=book.now,
-            demands=[self._demand(scan) for scan in book.scans],
-            dispatches=book.dispatches,
+        return Observed(
+            now=snapshot.now,
+            demands=[self._demand(scan) for scan in snapshot.scans],
+            dispatches=snapshot.dispatches,
             children=children,
-            no_room=self.jobs.no_room() if _late(book, children, Placement.WAITING, ROOM_SECONDS) else {},
-            slow_starts=self._slow_starts(book, children),
-            misplaced=self._misplaced(book, children),
-            leaving=book.leaving,
+            no_room=self.jobs.no_room() if _late(snapshot, children, Placement.WAITING, ROOM_SECONDS) else {},
+            slow_starts=self._slow_starts(snapshot, children),
+            misplaced=self._misplaced(snapshot, children),
+            leaving=snapshot.leaving,
         )
 
-    def _misplaced(self, book: DispatchBook, children: Sequence[Child]) -> frozenset[str]:
+    def _misplaced(self, snapshot: DispatchSnapshot, children: Sequence[Child]) -> frozenset[str]:
         """Only where there is an unfit node at all, and only for news: a worker never moves."""
-        unfit = {scan.scan_id: self.count_fit(scan.type).unfit for scan in book.scans}
-        scans = {row.token: row.scan_id for row in book.dispatches if unfit.get(row.scan_id)}
+        unfit = {scan.scan_id: self.count_fit(scan.type).unfit for scan in snapshot.scans}
+        scans = {row.token: row.scan_id for row in snapshot.dispatches if unfit.get(row.scan_id)}
         running = [c for c in children if c.placement is Placement.RUNNING and c.token in scans]
         if any(child.nomad_job_id not in self.machines for child in running):
             self.machines.clear()
@@ -92,10 +92,10 @@ class DispatchScans:
             if self.machines.get(child.nomad_job_id) in unfit[scans[child.token]]
         )
 
-    def _slow_starts(self, book: DispatchBook, children: Sequence[Child]) -> dict[str, str]:
+    def _slow_starts(self, snapshot: DispatchSnapshot, children: Sequence[Child]) -> dict[str, str]:
         """One of each scan is asked about: the others wait for the same."""
-        open_scans = {scan.scan_id for scan in book.scans}
-        late = _late(book, children, Placement.STARTING, START_SECONDS)
+        open_scans = {scan.scan_id for scan in snapshot.scans}
+        late = _late(snapshot, children, Placement.STARTING, START_SECONDS)
         of_scan = {scan_id: child for scan_id, child in reversed(late) if scan_id in open_scans}
         said = {child.nomad_job_id: self.jobs.last_words(child.nomad_job_id) for child in of_scan.values()}
         return {job_id: words for job_id, words in said.items() if words}
@@ -112,20 +112,20 @@ class DispatchScans:
             waiting_reason=scan.waiting_reason,
         )
 
-    def _follow(self, decision: Decision) -> None:
-        for row, job_id in decision.record:
+    def _follow(self, actions: Actions) -> None:
+        for row, job_id in actions.record:
             self._mark_sent(row, job_id)
-        for row in decision.examine:
+        for row in actions.examine:
             self._end_as_nomad_says(row)
-        for row in decision.cancel:
-            self._end(row, Outcome.UNNEEDED)
-        for row, job_id, outcome in decision.stop:
+        for row in actions.cancel:
+            self._end(row, DispatchOutcome.UNNEEDED)
+        for row, job_id, outcome in actions.stop:
             self.jobs.stop(job_id)
             self._end(row, outcome)
-        for job_id in decision.stray:
+        for job_id in actions.stray:
             self.jobs.stop(job_id)
-        self._explain(decision.explain)
-        self._send([*decision.send, *self._reserve(decision)], decision.place_together)
+        self._set_waiting_reasons(actions.waiting_reasons)
+        self._send([*actions.send, *self._reserve(actions)], actions.place_together)
 
     def _send(self, rows: Sequence[Dispatch], together: int) -> None:
         for first in range(0, len(rows), together):
@@ -137,11 +137,11 @@ class DispatchScans:
         self._mark_sent(row, job_id)
         return job_id
 
-    def _reserve(self, decision: Decision) -> list[Dispatch]:
-        if not decision.reserve:
+    def _reserve(self, actions: Actions) -> list[Dispatch]:
+        if not actions.reserve:
             return []
         with self.open_ledger() as ledger:
-            rows = [ledger.dispatches.reserve(scan_id, uuid.uuid4().hex) for scan_id in decision.reserve]
+            rows = [ledger.dispatches.reserve(scan_id, uuid.uuid4().hex) for scan_id in actions.reserve]
             ledger.commit()
             return rows
 
@@ -150,47 +150,47 @@ class DispatchScans:
             ledger.dispatches.mark_sent(row, job_id)
             ledger.commit()
 
-    def _end(self, row: Dispatch, outcome: Outcome) -> None:
+    def _end(self, row: Dispatch, outcome: DispatchOutcome) -> None:
         with self.open_ledger() as ledger:
             ledger.dispatches.end(row, outcome)
             ledger.commit()
 
     def _end_as_nomad_says(self, row: Dispatch) -> None:
-        ending = self.jobs.ending(row.nomad_job_id) if row.nomad_job_id else Ending(Outcome.GONE)
+        ending = self.jobs.ending(row.nomad_job_id) if row.nomad_job_id else Ending(DispatchOutcome.GONE)
         with self.open_ledger() as ledger:
             if ending.worker_id and ending.is_dead:
                 ledger.dispatches.give_up_leases(row.scan_id, ending.worker_id)
             lived = ledger.now() - (row.sent_at or row.created_at)
-            if ending.outcome is Outcome.FINISHED and lived < timedelta(seconds=SOON_SECONDS):
+            if ending.outcome is DispatchOutcome.FINISHED and lived < timedelta(seconds=SOON_SECONDS):
                 ran = ending.worker_id is None or ledger.dispatches.has_run(row.scan_id, ending.worker_id)
-                ending = ending if ran else replace(ending, outcome=Outcome.IDLE)
+                ending = ending if ran else replace(ending, outcome=DispatchOutcome.IDLE)
             ledger.dispatches.end(row, ending.outcome, ending.detail)
             ledger.commit()
         if ending.is_dead:
             reconcile_scans(self.open_ledger)
 
-    def _explain(self, reasons: dict[str, str | None]) -> None:
+    def _set_waiting_reasons(self, reasons: dict[str, str | None]) -> None:
         if not reasons:
             return
         with self.open_ledger() as ledger:
             for scan_id, reason in reasons.items():
-                ledger.dispatches.explain(scan_id, reason)
+                ledger.dispatches.set_waiting_reason(scan_id, reason)
             ledger.commit()
 
-    def _say_why(self, book: DispatchBook, error: CloudxError) -> None:
+    def _say_why(self, snapshot: DispatchSnapshot, error: CloudxError) -> None:
         """In each scan that waits for workers; the ledger itself may be what failed."""
-        waiting = [scan for scan in book.scans if scan.pending and scan.waiting_reason != error.message]
+        waiting = [scan for scan in snapshot.scans if scan.pending and scan.waiting_reason != error.message]
         try:
-            self._explain({scan.scan_id: error.message for scan in waiting})
+            self._set_waiting_reasons({scan.scan_id: error.message for scan in waiting})
         except CloudxError:
             return
 
 
 def _late(
-    book: DispatchBook, children: Sequence[Child], placement: Placement, seconds: float
+    snapshot: DispatchSnapshot, children: Sequence[Child], placement: Placement, seconds: float
 ) -> list[tuple[str, Child]]:
     """Those that are there for longer than it takes, with their scan."""
-    long_ago = book.now - timedelta(seconds=seconds)
-    rows = {row.token: row for row in book.dispatches}
+    long_ago = snapshot.now - timedelta(seconds=seconds)
+    rows = {row.token: row for row in snapshot.dispatches}
     there = [(rows[child.token], child) for child in children if child.placement is placement and child.token in rows]
     return [(row.scan_id, child) for row, child in there if (row.sent_at or row.created_at) < long_ago]

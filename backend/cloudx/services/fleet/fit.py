@@ -9,7 +9,7 @@ from cloudx.domain.errors import NoCapableNode
 from cloudx.domain.nodes import Check, CheckStatus, Node, capable, word_of
 from cloudx.domain.tools import ScanType
 
-from .join import HEARTBEAT, ClusterView, join_fleet
+from .join import HEARTBEAT, ClusterSnapshot, join_fleet
 from .watch import FleetReading
 
 NOT_A_CLIENT = Check(
@@ -24,7 +24,7 @@ NOT_A_CLIENT = Check(
 class KnownFleet:
     """Joins the ledger's nodes with what Consul and Nomad say at the moment."""
 
-    view: Callable[[], ClusterView] = ClusterView
+    view: Callable[[], ClusterSnapshot] = ClusterSnapshot
     workers_are_dispatched: bool = False
 
     def of(self, beating: Iterable[Node]) -> list[Node]:
@@ -32,7 +32,7 @@ class KnownFleet:
         view = self.view()
         return self.judged(join_fleet(beating, view), view)
 
-    def judged(self, joined: Iterable[Node], view: ClusterView | None = None) -> list[Node]:
+    def judged(self, joined: Iterable[Node], view: ClusterSnapshot | None = None) -> list[Node]:
         """Where workers are dispatched, a machine without a Nomad client gets none; while Nomad is unheard, all may."""
         view = view or self.view()
         takes_a_client = self.workers_are_dispatched and bool(view.clients)

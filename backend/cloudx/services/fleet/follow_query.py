@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class SourceView(Generic[T]):
+class SourceState(Generic[T]):
     """The last good answer (None: there was none yet), when it was known to hold, and what is wrong since."""
 
     value: T | None = None
@@ -48,7 +48,7 @@ class FollowedQuery(Generic[T]):
         random_share: Callable[[], float] = _RANDOM.random,
     ) -> None:
         self.name = name
-        self.view: SourceView[T] = SourceView()
+        self.view: SourceState[T] = SourceState()
         self._ask = ask
         self._clock = clock
         self._random_share = random_share
@@ -83,7 +83,7 @@ class FollowedQuery(Generic[T]):
         # Below the last one: the server was restored or replaced, so what it knows is asked for from the start.
         self._index = 0 if index < self._index else index
         self._failures = 0
-        self.view = SourceView(value, self._clock(), None)
+        self.view = SourceState(value, self._clock(), None)
         if before.problem is not None or value != before.value:
             self._tell()
 

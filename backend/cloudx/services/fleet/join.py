@@ -29,7 +29,7 @@ _NOMAD_SAYS = {
 
 
 @dataclass(frozen=True)
-class ClusterView:
+class ClusterSnapshot:
     """What Consul and Nomad said last; the names in `stale` are those that do not answer now."""
 
     instances: tuple[NodeInstance, ...] = ()
@@ -46,7 +46,7 @@ class JoinedNodes:
     def __init__(self) -> None:
         self._last: dict[str, tuple[Inputs, Node]] = {}
 
-    def join(self, beating: Iterable[Node], cluster: ClusterView) -> tuple[Node, ...]:
+    def join(self, beating: Iterable[Node], cluster: ClusterSnapshot) -> tuple[Node, ...]:
         """As join_fleet does; a node that nothing changed about is the very object of the last time."""
         last, self._last = self._last, {}
         for node_id, inputs in _inputs(beating, cluster):
@@ -56,12 +56,12 @@ class JoinedNodes:
         return tuple(node for _, node in self._last.values())
 
 
-def join_fleet(beating: Iterable[Node], cluster: ClusterView) -> tuple[Node, ...]:
+def join_fleet(beating: Iterable[Node], cluster: ClusterSnapshot) -> tuple[Node, ...]:
     """One node for each id that anybody knows, by id."""
     return JoinedNodes().join(beating, cluster)
 
 
-def _inputs(beating: Iterable[Node], cluster: ClusterView) -> Iterator[tuple[str, Inputs]]:
+def _inputs(beating: Iterable[Node], cluster: ClusterSnapshot) -> Iterator[tuple[str, Inputs]]:
     """What is known of each id, by id."""
     nodes = {node.node_id: node for node in beating}
     instances = _newest(cluster.instances)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .follow_query import FollowedQuery
-from .join import CONSUL, NOMAD, ClusterView
+from .join import CONSUL, NOMAD, ClusterSnapshot
 from .ports import BlockingQuery, NodeInstance, NomadClient
 
 Instances = tuple[NodeInstance, ...]
@@ -41,12 +41,12 @@ class ClusterWatch:
         for followed in self._followed():
             followed.start(on_change)
 
-    def view(self) -> ClusterView:
+    def view(self) -> ClusterSnapshot:
         """What both said last; waits for nobody."""
         instances = self.consul.view.value if self.consul else None
         clients = self.nomad.view.value if self.nomad else None
         stale = frozenset(one.name for one in self._followed() if one.view.problem is not None)
-        return ClusterView(instances or (), clients or (), stale)
+        return ClusterSnapshot(instances or (), clients or (), stale)
 
     def freshness(self) -> dict[str, SourceFreshness]:
         """By name, those that are configured."""

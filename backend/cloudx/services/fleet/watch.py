@@ -55,7 +55,7 @@ class LedgerFleet:
     def read(self) -> FleetReading:
         """Implements FleetSource."""
         with self.open_ledger(read_only=True) as ledger:
-            return FleetReading(tuple(ledger.nodes.all()), ledger.now(), ledger.nodes.running_chunks())
+            return FleetReading(tuple(ledger.nodes.all()), ledger.now(), ledger.nodes.scans_running())
 
 
 @dataclass(frozen=True)

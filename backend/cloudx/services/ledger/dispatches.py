@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from cloudx.domain.dispatch.states import Dispatch, Outcome
+from cloudx.domain.dispatch.states import Dispatch, DispatchOutcome
 from cloudx.domain.tools import ScanType
 
 
@@ -24,7 +24,7 @@ class OpenScan:
 
 
 @dataclass(frozen=True)
-class DispatchBook:
+class DispatchSnapshot:
     """What the ledger has to decide on."""
 
     now: datetime
@@ -41,7 +41,7 @@ class DispatchBook:
 class Dispatches(Protocol):
     """The ledger's rows about scan workers."""
 
-    def book(self) -> DispatchBook:
+    def snapshot(self) -> DispatchSnapshot:
         """What there is to decide on, at this moment."""
         ...
 
@@ -53,7 +53,7 @@ class Dispatches(Protocol):
         """Nomad has it."""
         ...
 
-    def end(self, dispatch: Dispatch, outcome: Outcome, detail: str | None = None) -> None:
+    def end(self, dispatch: Dispatch, outcome: DispatchOutcome, detail: str | None = None) -> None:
         """It is over; nothing where it was before. The row of a scan that is gone goes too."""
         ...
 
@@ -65,10 +65,10 @@ class Dispatches(Protocol):
         """Let the leases of a worker that is dead run out at once."""
         ...
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Have whose turn it is look at once, when this transaction is committed."""
         ...
 
-    def explain(self, scan_id: str, waiting_reason: str | None) -> None:
+    def set_waiting_reason(self, scan_id: str, waiting_reason: str | None) -> None:
         """Store why a scan does not go faster."""
         ...

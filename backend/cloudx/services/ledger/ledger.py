@@ -12,7 +12,7 @@ from cloudx.domain.scopes import Exclusion, Scope
 
 from .dispatches import Dispatches
 from .scans import Chunks, Claims, Findings, Scans
-from .splits import Recuts
+from .splits import Splits
 
 
 class Nodes(Protocol):
@@ -30,7 +30,7 @@ class Nodes(Protocol):
         """Insert or replace."""
         ...
 
-    def running_chunks(self) -> dict[str, int]:
+    def scans_running(self) -> dict[str, int]:
         """How many different scans each node works on, by node id."""
         ...
 
@@ -152,7 +152,7 @@ class Ledger(Protocol):
         ...
 
     @property
-    def recuts(self) -> Recuts:
+    def splits(self) -> Splits:
         """The repository of that name."""
         ...
 

@@ -53,7 +53,7 @@ class WaitingScan:
 
 
 @dataclass(frozen=True)
-class Ask:
+class ClaimRequest:
     """What a worker asks of a scan: its share of the rate, decided before, and the most its node may send."""
 
     scan_id: str
@@ -82,7 +82,7 @@ class Leased:
 
 
 @dataclass(frozen=True)
-class Takers:
+class Participants:
     """Who shares a scan's rate: the nodes seen at it or asking for such work, and how many workers were sent for it."""
 
     nodes: frozenset[str]
@@ -140,7 +140,7 @@ class ChunkRecord:
 class AttemptRecord:
     """One try at a chunk: who, when and how it ended; None: it is under way.
 
-    The outcomes: done, failed, lost, released, cancelled, and recut: the chunk was cut into several meanwhile.
+    The outcomes: done, failed, lost, released, cancelled, and recut: the chunk was split into several meanwhile.
     """
 
     number: int

@@ -6,23 +6,23 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from cloudx.domain.chunks import ChunkSpan, Lease, Verdict
-from cloudx.domain.findings import Observation
+from cloudx.domain.findings import AnyFinding
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import ScanType
 
 from .records import (
-    Ask,
     AttemptRecord,
     ChunkRecord,
+    ClaimRequest,
     FindingKey,
     FindingRow,
     HostRow,
     Leased,
+    Participants,
     Refusal,
     Renewed,
     RunReport,
     ScanRecord,
-    Takers,
     Tally,
     WaitingScan,
     WorkerShare,
@@ -62,7 +62,7 @@ class Scans(Protocol):
         """Remove a scan with its chunks, attempts, findings and hosts; False when there was none."""
         ...
 
-    def settled(self, scan_id: str | None = None) -> list[str]:
+    def finishable(self, scan_id: str | None = None) -> list[str]:
         """The scans, of all or of one, that are not final though every chunk of theirs is done or failed."""
         ...
 
@@ -97,7 +97,7 @@ class Claims(Protocol):
     What they write is soft state: a database that crashes may take back the last of it (docs/adr/0009).
     """
 
-    def claim(self, ask: Ask) -> Leased | Refusal:
+    def claim(self, request: ClaimRequest) -> Leased | Refusal:
         """Lease the next chunk in claim order, those that failed on this node last, at what is free of the share.
 
         The sum of the grants never passes the scan's rate, nor the node's limit: the lesser of the asked one and of
@@ -113,7 +113,7 @@ class Claims(Protocol):
         """Remember that this worker has just asked for work and had none."""
         ...
 
-    def takers_of(self, scan_id: str, scan_type: ScanType) -> Takers:
+    def participants_of(self, scan_id: str, scan_type: ScanType) -> Participants:
         """Who works on a scan, did so or asked for such work a moment ago, or was dispatched for it a moment ago."""
         ...
 
@@ -165,8 +165,8 @@ class Chunks(Protocol):
 class Findings(Protocol):
     """What was found."""
 
-    def store(self, lease: Lease, observations: Iterable[Observation], host_names: dict[str, str]) -> int:
-        """Write a chunk's observations in bulk; returns how many findings."""
+    def store(self, lease: Lease, findings: Iterable[AnyFinding], host_names: dict[str, str]) -> int:
+        """Write a chunk's findings in bulk; returns how many findings."""
         ...
 
     def page(self, scan_id: str, after: FindingKey | None, limit: int) -> list[FindingRow]:
@@ -174,9 +174,9 @@ class Findings(Protocol):
         ...
 
     def hosts(self, scan_id: str, after_ip: str | None, limit: int) -> list[HostRow]:
-        """Host observations in address order."""
+        """Host findings in address order."""
         ...
 
     def hosts_between(self, scan_id: str, first_ip: str, last_ip: str) -> dict[str, HostRow]:
-        """Host observations of an address span, by ip."""
+        """Host findings of an address span, by ip."""
         ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cloudx.domain.chunks import ChunkSpan
-from cloudx.domain.planning.stragglers import Recut, Running
+from cloudx.domain.planning.stragglers import Running, Split
 from cloudx.domain.tools import ScanType
 
 
@@ -21,7 +21,7 @@ class ExhaustedScan:
     max_workers: int | None
 
 
-class Recuts(Protocol):
+class Splits(Protocol):
     """Chunks that become several."""
 
     def exhausted(self) -> list[ExhaustedScan]:
@@ -36,7 +36,7 @@ class Recuts(Protocol):
         """Nodes that send for any scan now."""
         ...
 
-    def revoke_and_cut(self, scan_id: str, recut: Recut) -> bool:
+    def revoke_and_split(self, scan_id: str, split: Split) -> bool:
         """End the straggler's lease and put its parts into the queue.
 
         False, having written nothing, when it is not this attempt's any more, when the scan is

@@ -22,7 +22,7 @@ def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Sc
             ledger.scans.save_state(scan)
             ledger.chunks.cancel_pending(scan_id)
             ledger.audit.record(principal, "scan.stop", scan_id)
-            ledger.dispatches.ring()
+            ledger.dispatches.notify()
             ledger.commit()
         return scan
 

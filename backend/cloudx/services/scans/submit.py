@@ -155,7 +155,7 @@ class SubmitScan:
         if idempotency_key is not None:
             ledger.scans.remember_key(principal.name, idempotency_key, request.sha256(), scan.id)
         ledger.audit.record(principal, "scan.submit", scan.id, **_audit_detail(scan))
-        ledger.dispatches.ring()
+        ledger.dispatches.notify()
 
     def _check_max_workers(self, request: ScanRequest) -> None:
         if request.max_workers is None:

@@ -29,7 +29,7 @@ from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.rates.grants import grant_pps
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import ScanType
-from cloudx.services.ledger.records import Ask, Leased, Refusal, Renewed, RunReport, Takers
+from cloudx.services.ledger.records import ClaimRequest, Leased, Participants, Refusal, Renewed, RunReport
 
 from .chunk_rows import OPEN_SCANS, claimable, held, lease_of
 from .scan_rows import OPEN
@@ -68,7 +68,7 @@ class _AnyDatabase:
         is_over = asking.asked_at < db_now(-_FORGET_ASKING_SECONDS)
         self._connection.execute(delete(asking_workers).where(asking.node_id == node_id, is_over))
 
-    def takers_of(self, scan_id: str, scan_type: ScanType) -> Takers:
+    def participants_of(self, scan_id: str, scan_type: ScanType) -> Participants:
         """Who works on a scan, did so or asked for such work a moment ago, or was dispatched for it a moment ago."""
         mine, asking = scan_nodes.c, asking_workers.c
         works = and_(mine.scan_id == scan_id, or_(mine.chunks_leased > 0, mine.moved_at > db_now(-MOMENT_SECONDS)))
@@ -85,13 +85,13 @@ class _AnyDatabase:
             dispatches.c.created_at > db_now(-ARRIVE_SECONDS),
         )
         coming = select(func.count()).select_from(dispatches).where(sent_for)
-        takers = frozenset(self._connection.execute(query).scalars())
+        participants = frozenset(self._connection.execute(query).scalars())
         limited = select(nodes.c.node_id, nodes.c.rate_limit_pps).where(
-            nodes.c.node_id.in_(takers), nodes.c.rate_limit_pps.is_not(None)
+            nodes.c.node_id.in_(participants), nodes.c.rate_limit_pps.is_not(None)
         )
         granted = select(mine.node_id, mine.granted_pps).where(mine.scan_id == scan_id, mine.granted_pps > 0)
-        return Takers(
-            takers,
+        return Participants(
+            participants,
             self._connection.execute(coming).scalar_one(),
             {row[0]: row[1] for row in self._connection.execute(limited)},
             {row[0]: row[1] for row in self._connection.execute(granted)},
@@ -101,9 +101,15 @@ class _AnyDatabase:
 class PostgresClaims(_AnyDatabase):
     """Implements services.scan_ports.Claims by functions of the server."""
 
-    def claim(self, ask: Ask) -> Leased | Refusal:
+    def claim(self, request: ClaimRequest) -> Leased | Refusal:
         """Lease the next chunk."""
-        asked = (ask.scan_id, plain(ask.worker_id), plain(ask.node_id), ask.share_pps, ask.node_limit_pps)
+        asked = (
+            request.scan_id,
+            plain(request.worker_id),
+            plain(request.node_id),
+            request.share_pps,
+            request.node_limit_pps,
+        )
         row = self._take((*asked, LEASE_SECONDS))
         outcome, number, address_start, address_count, port_start, port_count, *rest = row
         if outcome != ChunkState.LEASED.value:
@@ -111,7 +117,7 @@ class PostgresClaims(_AnyDatabase):
         attempt, rate_pps, lease_until, policy_version = rest
         span = ChunkSpan(number, address_start, address_count, port_start, port_count)
         lease_until = lease_until.astimezone(UTC)
-        lease = Lease(ask.scan_id, span, attempt, ask.worker_id, ask.node_id, rate_pps, lease_until)
+        lease = Lease(request.scan_id, span, attempt, request.worker_id, request.node_id, rate_pps, lease_until)
         return Leased(lease, policy_version, lease_until - timedelta(seconds=LEASE_SECONDS))
 
     def _take(self, asked: tuple[object, ...]) -> tuple[Any, ...]:
@@ -158,44 +164,44 @@ class PostgresClaims(_AnyDatabase):
 class SqliteClaims(_AnyDatabase):
     """Implements services.scan_ports.Claims statement by statement; nobody else writes meanwhile."""
 
-    def claim(self, ask: Ask) -> Leased | Refusal:
+    def claim(self, request: ClaimRequest) -> Leased | Refusal:
         """Lease the next chunk."""
         scan = self._connection.execute(
-            select(scans.c.rate_pps, scans.c.status).where(scans.c.id == ask.scan_id)
+            select(scans.c.rate_pps, scans.c.status).where(scans.c.id == request.scan_id)
         ).first()
         if scan is None or scan.status not in OPEN:
             return Refusal.OVER
-        rate_pps = self._grant(ask, scan.rate_pps)
+        rate_pps = self._grant(request, scan.rate_pps)
         if isinstance(rate_pps, Refusal):
             return rate_pps
-        number = self._next_number(ask)
+        number = self._next_number(request)
         if number is None:
             return Refusal.NO_CHUNK
         if scan.status == ScanStatus.SUBMITTED.value:
             running = {"status": ScanStatus.RUNNING.value, "started_at": db_now()}
-            self._connection.execute(update(scans).where(scans.c.id == ask.scan_id).values(**running))
-        return self._lease(ask, number, rate_pps)
+            self._connection.execute(update(scans).where(scans.c.id == request.scan_id).values(**running))
+        return self._lease(request, number, rate_pps)
 
-    def _grant(self, ask: Ask, scan_rate_pps: int) -> int | Refusal:
-        registered = self._sum(nodes.c.rate_limit_pps, nodes.c.node_id == ask.node_id)
-        limit_pps = min(ask.node_limit_pps, registered or ask.node_limit_pps)
-        node_free = limit_pps - self._sum(node_grants.c.granted_pps, node_grants.c.node_id == ask.node_id)
-        scan_free = scan_rate_pps - self._sum(scan_nodes.c.granted_pps, scan_nodes.c.scan_id == ask.scan_id)
-        if granted := grant_pps(ask.share_pps, limit_pps, scan_free, node_free):
+    def _grant(self, request: ClaimRequest, scan_rate_pps: int) -> int | Refusal:
+        registered = self._sum(nodes.c.rate_limit_pps, nodes.c.node_id == request.node_id)
+        limit_pps = min(request.node_limit_pps, registered or request.node_limit_pps)
+        node_free = limit_pps - self._sum(node_grants.c.granted_pps, node_grants.c.node_id == request.node_id)
+        scan_free = scan_rate_pps - self._sum(scan_nodes.c.granted_pps, scan_nodes.c.scan_id == request.scan_id)
+        if granted := grant_pps(request.share_pps, limit_pps, scan_free, node_free):
             return granted
-        is_node_full = grant_pps(ask.share_pps, limit_pps, node_free, node_free) == 0
+        is_node_full = grant_pps(request.share_pps, limit_pps, node_free, node_free) == 0
         return Refusal.NODE_FULL if is_node_full else Refusal.NO_RATE
 
     def _sum(self, column: ColumnElement[int], which: ColumnElement[bool]) -> int:
         return int(self._connection.execute(select(func.coalesce(func.sum(column), 0)).where(which)).scalar_one())
 
-    def _next_number(self, ask: Ask) -> int | None:
+    def _next_number(self, request: ClaimRequest) -> int | None:
         """The next in claim order, those that failed on this node last."""
-        failed_here = func.instr("\n" + chunks.c.failed_nodes, f"\n{plain(ask.node_id)}\n") > 0
+        failed_here = func.instr("\n" + chunks.c.failed_nodes, f"\n{plain(request.node_id)}\n") > 0
         for wanted in (~failed_here, failed_here):
             query = (
                 select(chunks.c.number)
-                .where(chunks.c.scan_id == ask.scan_id, claimable(), wanted)
+                .where(chunks.c.scan_id == request.scan_id, claimable(), wanted)
                 .order_by(chunks.c.claim_order)
                 .limit(1)
             )
@@ -204,22 +210,24 @@ class SqliteClaims(_AnyDatabase):
                 return int(number)
         return None
 
-    def _lease(self, ask: Ask, number: int, rate_pps: int) -> Leased:
+    def _lease(self, request: ClaimRequest, number: int, rate_pps: int) -> Leased:
         taken = {
             "state": ChunkState.LEASED.value,
             "attempt": chunks.c.attempt + 1,
-            "worker_id": ask.worker_id,
-            "node_id": ask.node_id,
+            "worker_id": request.worker_id,
+            "node_id": request.node_id,
             "rate_pps": rate_pps,
             "lease_until": db_now(LEASE_SECONDS),
             "sending": True,
             "sent_share": 0.0,
         }
-        this = and_(chunks.c.scan_id == ask.scan_id, chunks.c.number == number)
+        this = and_(chunks.c.scan_id == request.scan_id, chunks.c.number == number)
         row = self._connection.execute(update(chunks).where(this).values(**taken).returning(chunks)).mappings().one()
         lease = lease_of(row)
-        this_try = {"scan_id": ask.scan_id, "number": number, "attempt": lease.attempt, "started_at": db_now()}
-        self._connection.execute(insert(attempts).values(**this_try, node_id=ask.node_id, worker_id=ask.worker_id))
+        this_try = {"scan_id": request.scan_id, "number": number, "attempt": lease.attempt, "started_at": db_now()}
+        self._connection.execute(
+            insert(attempts).values(**this_try, node_id=request.node_id, worker_id=request.worker_id)
+        )
         return Leased(lease, self._policy_version(), lease.expires_at - timedelta(seconds=LEASE_SECONDS))
 
     def renew(self, worker_id: str, reports: Sequence[RunReport]) -> Renewed:

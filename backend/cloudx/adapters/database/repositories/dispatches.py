@@ -9,16 +9,16 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, 
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import attempts, chunks, dispatches, scan_nodes, scans
 from cloudx.domain.chunks import ChunkState
-from cloudx.domain.dispatch.states import Dispatch, DispatchState, Outcome
+from cloudx.domain.dispatch.states import Dispatch, DispatchOutcome, DispatchState
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
-from cloudx.services.ledger.dispatches import DispatchBook, OpenScan
+from cloudx.services.ledger.dispatches import DispatchSnapshot, OpenScan
 
 from .scan_rows import OPEN
 
 CHANNEL = "cloudx_dispatch"
 HISTORY = 40  # ended rows of a scan that a decision sees: a fleet's worth of one wave
-LEAVE_SECONDS = 5.0  # a completed scan's workers go by themselves
+WORKERS_LEAVE_SECONDS = 5.0  # a completed scan's workers go by themselves
 _NOT_ENDED = dispatches.c.state != DispatchState.ENDED.value
 
 
@@ -28,9 +28,9 @@ class SqlDispatches:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def book(self) -> DispatchBook:
+    def snapshot(self) -> DispatchSnapshot:
         """What there is to decide on."""
-        return DispatchBook(
+        return DispatchSnapshot(
             now=self._connection.execute(select(db_now())).scalar_one(),
             scans=self._open_scans(),
             dispatches=self._rows(),
@@ -76,7 +76,7 @@ class SqlDispatches:
                 **{
                     **row,
                     "state": DispatchState(row["state"]),
-                    "outcome": Outcome(row["outcome"]) if row["outcome"] else None,
+                    "outcome": DispatchOutcome(row["outcome"]) if row["outcome"] else None,
                 }
             )
             for row in self._connection.execute(query).mappings()
@@ -85,7 +85,7 @@ class SqlDispatches:
     def _leaving(self) -> frozenset[str]:
         just_now = and_(
             scans.c.status == ScanStatus.COMPLETED.value,
-            scans.c.finished_at > db_now(-LEAVE_SECONDS),
+            scans.c.finished_at > db_now(-WORKERS_LEAVE_SECONDS),
             exists().where(dispatches.c.scan_id == scans.c.id, _NOT_ENDED),
         )
         return frozenset(self._connection.execute(select(scans.c.id).where(just_now)).scalars())
@@ -109,7 +109,7 @@ class SqlDispatches:
         sent_at = func.coalesce(dispatches.c.sent_at, db_now())
         self._update(dispatch, state=DispatchState.SENT.value, nomad_job_id=nomad_job_id, sent_at=sent_at)
 
-    def end(self, dispatch: Dispatch, outcome: Outcome, detail: str | None = None) -> None:
+    def end(self, dispatch: Dispatch, outcome: DispatchOutcome, detail: str | None = None) -> None:
         """It is over; the row of a scan that is gone goes too."""
         self._update(dispatch, state=DispatchState.ENDED.value, ended_at=db_now(), outcome=outcome.value, detail=detail)
         gone = ~exists().where(scans.c.id == dispatches.c.scan_id)
@@ -127,12 +127,12 @@ class SqlDispatches:
         )
         self._connection.execute(update(chunks).where(held).values(lease_until=db_now(-1.0)))
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """By PostgreSQL's NOTIFY, which reaches every process; SQLite has no dispatched workers."""
         if self._connection.dialect.name == "postgresql":
             self._connection.execute(select(func.pg_notify(CHANNEL, "")))
 
-    def explain(self, scan_id: str, waiting_reason: str | None) -> None:
+    def set_waiting_reason(self, scan_id: str, waiting_reason: str | None) -> None:
         """Store why a scan does not go faster."""
         self._connection.execute(update(scans).where(scans.c.id == scan_id).values(waiting_reason=waiting_reason))
 

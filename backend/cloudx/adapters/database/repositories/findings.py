@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, RowMapping, select, tuple_
 
 from cloudx.adapters.database.schema.tables import findings, hosts
 from cloudx.domain.chunks import Lease
-from cloudx.domain.findings import Finding, Host, Observation
+from cloudx.domain.findings import AnyFinding, Finding, HostFinding
 from cloudx.services.ledger.records import FindingKey, FindingRow, HostRow
 
 from .copy_findings import copy_rows
@@ -27,16 +27,16 @@ class SqlFindings:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def store(self, lease: Lease, observations: Iterable[Observation], host_names: dict[str, str]) -> int:
-        """Write a chunk's observations: by COPY on PostgreSQL, in batches on SQLite."""
-        seen_hosts: list[Host] = []
-        found = _only_findings(observations, seen_hosts)
+    def store(self, lease: Lease, findings: Iterable[AnyFinding], host_names: dict[str, str]) -> int:
+        """Write a chunk's findings: by COPY on PostgreSQL, in batches on SQLite."""
+        seen_hosts: list[HostFinding] = []
+        found = _only_findings(findings, seen_hosts)
         write = copy_rows if self._connection.dialect.name == "postgresql" else insert_rows
         stored = write(self._connection, lease, found, host_names)
         self._insert_hosts(lease, seen_hosts, host_names)
         return stored
 
-    def _insert_hosts(self, lease: Lease, seen: list[Host], host_names: dict[str, str]) -> None:
+    def _insert_hosts(self, lease: Lease, seen: list[HostFinding], host_names: dict[str, str]) -> None:
         for start in range(0, len(seen), _BATCH):
             rows = [_host_values(lease, host, host_names) for host in seen[start : start + _BATCH]]
             self._connection.execute(hosts.insert(), rows)
@@ -52,28 +52,28 @@ class SqlFindings:
         return [_finding_row(row) for row in self._connection.execute(query)]
 
     def hosts(self, scan_id: str, after_ip: str | None, limit: int) -> list[HostRow]:
-        """Host observations in address order."""
+        """Host findings in address order."""
         query = select(hosts).where(hosts.c.scan_id == scan_id)
         if after_ip is not None:
             query = query.where(hosts.c.ip > after_ip)
         return [_host_row(row) for row in self._connection.execute(query.order_by(hosts.c.ip).limit(limit)).mappings()]
 
     def hosts_between(self, scan_id: str, first_ip: str, last_ip: str) -> dict[str, HostRow]:
-        """Host observations of an address span."""
+        """Host findings of an address span."""
         query = select(hosts).where(hosts.c.scan_id == scan_id, hosts.c.ip.between(first_ip, last_ip))
         return {row["ip"]: _host_row(row) for row in self._connection.execute(query).mappings()}
 
 
-def _only_findings(observations: Iterable[Observation], seen_hosts: list[Host]) -> Iterator[Finding]:
+def _only_findings(findings: Iterable[AnyFinding], seen_hosts: list[HostFinding]) -> Iterator[Finding]:
     """The findings as they stream by; hosts are few (nmap's alone) and set aside."""
-    for one in observations:
+    for one in findings:
         if isinstance(one, Finding):
             yield one
         else:
             seen_hosts.append(one)
 
 
-def _host_values(lease: Lease, host: Host, host_names: dict[str, str]) -> dict[str, Any]:
+def _host_values(lease: Lease, host: HostFinding, host_names: dict[str, str]) -> dict[str, Any]:
     return {
         "scan_id": lease.scan_id,
         "ip": host.ip,

@@ -36,7 +36,7 @@ class SqlNodes:
             insert(nodes).values(**values).on_conflict_do_update(index_elements=["node_id"], set_=values)
         )
 
-    def running_chunks(self) -> dict[str, int]:
+    def scans_running(self) -> dict[str, int]:
         """How many different scans each node works on now."""
         query = (
             select(chunks.c.node_id, func.count(chunks.c.scan_id.distinct()))

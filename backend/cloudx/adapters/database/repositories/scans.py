@@ -114,7 +114,7 @@ class SqlScans:
         self._connection.execute(delete(dispatches).where(over))
         return bool(self._connection.execute(delete(scans).where(scans.c.id == scan_id)).rowcount)
 
-    def settled(self, scan_id: str | None = None) -> list[str]:
+    def finishable(self, scan_id: str | None = None) -> list[str]:
         """Those, of all or of one, that are not final though every chunk is done or failed."""
         mine = scan_nodes.c
         counted = select(func.sum(mine.chunks_done + mine.chunks_failed)).where(mine.scan_id == scans.c.id)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, exists, func, insert, not_, select, upd
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import attempts, chunks, scans
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState
-from cloudx.domain.planning.stragglers import Recut, Running
+from cloudx.domain.planning.stragglers import Running, Split
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.ledger.splits import ExhaustedScan
 
@@ -23,8 +23,8 @@ _SPAN = (chunks.c.number, chunks.c.address_start, chunks.c.address_count, chunks
 _INHERITED = ("recuts", "failures", "failed_nodes", "cut_from", "available_at")
 
 
-class SqlRecuts:
-    """Implements services.recut_ports.Recuts."""
+class SqlSplits:
+    """Implements Splits."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -68,7 +68,7 @@ class SqlRecuts:
                 sent_share=row["sent_share"],
                 held_seconds=(row["now"] - row["started_at"]).total_seconds(),
                 silent_seconds=LEASE_SECONDS - (row["lease_until"] - row["now"]).total_seconds(),
-                recuts=row["recuts"],
+                splits=row["recuts"],
             )
             for row in self._connection.execute(query).mappings()
         ]
@@ -77,9 +77,9 @@ class SqlRecuts:
         """Nodes that send for any scan now."""
         return set(self._connection.execute(select(chunks.c.node_id).where(_SENDING).distinct()).scalars())
 
-    def revoke_and_cut(self, scan_id: str, recut: Recut) -> bool:
+    def revoke_and_split(self, scan_id: str, split: Split) -> bool:
         """End the straggler's lease and queue its parts; several that do so at once cut one chunk."""
-        straggler = recut.straggler
+        straggler = split.straggler
         still_its = and_(
             chunks.c.scan_id == scan_id,
             chunks.c.number == straggler.span.number,
@@ -88,7 +88,7 @@ class SqlRecuts:
             _SENDING,
         )
         lock = select(chunks.c.number).where(still_its).with_for_update(skip_locked=True)
-        if self._connection.execute(lock).first() is None or not self._grow(scan_id, recut.parts):
+        if self._connection.execute(lock).first() is None or not self._grow(scan_id, split.parts):
             return False
         # With the scan locked no other can have cut it meanwhile without this seeing it.
         if self._connection.execute(select(exists().where(chunks.c.scan_id == scan_id, _PENDING))).scalar():
@@ -99,7 +99,7 @@ class SqlRecuts:
             .where(*this_try, attempts.c.attempt == straggler.attempt)
             .values(ended_at=db_now(), outcome="recut")
         )
-        self._replace(scan_id, recut.parts, recut.wait_seconds)
+        self._replace(scan_id, split.parts, split.wait_seconds)
         return True
 
     def returned(self, scan_id: str) -> list[tuple[ChunkSpan, int]]:

@@ -12,6 +12,7 @@ from cloudx.domain.errors import DependencyUnavailable
 
 from .rights import grant_to_groups
 
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
 HEAD = "0005"  # held to the newest file in migrations/versions by a test
 _LOCK = 0x636C6F756478  # "cloudx": one upgrade at a time on PostgreSQL
 
@@ -71,6 +72,6 @@ def _config(connection: Connection):  # type: ignore[no-untyped-def]
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     return config

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.scanners.runs.send_eta import SendingPace
+from cloudx.scanners.runs.send_eta import SendEta
 
 
 class Clock:
@@ -17,12 +17,12 @@ class Clock:
 
 
 def test_the_first_line_is_judged_by_the_rate_that_was_granted() -> None:
-    assert SendingPace(10_000, 1_000, Clock()).ends_at(0.25) == 107.5
+    assert SendEta(10_000, 1_000, Clock()).ends_at(0.25) == 107.5
 
 
 def test_a_burst_at_the_start_does_not_bring_the_end_forward() -> None:
     clock = Clock()
-    pace = SendingPace(10_000, 1_000, clock)
+    pace = SendEta(10_000, 1_000, clock)
     pace.ends_at(0.0)
     clock.now += 1.0
     assert pace.ends_at(0.2) == 109.0
@@ -30,7 +30,7 @@ def test_a_burst_at_the_start_does_not_bring_the_end_forward() -> None:
 
 def test_a_machine_that_cannot_keep_the_rate_up_is_judged_by_its_own() -> None:
     clock = Clock()
-    pace = SendingPace(10_000, 1_000, clock)
+    pace = SendEta(10_000, 1_000, clock)
     pace.ends_at(0.0)
     clock.now += 5.0
     assert pace.ends_at(0.25) == pytest.approx(105.0 + 15.0)
@@ -41,7 +41,7 @@ def test_the_end_never_lies_in_the_past_and_all_sent_is_now(
     lines: list[tuple[float, float]], packets: int, rate_pps: int
 ) -> None:
     clock = Clock()
-    pace, share = SendingPace(packets, rate_pps, clock), 0.0
+    pace, share = SendEta(packets, rate_pps, clock), 0.0
     for seconds, more in lines:
         clock.now += seconds
         share = min(1.0, share + more)

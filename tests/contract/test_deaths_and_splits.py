@@ -15,7 +15,7 @@ from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import release_chunk
 from cloudx.services.chunks.reconcile import reconcile_scans
-from cloudx.services.chunks.renew import Order
+from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.scans.results import stream_findings
 from cloudx.services.scans.view import prove_coverage
 from contract.test_concurrent_workers import run_at_once
@@ -103,7 +103,7 @@ class Worker:
     def _straggle_on(self, claim: Claim) -> None:
         """It renews and gets nowhere, until it hears that the chunk was cut; then it tries to commit all of it."""
         desk = self._fleet.desk
-        if desk.renew(claim, 0.01) is Order.GO_ON:
+        if desk.renew(claim, 0.01) is RenewalResult.GO_ON:
             desk.age(claim, held_seconds=300, sent_share=0.01)
             time.sleep(0.02)
             return

@@ -10,12 +10,12 @@ from sqlalchemy import update
 
 from cloudx.adapters.database.schema.tables import chunks, nodes, scans
 from cloudx.domain.errors import LeaseLost
-from cloudx.domain.planning.stragglers import MAX_RECUTS
+from cloudx.domain.planning.stragglers import MAX_SPLITS
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.reconcile import reconcile_scans
-from cloudx.services.chunks.renew import Order
-from cloudx.services.chunks.split import recut_stragglers
+from cloudx.services.chunks.renew import RenewalResult
+from cloudx.services.chunks.split import split_stragglers
 from cloudx.services.scans.control import stop_scan
 from cloudx.services.scans.results import stream_findings
 from cloudx.services.scans.view import prove_coverage
@@ -39,13 +39,13 @@ def test_the_slowest_chunk_is_cut_for_idle_workers_and_its_old_attempt_can_commi
     scan, slow = all_but_one(desk)
     before = desk.show(scan)
     desk.age(slow, held_seconds=30, sent_share=0.2)
-    assert recut_stragglers(desk.open_ledger) == 1
+    assert split_stragglers(desk.open_ledger) == 1
     after = desk.show(scan)
     assert after.tally.chunks_total == before.tally.chunks_total + 4
     assert after.coverage == before.coverage
     assert after.coverage.balances
     assert after.tally.chunks_pending == 5
-    assert desk.renew(slow) is Order.DROP
+    assert desk.renew(slow) is RenewalResult.DROP
     address = str(next(iter(slow.addresses)))
     with pytest.raises(LeaseLost):
         desk.complete(slow, found(address))
@@ -66,7 +66,7 @@ def test_the_proof_of_coverage_shows_what_was_cut_and_the_parts_with_numbers_of_
     scan, slow = all_but_one(desk)
     planned = desk.show(scan).tally.chunks_total
     desk.age(slow, held_seconds=30, sent_share=0.2)
-    recut_stragglers(desk.open_ledger)
+    split_stragglers(desk.open_ledger)
     desk.run_to_end(scan, "quick")
     proofs = {proof.record.span.number: proof for proof in prove_coverage(desk.open_ledger, scan.id)[1]}
     assert sorted(proofs) == list(range(planned + 4))
@@ -83,13 +83,13 @@ def test_a_chunk_that_only_waits_for_late_replies_is_no_straggler(desk: Desk) ->
     _, slow = all_but_one(desk)
     desk.age(slow, held_seconds=30, sent_share=0.2)
     desk.renew(slow, 0.2, sending=False)
-    assert recut_stragglers(desk.open_ledger) == 0
+    assert split_stragglers(desk.open_ledger) == 0
 
 
 def test_nothing_is_cut_while_something_is_left_to_claim(desk: Desk) -> None:
     desk.submit("10.0.0.0/16", rate_pps=1000)
     desk.age(desk.must_claim("slow"), held_seconds=300, sent_share=0.1)
-    assert recut_stragglers(desk.open_ledger) == 0
+    assert split_stragglers(desk.open_ledger) == 0
 
 
 def test_nothing_is_cut_when_nobody_is_idle(desk: Desk) -> None:
@@ -97,7 +97,7 @@ def test_nothing_is_cut_when_nobody_is_idle(desk: Desk) -> None:
     desk.age(slow, held_seconds=30, sent_share=0.2)
     desk.submit("10.1.0.0/24")
     desk.must_claim("busy", "node-1")
-    assert recut_stragglers(desk.open_ledger) == 0
+    assert split_stragglers(desk.open_ledger) == 0
 
 
 def test_a_node_whose_beats_are_late_is_not_counted_as_idle(desk: Desk) -> None:
@@ -105,24 +105,24 @@ def test_a_node_whose_beats_are_late_is_not_counted_as_idle(desk: Desk) -> None:
     desk.age(slow, held_seconds=30, sent_share=0.2)
     with desk.engine.begin() as connection:
         connection.execute(update(nodes).values(last_seen=LONG_AGO))
-    assert recut_stragglers(desk.open_ledger) == 0
+    assert split_stragglers(desk.open_ledger) == 0
 
 
 def test_a_chunk_that_is_nearly_done_is_left_to_its_worker(desk: Desk) -> None:
     _, slow = all_but_one(desk)
     desk.age(slow, held_seconds=30, sent_share=0.9)
-    assert recut_stragglers(desk.open_ledger) == 0
+    assert split_stragglers(desk.open_ledger) == 0
 
 
 def test_a_chunk_is_cut_again_twice_at_most(desk: Desk) -> None:
     scan, slow = all_but_one(desk)
-    for _ in range(MAX_RECUTS):
+    for _ in range(MAX_SPLITS):
         desk.age(slow, held_seconds=300, sent_share=0.01)
-        assert recut_stragglers(desk.open_ledger) == 1
+        assert split_stragglers(desk.open_ledger) == 1
         slow = desk.must_claim("slow")
         desk.run_to_end(scan, "quick")
     desk.age(slow, held_seconds=300, sent_share=0.01)
-    assert recut_stragglers(desk.open_ledger) == 0
+    assert split_stragglers(desk.open_ledger) == 0
     desk.complete(slow)
     assert desk.show(scan).coverage.completed == HOSTS
 
@@ -132,7 +132,7 @@ def test_many_that_reconcile_at_once_cut_a_straggler_once(desk: Desk) -> None:
     total = desk.show(scan).tally.chunks_total
     desk.age(slow, held_seconds=30, sent_share=0.2)
     cut: list[int] = []
-    run_at_once(*[partial(lambda: cut.append(recut_stragglers(desk.open_ledger)))] * 8)
+    run_at_once(*[partial(lambda: cut.append(split_stragglers(desk.open_ledger)))] * 8)
     assert sum(cut) == 1
     assert desk.show(scan).tally.chunks_total == total + 4
     numbers = [row["number"] for row in desk.chunk_rows(scan)]
@@ -152,7 +152,7 @@ def test_a_straggler_that_commits_at_the_moment_it_is_cut_is_either_counted_or_c
             except LeaseLost:
                 return
 
-        run_at_once(commit, *[partial(lambda cut=cut: cut.append(recut_stragglers(desk.open_ledger)))] * 3)
+        run_at_once(commit, *[partial(lambda cut=cut: cut.append(split_stragglers(desk.open_ledger)))] * 3)
         assert len(committed) + sum(cut) == 1, round_number
         desk.run_to_end(scan, "quick")
         view = desk.show(scan)
@@ -165,8 +165,8 @@ def test_a_stopped_scan_is_cut_no_more_and_a_cut_scan_can_be_stopped(desk: Desk)
     scan, slow = all_but_one(desk)
     desk.age(slow, held_seconds=30, sent_share=0.2)
     end = [partial(stop_scan, desk.open_ledger, scan.id, ADMIN)]
-    run_at_once(*end, *[partial(recut_stragglers, desk.open_ledger)] * 3)  # type: ignore[list-item]
-    assert recut_stragglers(desk.open_ledger) == 0
+    run_at_once(*end, *[partial(split_stragglers, desk.open_ledger)] * 3)  # type: ignore[list-item]
+    assert split_stragglers(desk.open_ledger) == 0
     assert "pending" not in {row["state"] for row in desk.chunk_rows(scan)}
     view = desk.show(scan)
     assert view.scan.status is ScanStatus.STOPPED
@@ -193,7 +193,7 @@ def test_a_scan_that_may_have_few_workers_is_cut_for_no_more_of_them(desk: Desk)
         connection.execute(update(scans).values(max_workers=3))
     total = desk.show(scan).tally.chunks_total
     desk.age(slow, held_seconds=300, sent_share=0.05)
-    assert recut_stragglers(desk.open_ledger) == 1
+    assert split_stragglers(desk.open_ledger) == 1
     assert desk.show(scan).tally.chunks_total == total + 1
 
 
@@ -205,7 +205,7 @@ def test_no_more_than_the_scans_rate_is_sent_while_a_straggler_hears_that_it_was
     with desk.engine.begin() as connection:
         connection.execute(update(chunks).where(chunks.c.state == "leased").values(rate_pps=100))  # all of it
     desk.age(slow, held_seconds=900, sent_share=0.2)
-    assert recut_stragglers(desk.open_ledger) == 1
+    assert split_stragglers(desk.open_ledger) == 1
     assert desk.claim("quick") is None, "the straggler may send for some seconds yet"
     desk.end_back_off(scan)
     desk.run_to_end(scan, "quick")

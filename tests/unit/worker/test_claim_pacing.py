@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudx.domain.tools import Tool
-from cloudx.worker.claim_pacing import Turns
+from cloudx.worker.claim_pacing import ClaimPacing
 
 
 class Clock:
@@ -17,14 +17,14 @@ IDLE_SECONDS = 0.5
 
 
 def test_a_worker_without_work_never_waits() -> None:
-    turns = Turns(IDLE_SECONDS, Clock())
+    turns = ClaimPacing(IDLE_SECONDS, Clock())
     turns.claimed()
     assert not turns.must_wait([])
 
 
 def test_after_its_first_chunk_the_others_are_asked_first() -> None:
     clock = Clock()
-    turns = Turns(IDLE_SECONDS, clock)
+    turns = ClaimPacing(IDLE_SECONDS, clock)
     turns.claimed()
     assert turns.must_wait([Tool.MASSCAN])
     clock.now += 4 * IDLE_SECONDS
@@ -33,7 +33,7 @@ def test_after_its_first_chunk_the_others_are_asked_first() -> None:
 
 def test_what_ends_beside_another_run_is_offered_to_the_others() -> None:
     clock = Clock()
-    turns = Turns(IDLE_SECONDS, clock)
+    turns = ClaimPacing(IDLE_SECONDS, clock)
     turns.claimed()
     turns.claimed()
     clock.now += 60
@@ -47,7 +47,7 @@ def test_what_ends_beside_another_run_is_offered_to_the_others() -> None:
 
 def test_the_only_run_of_a_worker_is_followed_by_its_next_one_at_once() -> None:
     clock = Clock()
-    turns = Turns(IDLE_SECONDS, clock)
+    turns = ClaimPacing(IDLE_SECONDS, clock)
     for _ in range(3):
         turns.claimed()
         clock.now += 0.1
@@ -55,7 +55,7 @@ def test_the_only_run_of_a_worker_is_followed_by_its_next_one_at_once() -> None:
 
 
 def test_four_runs_of_nmap_are_one_share() -> None:
-    turns = Turns(IDLE_SECONDS, Clock())
+    turns = ClaimPacing(IDLE_SECONDS, Clock())
     for count in range(1, 4):
         turns.claimed()
         assert not turns.must_wait([Tool.NMAP] * count)

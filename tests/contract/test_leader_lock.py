@@ -1,0 +1,127 @@
+"""One process at a time, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import Engine, text
+
+from cloudx.adapters.database import open_ledger_on
+from cloudx.adapters.database.leader_lock import PostgresLeaderLock
+from cloudx.domain.errors import DependencyUnavailable
+from rig.waiting import until
+
+
+@pytest.fixture
+def new_lock(new_postgres_url: str) -> Iterator[Callable[[], PostgresLeaderLock]]:
+    """Each as a process of its own would have it."""
+    made: list[PostgresLeaderLock] = []
+
+    def make() -> PostgresLeaderLock:
+        made.append(PostgresLeaderLock(lambda: new_postgres_url))
+        return made[-1]
+
+    yield make
+    for lock in made:
+        lock.release()
+
+
+@pytest.fixture
+def admin(new_postgres_url: str, new_engine: Callable[[str], Engine]) -> Engine:
+    return new_engine(new_postgres_url)
+
+
+def end_sessions(admin: Engine) -> None:
+    """As a restart of PostgreSQL or a cut line does."""
+    query = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    with admin.begin() as connection:
+        connection.execute(text(query))
+
+
+def notify(admin: Engine) -> None:
+    with open_ledger_on(admin)() as ledger:
+        ledger.dispatches.notify()
+        ledger.commit()
+
+
+def test_of_many_one_has_it_and_keeps_it(new_lock):
+    locks = [new_lock() for _ in range(4)]
+    assert [[lock.acquire() for lock in locks] for _ in range(3)] == [[True, False, False, False]] * 3
+
+
+def test_another_takes_over_when_it_is_given_back(new_lock):
+    first, second = new_lock(), new_lock()
+    assert first.acquire() and not second.acquire()
+    first.release()
+    until(second.acquire, 5)  # PostgreSQL ends the session in its own time
+    assert not first.acquire()
+
+
+def test_who_loses_the_session_is_told_and_another_takes_over(new_lock, admin):
+    first, second = new_lock(), new_lock()
+    assert first.acquire() and not second.acquire()
+    end_sessions(admin)
+    with pytest.raises(DependencyUnavailable):
+        first.acquire()
+    until(second.acquire, 5)
+    assert not first.acquire()
+
+
+def test_a_ring_ends_the_wait_of_whose_turn_it_is(new_lock, admin):
+    lock = new_lock()
+    assert lock.acquire()
+    notifier = threading.Timer(0.2, notify, (admin,))
+    notifier.start()
+    started = time.monotonic()
+    lock.wait(20)
+    assert 0.1 < time.monotonic() - started < 5
+    notifier.join()
+
+
+def test_a_ring_that_came_before_the_wait_ends_it_at_once_and_only_once(new_lock, admin):
+    lock = new_lock()
+    assert lock.acquire()
+    notify(admin)
+    assert lock.acquire(), "the question itself takes the ring in"
+    started = time.monotonic()
+    lock.wait(20)
+    assert time.monotonic() - started < 5
+    lock.wait(0.3)
+    assert time.monotonic() - started >= 0.3
+
+
+def test_a_ring_that_is_not_committed_is_not_heard(new_lock, admin):
+    lock = new_lock()
+    assert lock.acquire()
+    with open_ledger_on(admin)() as ledger:
+        ledger.dispatches.notify()
+    started = time.monotonic()
+    lock.wait(0.3)
+    assert time.monotonic() - started >= 0.29
+
+
+def test_a_lost_session_ends_the_wait_quietly(new_lock, admin):
+    lock = new_lock()
+    assert lock.acquire()
+    end_sessions(admin)
+    started = time.monotonic()
+    lock.wait(20)
+    assert time.monotonic() - started < 5
+
+
+def test_who_has_not_the_turn_waits_out_its_time(new_lock):
+    first, second = new_lock(), new_lock()
+    assert first.acquire() and not second.acquire()
+    started = time.monotonic()
+    second.wait(0.2)
+    assert time.monotonic() - started >= 0.19
+
+
+def test_a_postgresql_that_is_not_there_is_an_outage_with_a_reason():
+    lock = PostgresLeaderLock(lambda: "postgresql+psycopg2://cloudx@127.0.0.1:1/none")
+    with pytest.raises(DependencyUnavailable, match="does not answer"):
+        lock.acquire()
+    lock.wait(0)
