@@ -1,4 +1,4 @@
-"""Claims and renewals. PostgreSQL does each in one statement (migration 0005), SQLite under its one write lock."""
+"""Claims and renewals. PostgreSQL does each in one statement (sql/), SQLite under its one write lock."""
 
 from __future__ import annotations
 
