@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cloudx.domain.backoff import Backoff
+
 from .states import Child, Demand, Dispatch, DispatchOutcome, DispatchState, Placement
 
-FIRST_BACK_OFF_SECONDS = 1.0
-FIRST_PATIENCE_SECONDS = 4.0  # with a worker that finds no room, before it is withdrawn and asked for anew
-LONGEST_SECONDS = 30.0  # both of them double up to here, so that an outage costs at most that much more
+# An outage costs at most half a minute more than it lasts.
+RETRY = Backoff(first_seconds=1.0, longest_seconds=30.0)
+PATIENCE = Backoff(first_seconds=4.0, longest_seconds=30.0)  # before a worker that finds no room is withdrawn
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class ScanWorkers:
     @property
     def patience_seconds(self) -> float:
         """How long one that finds no room may wait at Nomad before it is asked for anew."""
-        return doubled(FIRST_PATIENCE_SECONDS, self.unplaced_waves)
+        return PATIENCE.seconds_after(self.unplaced_waves + 1)
 
     def back_off(self) -> tuple[Dispatch, datetime] | None:
         """The last of those that ended in vain, and when to try again."""
@@ -103,13 +105,8 @@ class ScanWorkers:
         if not in_vain:
             return None
         last = max(in_vain, key=lambda row: row.ended_at or row.created_at)
-        seconds = doubled(FIRST_BACK_OFF_SECONDS, count_waves(in_vain) - 1)
+        seconds = RETRY.seconds_after(count_waves(in_vain))
         return last, (last.ended_at or last.created_at) + timedelta(seconds=seconds)
-
-
-def doubled(first_seconds: float, times: int) -> float:
-    """Doubled so often, up to LONGEST_SECONDS."""
-    return float(min(LONGEST_SECONDS, first_seconds * 2.0 ** min(times, 16)))
 
 
 def count_waves(rows: Iterable[Dispatch]) -> int:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from cloudx.domain.backoff import Backoff
 from cloudx.domain.errors import CloudxError
 
 from .ports import LeaderLock
@@ -15,7 +16,7 @@ BUSY_SECONDS = 0.25  # between looks while a scan is open
 IDLE_SECONDS = 1.0  # a submit rings in any case
 STRAYS_SECONDS = 30.0
 RECONCILE_SECONDS = 1.0  # where every worker of a scan is dead, nobody else brings its chunks back
-LONGEST_SECONDS = 10.0  # between tries while Nomad or the database does not answer
+RETRY = Backoff(first_seconds=2 * BUSY_SECONDS, longest_seconds=10.0)  # while Nomad or the database does not answer
 
 log = logging.getLogger(__name__)
 
@@ -87,4 +88,4 @@ class KeepDispatching:
             log.warning("dispatch.waits: %s", reason)
         self._said = reason
         self._failures += 1
-        return float(min(LONGEST_SECONDS, BUSY_SECONDS * 2.0 ** min(self._failures, 16)))
+        return RETRY.seconds_after(self._failures)
