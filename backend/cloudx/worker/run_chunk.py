@@ -1,4 +1,4 @@
-"""Run one chunk: start its scanner, follow it, and settle the chunk whatever happens."""
+"""Run one chunk: start its scanner, follow it, and finish the chunk whatever happens."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class ChunkRun:
         self._thread.join(timeout_seconds)
 
     def apply(self, result: RenewalResult) -> bool:
-        """End the scanner; what becomes of the chunk depends on the result. False when one was given before."""
+        """End the scanner as a renewal demands; the result decides what becomes of the chunk. False if it has one."""
         with self._lock:
             if self._result is not RenewalResult.GO_ON:
                 return False
@@ -179,7 +179,7 @@ class ChunkRun:
         self._after = ()  # they are over soon, and need not be kept
 
     def _started(self, command: Command, folder: Path) -> ScannerProcess | None:
-        """The scanner; None when an result came first."""
+        """The scanner; None if a renewal ended the run first."""
         with self._lock:
             if self._result is RenewalResult.GO_ON:
                 self._process = ScannerProcess(command, folder)

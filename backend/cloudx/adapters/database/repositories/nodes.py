@@ -49,7 +49,7 @@ class SqlNodes(Nodes):
 
 
 def _values(node: Node) -> dict[str, Any]:
-    # What is no column is derived by whoever joins views of the fleet (services/fleet/join.py).
+    # The other fields are derived when the fleet is joined (services/fleet/join.py).
     values = {name: value for name, value in vars(node).items() if name in nodes.c}
     values["role"] = node.role.value
     values["reported_status"] = node.reported_status.value
