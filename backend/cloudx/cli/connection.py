@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cloudx.config import Settings
 from cloudx.domain.errors import BadConfiguration, CloudxError
+from cloudx.private_files import why_untrusted
 from cloudx.processes.first_start import CLI_FILE
 
 _START_ONE = "Start one with `make run` or `cloudx up`, or set CLOUDX_URL and CLOUDX_TOKEN to one that runs."
@@ -33,6 +34,9 @@ def find_connection(settings: Settings) -> Connection:
     file = settings.cloudx_data_dir / CLI_FILE
     kept_url, kept_token = _read(file)
     url = settings.cloudx_url or kept_url
+    # A folder that somebody else made, in /tmp or a clone, must not choose where our token goes.
+    if settings.cloudx_url is None and url is not None and (reason := _why_untrusted(file)):
+        raise BadConfiguration(f"{reason} Or set CLOUDX_URL to the API you mean.")
     if url is None:
         raise NoApiKnown(f"No Cloud-X API is known: CLOUDX_URL is not set and there is no {file}. {_START_ONE}")
     url = url.rstrip("/")
@@ -42,6 +46,10 @@ def find_connection(settings: Settings) -> Connection:
     if kept_token is not None and kept_url is not None and url == kept_url.rstrip("/"):
         return Connection(url, _usable(kept_token, str(file)), str(file))
     return Connection(url, None, "nowhere")
+
+
+def _why_untrusted(file: Path) -> str | None:
+    return why_untrusted(file.parent) or why_untrusted(file)
 
 
 def _read(file: Path) -> tuple[str | None, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cloudx.domain.errors import BadConfiguration, CloudxError
+from .session import ending_in_words
 
 
 class Driver(StrEnum):
@@ -41,11 +42,6 @@ def dev(
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
-    try:
+    with ending_in_words(), contextlib.suppress(Interrupted):
         options = DevOptions(Path.cwd(), driver.value, not servers_only, durable, login_ttl, login_max_ttl)
         run_dev(options, stopping)
-    except Interrupted:
-        return
-    except CloudxError as error:
-        typer.echo(f"error: {error.message}", err=True)
-        raise typer.Exit(2 if isinstance(error, BadConfiguration) else 1) from None

@@ -29,12 +29,13 @@ def plain_worker(arguments: list[str]) -> tuple[bool, str | None]:
 
 def _run_the_command_line() -> None:
     from .commands import app
+    from .usage import run
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(ValueError):
                 stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
-    app()
+    sys.exit(run(app))
 
 
 if __name__ == "__main__":

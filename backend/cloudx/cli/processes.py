@@ -7,16 +7,17 @@ import os
 import signal
 import sys
 import threading
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from cloudx.config import AuthMode, Settings, load_settings
 from cloudx.domain.errors import BadConfiguration, CloudxError, DependencyUnavailable
-from cloudx.processes.first_start import ensure_admin_token, write_cli_file
+from cloudx.processes.exits import exit_with_error
+from cloudx.processes.first_start import ensure_admin_token, require_private, write_cli_file
 from cloudx.processes.locks import claim_data_folder, require_free_port
-from cloudx.processes.startup import read_settings, stop_start, wait_until
-from cloudx.processes.supervise import COMMANDS
+from cloudx.processes.startup import read_settings, wait_until
+from cloudx.processes.supervise import COMMANDS, OWN_PYTHON, token_line
 
 db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
@@ -30,9 +31,10 @@ def up() -> None:
     claim_data_folder(settings.cloudx_data_dir)
     require_free_port(settings.cloudx_bind, settings.port)
     _prepare(settings)
-    environment = _with_admin_token(settings)
+    environment, token = _with_admin_token(settings)
     write_cli_file(settings.cloudx_data_dir, settings.own_url, load_settings(environment).admin_token())
-    supervise = [sys.executable, "-m", "cloudx.processes.supervise", str(settings.cloudx_data_dir)]
+    supervise = [*OWN_PYTHON, "-m", "cloudx.processes.supervise", str(settings.cloudx_data_dir), token.source]
+    supervise += ["--new-token"] if token.is_new else []
     os.execve(supervise[0], supervise, environment)  # noqa: S606 - a fixed list; it takes this process's place
 
 
@@ -43,7 +45,9 @@ def serve() -> None:
     """
     settings = _api_settings()
     _prepare(settings)
-    environment = _with_admin_token(settings, announce=True)
+    environment, token = _with_admin_token(settings)
+    secret = load_settings(environment).admin_token() if token.is_new else None
+    typer.echo(token_line(token.source, secret), err=True)
     gunicorn = COMMANDS["api"]
     os.execve(gunicorn[0], gunicorn, environment)  # noqa: S606 - a fixed list; gunicorn takes this process's place
 
@@ -82,7 +86,7 @@ def agent(
         reports, checks_now = node_agent(settings)
         server = PreflightServer(parse_address(checks), checks_now) if checks else contextlib.nullcontext()
     except BadConfiguration as error:
-        stop_start(error.message, code=2)
+        exit_with_error(error)
     with server:
         reports.run_until(stopping)
 
@@ -100,9 +104,10 @@ def upgrade() -> None:
 def _api_settings() -> Settings:
     settings = read_settings()
     try:
+        require_private(settings.cloudx_data_dir)
         settings.require_for_dispatching()
     except BadConfiguration as error:
-        stop_start(error.message, code=2)
+        exit_with_error(error)
     return settings
 
 
@@ -120,16 +125,22 @@ def _prepare(settings: Settings) -> None:
     try:
         wait_until(why_not)
     except CloudxError as error:
-        stop_start(error.message)
+        exit_with_error(error)
 
 
-def _with_admin_token(settings: Settings, announce: bool = False) -> dict[str, str]:
-    """This process's environment, with the token file of the data folder where no admin token is configured."""
+class _AdminToken(NamedTuple):
+    """Where the admin token is, and whether this start made it."""
+
+    source: str
+    is_new: bool
+
+
+def _with_admin_token(settings: Settings) -> tuple[dict[str, str], _AdminToken]:
+    """This process's environment, with a token file where no admin token is configured."""
     environment = dict(os.environ)
-    if settings.cloudx_auth is AuthMode.OPEN or settings.has_admin_token:
-        return environment
+    if settings.cloudx_auth is AuthMode.OPEN:
+        return environment, _AdminToken("not needed: CLOUDX_AUTH=open", False)
+    if settings.has_admin_token:
+        return environment, _AdminToken(f"in {settings.cloudx_admin_token_file or 'CLOUDX_ADMIN_TOKEN'}", False)
     file, is_new = ensure_admin_token(settings.cloudx_data_dir)
-    if announce:
-        shown = f"{file.read_text().strip()} (shown this once; kept in {file})" if is_new else f"in {file}"
-        typer.echo(f"admin token: {shown}", err=True)
-    return environment | {"CLOUDX_ADMIN_TOKEN_FILE": str(file)}
+    return environment | {"CLOUDX_ADMIN_TOKEN_FILE": str(file)}, _AdminToken(f"in {file}", is_new)

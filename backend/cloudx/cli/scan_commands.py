@@ -10,8 +10,9 @@ import typer
 
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import Tool
+from cloudx.processes.exits import FAILED
 
-from .session import FAILED, JsonOption, ScanIdArgument, api_session
+from .session import JsonOption, ScanIdArgument, api_session
 
 if TYPE_CHECKING:
     from .api_client import ApiClient

@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from cloudx.config import load_settings
-from cloudx.domain.errors import BadConfiguration, CloudxError, InvalidInput, TooLarge
+from cloudx.domain.errors import CloudxError
+from cloudx.processes.exits import FAILED, exit_with, exit_with_error
 
 if TYPE_CHECKING:
     from .api_client import ApiClient
-
-FAILED = 1
-WRONG_USAGE = 2
-_USAGE_CODES = (InvalidInput.code, BadConfiguration.code, TooLarge.code)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 ScanIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The scan's id, or the word: last.")]
@@ -40,31 +37,19 @@ def ending_in_words() -> Iterator[None]:
     """Whatever goes wrong inside ends the command with a sentence and an exit code."""
     try:
         yield
-    except (typer.Exit, typer.Abort, typer.BadParameter):
+    except (typer.Exit, typer.BadParameter):
         raise
     except CloudxError as error:
-        _end(f"{error.message} ({error.code})", exit_code_of(error))
-    except KeyboardInterrupt:
-        _end("Interrupted.", FAILED)
+        exit_with_error(error)
+    except (KeyboardInterrupt, typer.Abort):
+        exit_with("Interrupted.", "interrupted")
     except BrokenPipeError:
         _leave_closed_pipe()
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
-        _end(f"{what}{error.strerror or error}. Choose another place, or make room or rights for it.", FAILED)
+        exit_with(f"{what}{error.strerror or error}. Choose another place, or make room or rights for it.", "os_error")
     except Exception as error:
-        _end(_defect(error), FAILED)
-
-
-def exit_code_of(error: CloudxError) -> int:
-    """2 where the request itself was wrong, 1 where a right one failed."""
-    return WRONG_USAGE if error.code in _USAGE_CODES else FAILED
-
-
-def _end(message: str, code: int) -> NoReturn:
-    from cloudx.terminal import say
-
-    say(f"error: {message}")
-    raise typer.Exit(code)
+        exit_with(_defect(error), "internal_error")
 
 
 def _leave_closed_pipe() -> NoReturn:
@@ -76,4 +61,4 @@ def _leave_closed_pipe() -> NoReturn:
 def _defect(error: Exception) -> str:
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119 - a name to show, no path to open
-    return f"A defect of cloudx: {type(error).__name__}: {error} at {where}. Please report it. (internal_error)"
+    return f"A defect of cloudx: {type(error).__name__}: {error} at {where}. Please report it."

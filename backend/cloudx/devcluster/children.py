@@ -11,8 +11,9 @@ from pathlib import Path
 
 import psutil
 
+from cloudx.private_files import write_private
+
 from .layout import DevFolder
-from .secrets import write_private
 
 # The kernel asks them to leave when this process dies, kill -9 included.
 _DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM", "--"]

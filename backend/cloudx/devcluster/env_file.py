@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from cloudx import __version__
+from cloudx.private_files import write_private
 
 from .layout import FABIO_PORT, HOST, DevFolder
-from .secrets import DATABASE_ADDRESS, DevSecrets, write_private
+from .secrets import DATABASE_ADDRESS, DevSecrets
 from .stack import client_environment
 
 URL = f"http://{HOST}:{FABIO_PORT}"

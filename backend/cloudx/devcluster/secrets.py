@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
+
+from cloudx.private_files import write_private
 
 from .layout import DATABASE, HOST, POSTGRES_PORT, DevFolder
 
@@ -40,12 +40,3 @@ def fresh_secrets(folder: DevFolder) -> DevSecrets:
 
 def _four_tokens() -> tuple[str, str, str, str]:
     return str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4())
-
-
-def write_private(file: Path, text: str) -> None:
-    """Replace a file in one step, mode 0600."""
-    part = file.with_name(f"{file.name}.part")
-    part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(text)
-    part.replace(file)

@@ -6,8 +6,10 @@ import json
 import os
 from pathlib import Path
 
+from cloudx.private_files import write_private
+
 from .layout import HOST, POSTGRES_PORT, VAULT_PORT, DevFolder
-from .secrets import DevSecrets, write_private
+from .secrets import DevSecrets
 
 # PostgreSQL refuses to run as root; the capability lets it reach its data in a checkout that is closed to others.
 _AS_POSTGRES = [

@@ -7,8 +7,19 @@ import os
 import secrets
 from pathlib import Path
 
+from cloudx.domain.errors import BadConfiguration
+from cloudx.private_files import why_untrusted, write_private
+
 TOKEN_FILE = "admin-token"  # noqa: S105 - a file's name
 CLI_FILE = "cli.json"
+_OURS = (TOKEN_FILE, CLI_FILE, "lock", "cloudx.db")
+
+
+def require_private(data_folder: Path) -> None:
+    """Refuse a data folder in which others could have put a token or a database. Raises BadConfiguration."""
+    for path in (data_folder, *(data_folder / name for name in _OURS)):
+        if reason := why_untrusted(path):
+            raise BadConfiguration(f"CLOUDX_DATA_DIR: {reason}")
 
 
 def ensure_admin_token(data_folder: Path) -> tuple[Path, bool]:
@@ -16,17 +27,15 @@ def ensure_admin_token(data_folder: Path) -> tuple[Path, bool]:
     data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = data_folder.absolute() / TOKEN_FILE
     try:
-        _write_private(file, f"cx_{secrets.token_urlsafe(32)}\n", os.O_EXCL)
-        return file, True
+        made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
+        file.chmod(0o600)
         return file, False
+    with open(made, "w") as opened:
+        opened.write(f"cx_{secrets.token_urlsafe(32)}\n")
+    return file, True
 
 
 def write_cli_file(data_folder: Path, url: str, token: str | None) -> None:
     """Tell `cloudx` commands started in the same place where the API is and how to enter."""
-    _write_private(data_folder / CLI_FILE, json.dumps({"url": url, "token": token}) + "\n", os.O_TRUNC)
-
-
-def _write_private(file: Path, text: str, flag: int) -> None:
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | flag, 0o600), "w") as opened:
-        opened.write(text)
+    write_private(data_folder / CLI_FILE, json.dumps({"url": url, "token": token}) + "\n")

@@ -7,7 +7,7 @@ import os
 import socket
 from pathlib import Path
 
-import typer
+from .exits import exit_with
 
 
 def claim_data_folder(folder: Path) -> None:
@@ -18,7 +18,10 @@ def claim_data_folder(folder: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        _stop(f"another `cloudx up` uses {folder.absolute()}. Stop it, or set CLOUDX_DATA_DIR to another folder.")
+        exit_with(
+            f"Another `cloudx up` uses {folder.absolute()}. Stop it, or set CLOUDX_DATA_DIR to another folder.",
+            "conflict",
+        )
 
 
 def require_free_port(bind: str, port: int) -> None:
@@ -29,9 +32,5 @@ def require_free_port(bind: str, port: int) -> None:
         try:
             trial.bind((bind, port))
         except OSError as error:
-            _stop(f"{bind}:{port} cannot be used ({error.strerror}). Free it, or choose another: make run PORT=5002")
-
-
-def _stop(message: str) -> None:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(1)
+            remedy = "Free it, or choose another: make run PORT=5002"
+            exit_with(f"{bind}:{port} cannot be used ({error.strerror}). {remedy}", "port_in_use")

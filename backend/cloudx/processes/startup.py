@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
-from typing import NoReturn
 
 from cloudx.config import Settings, load_settings
-from cloudx.domain.errors import BadConfiguration
+from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
+
+from .exits import exit_with, exit_with_error
 
 DATABASE_WAIT_SECONDS = 60.0
 
@@ -20,13 +20,7 @@ def read_settings() -> Settings:
     try:
         return load_settings()
     except BadConfiguration as error:
-        stop_start(error.message, code=2)
-
-
-def stop_start(message: str, code: int = 1) -> NoReturn:
-    """End with one line that says why."""
-    print(f"error: {message}", file=sys.stderr, flush=True)  # noqa: T201 - typer would cost a worker 0.1 s
-    sys.exit(code)
+        exit_with_error(error)
 
 
 def wait_until(why_not: Callable[[], str | None]) -> None:
@@ -35,7 +29,7 @@ def wait_until(why_not: Callable[[], str | None]) -> None:
     said = None
     while reason := why_not():
         if time.monotonic() > deadline:
-            stop_start(reason)
+            exit_with(reason, DependencyUnavailable.code)
         if reason != said:
             _warn(reason)
         said = reason

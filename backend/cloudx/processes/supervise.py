@@ -17,16 +17,18 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from .exits import print_error
 from .first_start import CLI_FILE
 
 START_SECONDS = 30.0
 WORKER_SECONDS = 10.0  # its preflight asks each scanner for its version
 CHILDREN_LEAVE_SECONDS = 12.0  # a worker gives its chunks back within 8 s
 RESTART_PAUSE_SECONDS = 0.5
-GUNICORN_CONF = Path(__file__).parent.parent / "server" / "gunicorn_conf.py"
+# -P: else Python runs a json.py of the current folder, as root.
+OWN_PYTHON = [sys.executable, "-P"]
 COMMANDS = {
-    "api": [sys.executable, "-m", "gunicorn", "--config", str(GUNICORN_CONF), "cloudx.server.wsgi:app"],
-    "worker": [sys.executable, "-m", "cloudx.cli.main", "worker"],
+    "api": [*OWN_PYTHON, "-m", "cloudx.server.run"],
+    "worker": [*OWN_PYTHON, "-m", "cloudx.cli.main", "worker"],
 }
 _ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}  # threads' own arenas keep what they once held
 # The kernel asks the children to leave when this process dies, kill -9 included.
@@ -36,8 +38,10 @@ _DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM", "--"]
 class Supervisor:
     """Runs the API and the worker beside each other and restarts whichever dies."""
 
-    def __init__(self, data_folder: Path) -> None:
+    def __init__(self, data_folder: Path, token_source: str, is_new_token: bool) -> None:
         known = json.loads((data_folder / CLI_FILE).read_text())
+        self._token_source = token_source
+        self._is_new_token = is_new_token
         self._url: str = known["url"]
         self._token: str | None = known["token"]
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -84,7 +88,7 @@ class Supervisor:
                     break
                 time.sleep(0.05)
         if not self._stopping.is_set():
-            say("error: the API did not start; its own words are above.")
+            print_error("The API did not start; its own words are above.", "start_failed")
         return False
 
     def _wait_for_the_worker(self) -> None:
@@ -102,7 +106,7 @@ class Supervisor:
 
     def _announce(self) -> None:
         say(f"Cloud-X runs at {self._url}")
-        say(f"admin token: {self._token or 'none needed: CLOUDX_AUTH=open'}")
+        say(token_line(self._token_source, self._token if self._is_new_token else None))
         say("In another shell: .venv/bin/cloudx scan 127.0.0.1 --tool nmap --ports 1-10000")
         say("Ctrl-C stops it; scans go on at the next start.")
 
@@ -119,10 +123,15 @@ class Supervisor:
                 child.kill()
 
 
+def token_line(source: str, new_token: str | None) -> str:
+    """The line about the admin token; the token itself is shown by the start that made it alone."""
+    return f"admin token: {new_token} (shown this once; kept {source})" if new_token else f"admin token: {source}"
+
+
 def say(words: str) -> None:
     """To the person at the terminal."""
     print(words, file=sys.stderr, flush=True)  # noqa: T201 - typer would cost this process ten megabytes
 
 
 if __name__ == "__main__":
-    sys.exit(Supervisor(Path(sys.argv[1])).run())
+    sys.exit(Supervisor(Path(sys.argv[1]), sys.argv[2], "--new-token" in sys.argv[3:]).run())

@@ -6,8 +6,8 @@ import pytest
 
 from cloudx.cli.api_client import ApiRefused, ApiUnreachable
 from cloudx.cli.follow_scan import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Pace, is_temporary
-from cloudx.cli.session import exit_code_of
 from cloudx.domain.errors import BadConfiguration, CloudxError, InvalidInput, NotFound
+from cloudx.processes.exits import exit_code_of
 
 
 def test_the_questions_grow_rarer_and_never_rarer_than_the_bound() -> None:

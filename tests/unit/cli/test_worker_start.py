@@ -51,7 +51,7 @@ def test_a_worker_loads_neither_the_command_line_nor_the_api() -> None:
 
 
 def test_wrong_usage_of_worker_is_still_explained() -> None:
-    asked = [sys.executable, "-m", "cloudx.cli.main", "worker", "--sacn", "s-1"]
+    asked = [sys.executable, "-P", "-m", "cloudx.cli.main", "worker", "--sacn", "s-1"]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "No such option" in done.stderr

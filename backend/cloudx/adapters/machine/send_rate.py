@@ -83,7 +83,7 @@ def _read(file: Path) -> int | None:
 def _measured(file: Path) -> int:
     """Measure in a process of its own (here it would keep every thread waiting) and keep the figure."""
     done = subprocess.run(
-        [sys.executable, "-m", "cloudx.adapters.machine.send_rate"],
+        [sys.executable, "-P", "-m", "cloudx.adapters.machine.send_rate"],
         capture_output=True, text=True, timeout=_MEASURE_SECONDS, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if done.returncode != 0:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloudx.cli.session import FAILED, JsonOption, ending_in_words
+from cloudx.cli.session import JsonOption, ending_in_words
 from cloudx.config import load_settings, nomad_variables
 from cloudx.domain.errors import InvalidInput
+from cloudx.processes.exits import exit_with
 
 from .set_up import cluster as cluster
 
@@ -122,8 +123,8 @@ def drain(
         if as_json:
             print_json(document(progress))
         if not has_drained(progress):
-            say(f"error: {machine.name} is not empty: {len(progress.left)} left. Was the drain ended by somebody else?")
-            raise typer.Exit(FAILED)
+            left = f"{machine.name} is not empty: {len(progress.left)} left. Was the drain ended by somebody else?"
+            exit_with(left, "drain_failed")
         say(f"{machine.name} is empty. `cloudx cluster drain {machine.name} --off` brings it back.")
 
 
@@ -163,5 +164,4 @@ def _end(outcome: RolloutOutcome, as_json: bool) -> None:
         return
     if not as_json:
         print_failure(outcome)
-    say(f"error: {outcome.message} (rollout_failed)")
-    raise typer.Exit(FAILED)
+    exit_with(outcome.message, "rollout_failed")

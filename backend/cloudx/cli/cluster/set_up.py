@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from cloudx.cli.session import ending_in_words
 from cloudx.config import load_settings
-from cloudx.domain.errors import BadConfiguration, CloudxError
+from cloudx.domain.errors import BadConfiguration
 
 cluster = typer.Typer(help="The cluster of Nomad, Consul and Vault.", no_args_is_help=True)
 
@@ -39,7 +40,7 @@ def set_up(
     from cloudx.cluster.identities import ClusterPlan
     from cloudx.cluster.identity_ports import DatabaseAdmin
 
-    try:
+    with ending_in_words():
         settings = load_settings()
         nomad = (settings.nomad_addr or "http://127.0.0.1:4646").rstrip("/")
         admin = DatabaseAdmin(_read(database_admin_file), database.partition("/")[2])
@@ -51,9 +52,6 @@ def set_up(
             login_max_ttl=login_max_ttl,
         )
         cluster_identities(settings, folder, admin).run(plan)
-    except CloudxError as error:
-        typer.echo(f"error: {error.message}", err=True)
-        raise typer.Exit(2 if isinstance(error, BadConfiguration) else 1) from None
     typer.echo("The cluster's identities are set up.")
 
 
