@@ -68,7 +68,8 @@ def measure_submit(url: str) -> dict[str, float]:
 def in_a_child(*arguments: str) -> dict[str, float]:
     """One measurement in a fresh process."""
     run = subprocess.run([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, check=True)
-    return json.loads(run.stdout)
+    figures: dict[str, float] = json.loads(run.stdout)
+    return figures
 
 
 def report(name: str, figures: dict[str, float], **goals: float) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -101,7 +102,7 @@ def test_ctrl_c_and_a_start_after_kill_9_leave_nothing(fleet: ResidentRig, tmp_p
         with open(output, "wb") as log:
             command = ["scripts/rig", "up", "--vpses", "2", "--kind", "resident"]
             rig = subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until(lambda output=output: "Ctrl-C here" in output.read_text(), START_SECONDS, output.read_text)
+        until(partial(_says_it_is_up, output), START_SECONDS, output.read_text)
         assert (RigFolder().env.stat().st_mode & 0o777) == 0o600
         rig.send_signal(end)
         rig.wait(60)
@@ -111,3 +112,7 @@ def test_ctrl_c_and_a_start_after_kill_9_leave_nothing(fleet: ResidentRig, tmp_p
     assert "cloudx-rig" not in Path("/proc/self/mountinfo").read_text()
     assert not [p for p in psutil.process_iter(["cmdline"]) if "/run/cloudx-rig" in " ".join(p.info["cmdline"] or ())]
     assert "cxbr0" not in network.run("iptables", "-S", "FORWARD") + network.run("ip", "link")
+
+
+def _says_it_is_up(output: Path) -> bool:
+    return "Ctrl-C here" in output.read_text()

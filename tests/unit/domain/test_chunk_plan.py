@@ -247,7 +247,8 @@ def test_the_table_of_chunk_states_is_exactly_this_one() -> None:
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=MAX_FAILURES))
 def test_the_third_failure_is_the_last_and_every_node_is_remembered_once(nodes: list[str]) -> None:
-    failures, failed_nodes = 0, ()
+    failures = 0
+    failed_nodes: tuple[str, ...] = ()
     for node in nodes:
         verdict = after_failure(failures, failed_nodes, node)
         failures, failed_nodes = verdict.failures, verdict.failed_nodes
