@@ -8,6 +8,7 @@ pytest_plugins = [
         "service",
         "api",
         "gunicorn",
+        "redis",
         "cluster_servers",
         "identities",
         "cluster",
