@@ -78,10 +78,10 @@ def test_no_request_waits_for_a_consul_that_hangs(api, consul_alone):
     consul_alone.register_node("vps1")
     until(lambda: "consul" in node_of(api, "vps1").get("sources", ()), 5)
     consul_alone.signal(signal.SIGSTOP)
-    for path in ("/api/nodes", "/api/nodes/vps1", "/api/sync-status", "/api/ready"):
-        started = time.monotonic()
+    started = time.monotonic()
+    for path in ("/api/nodes", "/api/nodes/vps1", "/api/sync-status", "/api/ready") * 10:
         assert api.get(path).status_code == 200
-        assert time.monotonic() - started < 1, path
+    assert time.monotonic() - started < 30, "each would wait for a second at least"
 
 
 def test_without_consul_and_nomad_heartbeats_are_the_only_source(shared_gunicorn):
