@@ -1,7 +1,7 @@
 """What it takes to plan a /8 × 1,000 ports, and to store the plan: seconds and memory, in a process of its own each.
 
-`scripts/bench plan_scan`. Goals: planning under 1 s and 50 MB; a plan that is read chunk by chunk under 1 MB, whatever its
-shape. Memory is what the step adds to the process (peak resident size after, minus before), and what Python allocated for it.
+`scripts/bench plan_scan`. Goals: planning under 1 s and 50 MB; a plan that is read chunk by chunk under 1 MB, at any
+shape. Memory is what the step adds to the process (peak resident size after, minus before), and what Python allocated.
 """
 
 from __future__ import annotations
