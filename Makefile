@@ -33,16 +33,16 @@ rig: $(DEV_READY) ## N VPSes as network namespaces around real servers (N=8, KIN
 
 test: $(DEV_READY) ## Every test, with real scanners, PostgreSQL and containers (needs root)
 	@scripts/install-test-tools
-	@$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest tests
+	$(BIN)/pytest --durations=25 --durations-min=5 tests
 
+# Where `make test` is asked for as well, the unit tests are left to it.
 check: $(DEV_READY) ## Lint, types, import rules, job files, unit tests
 	$(BIN)/ruff check backend tests rig
 	$(BIN)/ruff format --check backend tests rig
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	@scripts/validate-jobs
-	$(BIN)/pytest tests/unit
+	$(if $(filter test,$(MAKECMDGOALS)),,$(BIN)/pytest tests/unit)
 
 bench: $(DEV_READY) ## The benchmarks, one JSON line a figure (needs root)
 	@scripts/install-test-tools

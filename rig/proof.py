@@ -71,7 +71,7 @@ def _has_done(fleet: Rig, scan_id: str, count: int) -> bool:
         return False
     chunks = answer.json()["chunks"]
     assert chunks["pending"], "the scan is nearly over: nothing would be broken"
-    return chunks["done"] >= count and chunks["leased"] >= 1
+    return bool(chunks["done"] >= count and chunks["leased"] >= 1)
 
 
 def assert_complete(outcome: ScanOutcome) -> None:

@@ -1,4 +1,23 @@
-"""Fixtures that every folder may ask for; each module says what it needs."""
+"""Fixtures that every folder may ask for, each module of them says what it needs; and the folders' order."""
+
+from pathlib import Path
+
+import pytest
+
+# Quick ones first; a folder that is not named comes last.
+ORDER = ("unit", "integration", "contract", "image", "cluster")
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the folders in order; the tests of each stay in theirs."""
+    items.sort(key=lambda item: _place(item.path))
+
+
+def _place(path: Path) -> int:
+    folder = path.relative_to(HERE).parts[0]
+    return ORDER.index(folder) if folder in ORDER else len(ORDER)
+
 
 pytest_plugins = [
     f"fixtures.servers.{name}"
@@ -8,6 +27,7 @@ pytest_plugins = [
         "service",
         "api",
         "gunicorn",
+        "redis",
         "cluster_servers",
         "identities",
         "cluster",

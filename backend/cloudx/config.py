@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -87,7 +89,7 @@ class Settings(BaseModel):
     cloudx_cors_origins: CommaList = ()
     cloudx_executor: Executor = Executor.RESIDENT
     cloudx_scripts_dir: Path | None = None
-    cloudx_redis_url: str | None = Field(None, pattern=r"^rediss?://[^\s]+$")
+    cloudx_redis_url: str | None = None
     cloudx_chunk_seconds: float = Field(15.0, ge=0.5, le=600)
     cloudx_node_rate_limit_pps: int = Field(100_000, ge=1, le=10_000_000)
     cloudx_version: str = Field("", pattern=r"^[A-Za-z0-9._+-]{0,64}$")
@@ -102,6 +104,13 @@ class Settings(BaseModel):
         if role is Role.NODE:
             raise ValueError("takes viewer, operator or admin")
         return role
+
+    @field_validator("cloudx_redis_url")
+    @classmethod
+    def _one_redis(cls, url: str) -> str:
+        if not _is_redis_url(url):
+            raise ValueError("takes redis://[:PASSWORD@]HOST[:PORT][/NUMBER], or rediss:// for TLS")
+        return url
 
     @model_validator(mode="after")
     def _open_only_on_loopback(self) -> Settings:
@@ -217,6 +226,15 @@ def _is_loopback(bind: str) -> bool:
         return ipaddress.ip_address(bind).is_loopback
     except ValueError:
         return False
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("redis", "rediss") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:  # of the port, or of an IPv6 address
+        return False
+    return bool(known) and re.fullmatch(r"/?|/\d{1,4}", parts.path) is not None and not (parts.query or parts.fragment)
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

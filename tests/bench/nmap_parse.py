@@ -90,7 +90,8 @@ def parse_bare(file: Path) -> int:
 def measure(what: str, file: Path) -> dict[str, float]:
     """Run one of the two in a process of its own."""
     done = subprocess.run([sys.executable, __file__, what, str(file)], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
 
 
 def child(what: str, file: Path) -> None:

@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from dataclasses import replace
+from typing import Any
 
 from fixtures.simulation.fleet import SimulatedFleet
 from fixtures.simulation.world import World
@@ -21,7 +22,7 @@ from fixtures.simulation.world import World
 VPSES, CHUNKS = 1_000, 1_000_000
 GOAL = 1.03
 # Each VPS dies every half hour of simulated time, and one run in fifty fails.
-STORM = {"seconds_to_death": 1_800.0, "gone": 0.0, "failures": 0.02}
+STORM: dict[str, Any] = {"seconds_to_death": 1_800.0, "gone": 0.0, "failures": 0.02}
 
 
 def measure(name: str, world: World, goal: float | None) -> None:

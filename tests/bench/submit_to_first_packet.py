@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,9 @@ def measure(cluster: Cluster, syns: FirstSyns, targets: list[str], tool: str) ->
         begun = time.time()
         scan_id = cluster.submit(target, tool)
         taken["submit_to_answer"].append(time.time() - begun)
-        until(lambda target=target: target in syns.at, 60)
+        until(partial(syns.at.__contains__, target), 60)
         taken["submit_to_first_packet"].append(syns.at[target] - begun)
-        until(lambda scan_id=scan_id: cluster.is_over(scan_id), 60)
+        until(partial(cluster.is_over, scan_id), 60)
         if started_at := cluster.task_started_at(scan_id):
             taken["submit_to_task"].append(started_at - begun)
     return taken

@@ -88,7 +88,7 @@ def test_a_taken_port_is_named_with_who_holds_it_before_anything_starts(servers)
         holder.bind(("127.0.0.1", 8500))
         holder.listen()
         servers.launch("--servers-only")
-        assert servers.process.wait(30) == 2
+        assert servers.wait(30) == 2
     assert f"8500 (Consul; held by {psutil.Process().name()}, pid {os.getpid()})" in servers.said()
     assert "Stop what listens there" in servers.said()
     assert_nothing_is_left()
@@ -98,7 +98,7 @@ def test_a_second_run_in_the_same_checkout_says_that_one_runs_and_does_not_distu
     servers.start("--servers-only")
     second = DevCluster(tmp_path)
     second.launch("--servers-only")
-    assert second.process.wait(30) == 2
+    assert second.wait(30) == 2
     assert "another `make dev` runs in" in second.said()
     assert servers.is_running()
     assert servers.shell("consul members").returncode == 0
@@ -141,10 +141,10 @@ def test_after_kill_9_of_everything_tasks_and_mounts_are_cleared_and_a_bystander
 
 def kill_everything_but_the_tasks(cluster: DevCluster) -> None:
     servers = [cluster.child_pid(name) for name in ("nomad", "consul", "vault", "postgres")]
-    os.kill(cluster.process.pid, signal.SIGSTOP)
-    for pid in (*servers, cluster.process.pid):
+    os.kill(cluster.pid, signal.SIGSTOP)
+    for pid in (*servers, cluster.pid):
         os.kill(pid, signal.SIGKILL)
-    cluster.process.wait(10)
+    cluster.wait(10)
 
 
 def test_what_it_keeps_is_closed_to_other_users(dev_cluster):
@@ -156,9 +156,10 @@ def test_what_it_keeps_is_closed_to_other_users(dev_cluster):
 
 def test_it_listens_on_loopback_alone(dev_cluster):
     pids = {process.pid for process in our_processes(FOLDER)}
-    listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.pid in pids]
-    assert {8500, 4646, 8200, 9999, 9998} <= {c.laddr.port for c in listening}
-    assert {c.laddr.ip for c in listening} == {"127.0.0.1"}
+    connections = psutil.net_connections("tcp")
+    listening = [c.laddr for c in connections if c.status == psutil.CONN_LISTEN and c.pid in pids and c.laddr]
+    assert {8500, 4646, 8200, 9999, 9998} <= {address.port for address in listening}
+    assert {address.ip for address in listening} == {"127.0.0.1"}
 
 
 def test_no_list_of_processes_shows_a_token(dev_cluster):

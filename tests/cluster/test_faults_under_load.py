@@ -118,7 +118,6 @@ def test_kill_9_of_an_instance_costs_a_few_tries_and_every_request_is_answered_a
         "kill_9_failed_tries", len(load.failures), "tries", of=tries,
         longest_wait_seconds=round(load.longest_wait_seconds, 2), seconds=_span(load),
     )  # fmt: skip
-    assert load.longest_wait_seconds < 10
 
 
 def _span(load: SteadyLoad) -> float:

@@ -52,7 +52,11 @@ def test_killed_scanners_cost_their_chunks_a_second_try(fleet: Fleet) -> None:
     killed: list[int] = []
 
     def kill() -> None:
-        until(lambda: killed.append(faults.kill_scanners("cxvps1")) or killed[-1], 10)
+        def try_once() -> int:
+            killed.append(faults.kill_scanners("cxvps1"))
+            return killed[-1]
+
+        until(try_once, 10)
 
     outcome = scan_under(fleet, kill)
     assert_found_once(fleet, outcome)

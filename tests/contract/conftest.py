@@ -63,7 +63,7 @@ def new_postgres_url(postgres: PostgresServer, postgres_template: str) -> Iterat
 @pytest.fixture(params=DATABASES)
 def ledger_url(request: pytest.FixtureRequest) -> str:
     """A fresh, migrated ledger on each of the databases in turn."""
-    return request.getfixturevalue("new_sqlite_url" if request.param == "sqlite" else "new_postgres_url")
+    return str(request.getfixturevalue("new_sqlite_url" if request.param == "sqlite" else "new_postgres_url"))
 
 
 @pytest.fixture

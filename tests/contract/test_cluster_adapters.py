@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import psycopg2
 import pytest
@@ -35,7 +36,7 @@ def schema(identities: Identities) -> Identities:
 
 
 def test_a_second_set_up_changes_nothing_and_ends_nobodys_access(identities):
-    def state() -> list[object]:
+    def state() -> list[Any]:
         return [
             [identities.consul.call("GET", f"/v1/acl/{kind}") for kind in ("roles", "binding-rules")],
             [each["Name"] for each in identities.consul.call("GET", "/v1/acl/policies")],

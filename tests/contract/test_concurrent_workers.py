@@ -17,12 +17,12 @@ from cloudx.services.scans.results import stream_findings
 from fixtures.ledgers import ADMIN, Desk, found
 
 
-def run_at_once(*jobs: Callable[[], None]) -> None:
+def run_at_once(*jobs: Callable[[], object]) -> None:
     """Run every job on a thread of its own, begun together; raises what the first of them raised."""
     failures: list[BaseException] = []
     gate = threading.Barrier(len(jobs))
 
-    def guarded(job: Callable[[], None]) -> None:
+    def guarded(job: Callable[[], object]) -> None:
         try:
             gate.wait(10)
             job()

@@ -28,8 +28,8 @@ from fixtures.ledgers import ADMIN, POSTGRESQL_ALONE, Desk
 from rig.waiting import until
 
 FIT_NODES = 3
-SEVEN_PORTS = {"ports": "1-7", "rate_pps": 17}  # seven chunks or more
-ONE_CHUNK = {"ports": "1", "rate_pps": 1000}
+SEVEN_PORTS: dict[str, Any] = {"ports": "1-7", "rate_pps": 17}  # seven chunks or more
+ONE_CHUNK: dict[str, Any] = {"ports": "1", "rate_pps": 1000}
 
 
 class Office:
@@ -79,8 +79,8 @@ def mortal_ledger(open_ledger: OpenLedger, mortal: Mortal) -> OpenLedger:
     """A ledger of a process that may die before or after each commit."""
 
     @contextmanager
-    def opened(*, read_only: bool = False) -> Iterator[Ledger]:
-        with open_ledger(read_only=read_only) as ledger:
+    def opened(*, read_only: bool = False, at_once: bool = False) -> Iterator[Ledger]:
+        with open_ledger(read_only=read_only, at_once=at_once) as ledger:
             commit = ledger.commit
             ledger.commit = lambda: mortal.step(commit)  # type: ignore[method-assign]
             yield ledger
@@ -121,7 +121,7 @@ def test_a_death_at_any_moment_of_a_dispatch_leaves_one_worker_a_row_and_as_many
 
 
 @pytest.mark.parametrize("end", [stop_scan, delete_scan])
-def test_a_death_at_any_moment_of_ending_a_scan_s_workers_leaves_none(office, end):
+def test_a_death_at_any_moment_of_ending_a_scan_s_workers_leaves_none(office: Office, end: Any) -> None:
     def ended() -> Scan:
         scan = office.submit()
         office.settle()
@@ -136,7 +136,7 @@ def test_a_death_at_any_moment_of_ending_a_scan_s_workers_leaves_none(office, en
         assert set(office.states(scan)) == ({"ended"} if end is stop_scan else set())
 
 
-def test_a_death_at_any_moment_after_workers_died_replaces_each_once(office):
+def test_a_death_at_any_moment_after_workers_died_replaces_each_once(office: Office) -> None:
     def two_dead() -> Scan:
         scan = office.submit()
         office.settle()
@@ -314,7 +314,8 @@ def test_a_token_is_the_database_s_to_give_once(office):
 def test_ten_processes_at_once_dispatch_as_one(office, request):
     url = office.desk.engine.url.render_as_string(hide_password=False)
     leader_locks = [PostgresLeaderLock(lambda: url) for _ in range(10)]
-    request.addfinalizer(lambda: [turn.release() for turn in leader_locks])
+    for turn in leader_locks:
+        request.addfinalizer(turn.release)
     ledger = open_ledger_on(office.desk.engine)
     keepers = [
         KeepDispatching(

@@ -86,7 +86,8 @@ def test_pages_follow_the_order_of_addresses_and_ports_at_any_depth_ipv4_before_
 
     wanted = sorted(((one.ip, one.protocol, one.port) for one in stored), key=place)
     for limit in (1, 7, 100, 1000):
-        seen, after = [], None
+        seen: list[tuple[str, str, int]] = []
+        after = None
         while True:
             rows, after = page_findings(desk.open_ledger, scan.id, after, limit)
             assert len(rows) <= limit

@@ -219,8 +219,8 @@ class LedgerMachine(RuleBasedStateMachine):
             shutil.rmtree(self._folder)
 
     def _finish(self) -> None:
-        for claim in self.holders.values():
-            release_chunk(self.desk.open_ledger, claim)
+        for held in self.holders.values():
+            release_chunk(self.desk.open_ledger, held)
         self.desk.end_back_off(self.scan)
         while claim := self.desk.claim("last", "n9"):
             self.desk.complete(claim, *[found(str(address)) for address in claim.addresses])

@@ -13,16 +13,17 @@ from fixtures.servers.service import free_port
 from rig.waiting import until
 
 _TASK = {"Name": "t", "Driver": "raw_exec", "Config": {"command": "/bin/sleep", "args": ["300"]}}
-_JOB = {"ID": "whose-node", "Name": "whose-node", "Type": "service", "Datacenters": ["*"]}
+_JOB_ID = "whose-node"
+_JOB = {"ID": _JOB_ID, "Name": _JOB_ID, "Type": "service", "Datacenters": ["*"]}
 
 
 @pytest.fixture
 def allocation_id(nomad: NomadServer) -> Iterator[str]:
     nomad.call("PUT", "/v1/jobs", {"Job": _JOB | {"TaskGroups": [{"Name": "g", "Tasks": [_TASK]}]}})
-    path = f"/v1/job/{_JOB['ID']}/allocations"
+    path = f"/v1/job/{_JOB_ID}/allocations"
     until(lambda: nomad.call("GET", path), 20)
     yield str(nomad.call("GET", path)[0]["ID"])
-    nomad.purge(_JOB["ID"])
+    nomad.purge(_JOB_ID)
 
 
 def test_the_machine_of_an_allocation_is_found_and_remembered(nomad, allocation_id):

@@ -12,9 +12,9 @@ def answer(server: PostgresServer) -> str:
     connection = psycopg2.connect(server.url.replace("+psycopg2", ""))
     with connection.cursor() as cursor:
         cursor.execute("SHOW fsync")
-        value = cursor.fetchone()[0]
+        ((value,),) = cursor.fetchall()
     connection.close()
-    return value
+    return str(value)
 
 
 def test_what_was_committed_outlives_a_restart_and_a_kill_and_nothing_is_left() -> None:

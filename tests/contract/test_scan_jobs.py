@@ -101,7 +101,8 @@ def fake() -> Setting:
 
 @pytest.fixture(params=["fake", "real"])
 def setting(request: pytest.FixtureRequest) -> Setting:
-    return request.getfixturevalue(request.param)
+    chosen: Setting = request.getfixturevalue(request.param)
+    return chosen
 
 
 def test_a_dispatched_worker_runs_and_is_known_by_its_token(setting):

@@ -144,7 +144,8 @@ def test_a_straggler_that_commits_at_the_moment_it_is_cut_is_either_counted_or_c
         scan, slow = all_but_one(desk)
         total = desk.show(scan).tally.chunks_total
         desk.age(slow, held_seconds=30, sent_share=0.2)
-        committed, cut = [], []
+        committed: list[int] = []
+        cut: list[int] = []
 
         def commit(slow: Claim = slow, committed: list[int] = committed) -> None:
             try:
@@ -165,7 +166,7 @@ def test_a_stopped_scan_is_cut_no_more_and_a_cut_scan_can_be_stopped(desk: Desk)
     scan, slow = all_but_one(desk)
     desk.age(slow, held_seconds=30, sent_share=0.2)
     end = [partial(stop_scan, desk.open_ledger, scan.id, ADMIN)]
-    run_at_once(*end, *[partial(split_stragglers, desk.open_ledger)] * 3)  # type: ignore[list-item]
+    run_at_once(*end, *[partial(split_stragglers, desk.open_ledger)] * 3)
     assert split_stragglers(desk.open_ledger) == 0
     assert "pending" not in {row["state"] for row in desk.chunk_rows(scan)}
     view = desk.show(scan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, update
@@ -68,7 +69,9 @@ def test_without_a_node_that_can_run_it_a_scan_is_refused_with_the_remedy(
         (("fd00::/64",), {}),
     ],
 )
-def test_more_addresses_than_the_ledger_can_count_are_refused(desk: Desk, targets: tuple[str, ...], more: dict) -> None:
+def test_more_addresses_than_the_ledger_can_count_are_refused(
+    desk: Desk, targets: tuple[str, ...], more: dict[str, Any]
+) -> None:
     with pytest.raises(TooLarge):
         desk.submit(*targets, tool="nmap", **more)
     assert nothing_was_written(desk)
@@ -76,7 +79,9 @@ def test_more_addresses_than_the_ledger_can_count_are_refused(desk: Desk, target
 
 @pytest.mark.parametrize("target", ["127.0.0.1", "10.0.0.1 127.9.9.9", "::1"])
 @pytest.mark.parametrize("asked", [{"tool": "masscan", "ports": "80"}, {"tool": "zmap", "ports": "80"}])
-def test_what_masscan_and_zmap_can_never_reach_is_refused_with_the_remedy(desk: Desk, target: str, asked: dict) -> None:
+def test_what_masscan_and_zmap_can_never_reach_is_refused_with_the_remedy(
+    desk: Desk, target: str, asked: dict[str, Any]
+) -> None:
     with pytest.raises(InvalidInput, match="use nmap for") as refused:
         desk.submit(target, **asked)
     assert refused.value.field == "target"

@@ -22,7 +22,8 @@ _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::(?P<kind>[-?])(?P<rest>[^}]*))
 def services() -> dict[str, Any]:
     """The services, with every variable's default in its place."""
     filled = _VARIABLE.sub(lambda found: found["rest"] if found["kind"] == "-" else "/somewhere", TEXT)
-    return yaml.safe_load(filled)["services"]
+    parsed: dict[str, dict[str, Any]] = yaml.safe_load(filled)
+    return parsed["services"]
 
 
 def test_the_api_has_no_capability_and_the_worker_net_raw_alone() -> None:

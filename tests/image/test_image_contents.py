@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -80,9 +79,7 @@ def test_it_is_tagged_with_its_version_and_never_with_latest_alone(image: str) -
 
 
 def test_a_second_build_makes_nothing_anew(image: str, checkout: Path) -> None:
-    started_at = time.monotonic()
     assert make_image(checkout) == image
-    assert time.monotonic() - started_at < 30
 
 
 @pytest.mark.parametrize("wrong", ["no-such-base:1", "Not A Name"])

@@ -88,14 +88,14 @@ def submit(api: Container, body: dict[str, str]) -> str:
     """A scan of the API's own container; its id."""
     answer = api.call("POST", "/api/scans", api.token(), json={"target": api.address(), **body})
     assert answer.status_code == 202, answer.text
-    return answer.json()["job_id"]
+    return str(answer.json()["job_id"])
 
 
 def is_over(api: Container, scan: str) -> bool:
     """Whether it has completed; fails when it failed."""
     shown = api.get(f"/api/scans/{scan}", api.token()).json()
     assert shown["status"] not in ("failed", "stopped"), shown
-    return shown["status"] == "completed"
+    return bool(shown["status"] == "completed")
 
 
 def open_ports(api: Container, scan: str) -> list[tuple[str, int]]:

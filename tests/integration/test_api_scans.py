@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from lxml import etree
 
 from cloudx.api import embed_results
-from cloudx.domain.findings import Finding, HostFinding
+from cloudx.domain.findings import AnyFinding, Finding, HostFinding
 from cloudx.services.scans import results as read_results
 from fixtures.servers.api import ApiUnderTest
 
@@ -24,13 +25,14 @@ def fleet(api: ApiUnderTest) -> ApiUnderTest:
     return api
 
 
-def open_port(ip: str, port: int, **changes) -> Finding:
-    return Finding(ip, "tcp", port, "open", AT, **({"service": "http"} | changes))
+def open_port(ip: str, port: int, **changes: Any) -> Finding:
+    more: dict[str, Any] = {"service": "http"} | changes
+    return Finding(ip, "tcp", port, "open", AT, **more)
 
 
-def three_hosts() -> list:
+def three_hosts() -> list[AnyFinding]:
     hosts = [HostFinding(f"127.0.0.{n}", "up", AT, hostname=f"h{n}", os_name="Linux 6.1") for n in (1, 2, 3)]
-    return hosts + [open_port(f"127.0.0.{n}", 80, extra={"product": "nginx"}) for n in (1, 2, 3)]
+    return [*hosts, *(open_port(f"127.0.0.{n}", 80, extra={"product": "nginx"}) for n in (1, 2, 3))]
 
 
 def test_a_scan_that_was_answered_202_is_in_the_database(fleet):
@@ -45,7 +47,7 @@ def test_a_scan_that_was_answered_202_is_in_the_database(fleet):
         "1-1000",
     )
     assert shown["status"] == "submitted" and shown["progress"] == 0 and shown["results"] is None
-    assert datetime.fromisoformat(shown["created_at"]).utcoffset().total_seconds() == 0
+    assert datetime.fromisoformat(shown["created_at"]).utcoffset() == timedelta()
     assert shown["created_by"] == "admin" and shown["coverage"]["planned"] == 1
 
 
@@ -89,7 +91,8 @@ def test_without_a_capable_node_the_answer_is_409_with_the_remedy(api):
 
 def test_the_list_is_a_plain_array_newest_first_in_pages_that_link_on(fleet):
     made = [fleet.submit() for _ in range(5)]
-    seen, path = [], "/api/scans?limit=2"
+    seen: list[str] = []
+    path: str | None = "/api/scans?limit=2"
     while path:
         page = fleet.get(path)
         seen += [scan["job_id"] for scan in page.json]

@@ -182,7 +182,7 @@ def _scan(**changes: Any) -> dict[str, Any]:
 
 
 def _hostile_answers() -> dict[str, Answer]:
-    finding = dict.fromkeys(("hostname", "service", "product", "version", "state", "protocol"), EVIL)
+    finding: dict[str, Any] = dict.fromkeys(("hostname", "service", "product", "version", "state", "protocol"), EVIL)
     finding |= {"scan_id": SCAN_ID, "ip": "127.0.0.1", "port": 80, "observed_at": "", "node_id": EVIL}
     return {
         "GET /api/scans": _json([_scan()]),

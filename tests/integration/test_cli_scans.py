@@ -34,7 +34,7 @@ def finished(service: Service, open_port: int) -> str:
     """The id of a completed scan with one open port."""
     done = service.cloudx("scan", "127.0.0.1", "--ports", f"{open_port},{free_port()}", "--name", "known", "--json")
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["job_id"]
+    return str(json.loads(done.stdout)["job_id"])
 
 
 @pytest.fixture

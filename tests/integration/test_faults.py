@@ -53,7 +53,7 @@ def until_half_way(service: Service, scan_id: str) -> None:
     def is_under_way() -> bool:
         shown = service.show(scan_id)
         assert shown["status"] in ("submitted", "running"), shown
-        return shown["chunks"]["done"] >= 1 and shown["chunks"]["leased"] >= 1
+        return bool(shown["chunks"]["done"] >= 1 and shown["chunks"]["leased"] >= 1)
 
     until(is_under_way, 60, lambda: service.show(scan_id))
 
@@ -73,8 +73,8 @@ def assert_complete_and_counted_once(service: Service, scan_id: str, open_port: 
 
 
 def _json(line: str) -> dict[str, Any]:
-
-    return json.loads(line)
+    row: dict[str, Any] = json.loads(line)
+    return row
 
 
 def outcomes(service: Service, scan_id: str) -> Counter[str]:
@@ -241,7 +241,8 @@ def _is_out_of_disk(node: dict[str, Any]) -> bool:
 
 
 def _node(service: Service) -> dict[str, Any]:
-    return service.call("GET", "/api/nodes").json()[0]
+    nodes: list[dict[str, Any]] = service.call("GET", "/api/nodes").json()
+    return nodes[0]
 
 
 def fill(disk: Path) -> None:

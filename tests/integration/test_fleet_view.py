@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,9 @@ def api(new_gunicorn, consul_alone, nomad):
     return new_gunicorn(CONSUL_HTTP_TOKEN=MANAGEMENT_TOKEN, WEB_CONCURRENCY="1", **cluster)
 
 
-def node_of(api, node_id: str) -> dict:
-    return api.get(f"/api/nodes/{node_id}").json()
+def node_of(api, node_id: str) -> dict[str, Any]:
+    shown: dict[str, Any] = api.get(f"/api/nodes/{node_id}").json()
+    return shown
 
 
 def sources_of(api) -> dict[str, str]:
@@ -76,10 +78,10 @@ def test_no_request_waits_for_a_consul_that_hangs(api, consul_alone):
     consul_alone.register_node("vps1")
     until(lambda: "consul" in node_of(api, "vps1").get("sources", ()), 5)
     consul_alone.signal(signal.SIGSTOP)
-    for path in ("/api/nodes", "/api/nodes/vps1", "/api/sync-status", "/api/ready"):
-        started = time.monotonic()
+    started = time.monotonic()
+    for path in ("/api/nodes", "/api/nodes/vps1", "/api/sync-status", "/api/ready") * 10:
         assert api.get(path).status_code == 200
-        assert time.monotonic() - started < 1, path
+    assert time.monotonic() - started < 30, "each would wait for a second at least"
 
 
 def test_without_consul_and_nomad_heartbeats_are_the_only_source(shared_gunicorn):
@@ -121,7 +123,8 @@ def test_a_scan_is_refused_while_nomad_gives_the_only_node_nothing_new(api_with_
     nomad.call("PUT", f"/v1/node/{nomad.node_id}/eligibility", {"Eligibility": "ineligible"})
     try:
         until(lambda: refusal(api_with_one_node), 5)
-        assert "Nomad client: it gets no new work. `cloudx cluster drain NODE --off`" in refusal(api_with_one_node)
+        said = refusal(api_with_one_node) or ""
+        assert "Nomad client: it gets no new work. `cloudx cluster drain NODE --off`" in said
     finally:
         nomad.call("PUT", f"/v1/node/{nomad.node_id}/eligibility", {"Eligibility": "eligible"})
     until(lambda: refusal(api_with_one_node) is None, 5)
@@ -132,6 +135,6 @@ def test_a_scan_is_refused_while_a_check_in_consul_says_that_the_only_node_is_un
 ):
     consul_alone.register_node(nomad.node_id, "critical", "no raw socket: give it CAP_NET_RAW")
     until(lambda: refusal(api_with_one_node), 5)
-    assert "raw_socket: no raw socket: give it CAP_NET_RAW" in refusal(api_with_one_node)
+    assert "raw_socket: no raw socket: give it CAP_NET_RAW" in (refusal(api_with_one_node) or "")
     consul_alone.register_node(nomad.node_id, "passing", "open")
     until(lambda: refusal(api_with_one_node) is None, 5)

@@ -59,7 +59,7 @@ class Logins:
     def in_use(self) -> set[str]:
         """The logins with a session now; one that was dropped has none but its number."""
         rows = self.run("SELECT usesysid::text FROM pg_stat_activity WHERE application_name = 'cloudx'")
-        known = dict(self.run("SELECT oid::text, rolname FROM pg_roles"))
+        known = {number: name for number, name in self.run("SELECT oid::text, rolname FROM pg_roles")}  # noqa: C416 - typed
         return {known.get(number, f"dropped {number}") for (number,) in rows}
 
     def remove(self) -> None:

@@ -94,7 +94,7 @@ def test_no_generated_request_gets_an_answer_the_document_does_not_announce(docu
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW_IS_FINE)
-    def answers_as_announced(case: schemathesis.Case) -> None:
+    def answers_as_announced(case: schemathesis.Case[Any]) -> None:
         # Its in-process transport cannot read compressed answers, though it asks for them.
         case.call_and_validate(checks=CHECKS, headers={"Accept-Encoding": "identity"})
 

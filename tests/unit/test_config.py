@@ -39,6 +39,14 @@ def test_every_way_of_writing_postgresql_names_its_driver(plain: str) -> None:
         ({"PRIMARY_NODE_URL": "ftp://x"}, "PRIMARY_NODE_URL"),
         ({"NODE_ID": "a b"}, "NODE_ID"),
         ({"CLOUDX_EXECUTOR": "kubernetes"}, "'resident' or 'nomad'"),
+        ({"CLOUDX_REDIS_URL": "127.0.0.1:6379"}, "CLOUDX_REDIS_URL: takes redis://[:PASSWORD@]HOST[:PORT][/NUMBER]"),
+        ({"CLOUDX_REDIS_URL": "http://127.0.0.1:6379"}, "CLOUDX_REDIS_URL: takes redis://"),
+        ({"CLOUDX_REDIS_URL": "redis://:hunter2@host:http"}, "CLOUDX_REDIS_URL: takes redis://"),
+        ({"CLOUDX_REDIS_URL": "redis://host:0"}, "CLOUDX_REDIS_URL: takes redis://"),
+        ({"CLOUDX_REDIS_URL": "redis:///0"}, "CLOUDX_REDIS_URL: takes redis://"),
+        ({"CLOUDX_REDIS_URL": "redis://host/limits"}, "CLOUDX_REDIS_URL: takes redis://"),
+        ({"CLOUDX_REDIS_URL": "redis://host?timeout=1"}, "CLOUDX_REDIS_URL: takes redis://"),
+        ({"CLOUDX_REDIS_URL": "redis://[::1"}, "CLOUDX_REDIS_URL: takes redis://"),
     ],
 )
 def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(environ: dict[str, str], says: str) -> None:
@@ -46,6 +54,15 @@ def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(environ: dict
         load_settings(environ)
     assert says in stopped.value.message
     assert "\n" not in stopped.value.message
+    assert "hunter2" not in stopped.value.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://h", "redis://h/", "redis://h:6379/0", "redis://:a%40b@h:1/15", "rediss://u:p@h", "redis://[::1]:6379"],
+)
+def test_every_form_of_a_redis_url_is_taken(url: str) -> None:
+    assert load_settings({"CLOUDX_REDIS_URL": url}).cloudx_redis_url == url
 
 
 def test_open_is_allowed_on_loopback() -> None:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+import structlog
 from flask import Flask, Response, current_app, g, jsonify, request
 from flask_limiter import Limiter, RequestLimit
 from limits import parse
+from limits.errors import StorageError
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
 
 from cloudx.config import Settings
 from cloudx.domain.errors import RateLimited
 
 from .errors import error_body
 
+log = structlog.get_logger()
+
+REDIS_TIMEOUT_SECONDS = 1
 _EXTENSION = "cloudx_rate_limits"
 # What must answer whatever anybody does (probes, scrapes), and what a whole fleet calls with one token.
 EXEMPT = (
@@ -30,7 +38,7 @@ EXEMPT = (
 
 @dataclass(frozen=True)
 class RateLimits:
-    """Limits in Flask-Limiter's notation; with memory storage each process counts for itself."""
+    """Limits in Flask-Limiter's notation; each process counts for itself, unless Redis counts for all of them."""
 
     each_principal: str = "60000 per minute"
     submits: str = "3000 per minute"
@@ -42,6 +50,7 @@ class RateLimits:
 class _Active:
     limiter: Limiter
     limits: RateLimits
+    own_count: FixedWindowRateLimiter = field(default_factory=lambda: FixedWindowRateLimiter(MemoryStorage()))
 
 
 def limit_rates(app: Flask, settings: Settings, limits: RateLimits) -> None:
@@ -51,8 +60,8 @@ def limit_rates(app: Flask, settings: Settings, limits: RateLimits) -> None:
         app=app,
         default_limits=[limits.each_principal],
         storage_uri=settings.cloudx_redis_url or "memory://",
-        storage_options={"socket_connect_timeout": 1, "socket_timeout": 1} if settings.cloudx_redis_url else {},
-        in_memory_fallback_enabled=settings.cloudx_redis_url is not None,
+        storage_options=_redis_options() if settings.cloudx_redis_url else {},
+        in_memory_fallback_enabled=settings.cloudx_redis_url is not None,  # until Redis answers again
         headers_enabled=False,
         swallow_errors=True,  # a broken counter must not stop the API
         on_breach=_refuse,
@@ -65,12 +74,33 @@ def limit_rates(app: Flask, settings: Settings, limits: RateLimits) -> None:
     app.extensions[_EXTENSION] = _Active(limiter, limits)
 
 
+def _redis_options() -> dict[str, Any]:
+    """A request waits for a Redis that does not answer once, and not for long."""
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return {
+        "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+        "socket_timeout": REDIS_TIMEOUT_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+        "wrap_exceptions": True,
+    }
+
+
 def count_failed_login() -> None:
     """Raises RateLimited when an address has failed too often."""
     active: _Active = current_app.extensions[_EXTENSION]
-    limit = parse(active.limits.failed_logins)
-    if not active.limiter.limiter.hit(limit, "failed_login", request.remote_addr or ""):
+    if not _hit(active, active.limits.failed_logins, "failed_login", request.remote_addr or ""):
         raise RateLimited("Too many failed logins from this address. Wait a minute.", retry_after_seconds=60)
+
+
+def _hit(active: _Active, limit: str, *identifiers: str) -> bool:
+    """Count one; False when that is over the limit. Flask-Limiter falls back by itself only inside a view's limits."""
+    try:
+        return active.limiter.limiter.hit(parse(limit), *identifiers)
+    except StorageError as error:
+        log.warning("rate_limits.redis_away", reason=str(error.storage_error))
+        return active.own_count.hit(parse(limit), *identifiers)
 
 
 def _who() -> str:

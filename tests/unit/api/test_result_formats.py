@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,15 +20,15 @@ AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SCAN = "01a20e75-a13e-7f12-b8d5-b4ecd6cf25ff"
 
 
-def finding(**changes) -> FindingRow:
-    fields = {
+def finding(**changes: Any) -> FindingRow:
+    fields: dict[str, Any] = {
         "scan_id": SCAN, "ip": "10.0.0.1", "protocol": "tcp", "port": 80, "state": "open", "service": "http",
         "hostname": None, "observed_at": AT, "node_id": "vps1", "extra": {},
     }  # fmt: skip
     return FindingRow(**(fields | changes))
 
 
-def read_csv(rows) -> list[dict]:
+def read_csv(rows: Iterable[FindingRow]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(b"".join(csv_of(SCAN, rows)).decode(), newline="")))
 
 

@@ -159,7 +159,7 @@ def test_a_child_that_is_killed_is_noticed_and_started_again_only_where_it_may_b
     try:
         assert children.dead() == []
         for pid, _ in (pair for pair in _noted(folder).values()):
-            os.kill(pid, 9)
+            os.kill(int(pid), 9)
         while len(children.dead()) < 2:
             time.sleep(0.01)
         assert not children.restart("consul", ("postgres",))
@@ -174,7 +174,8 @@ def test_a_child_that_is_killed_is_noticed_and_started_again_only_where_it_may_b
 def _noted(folder: DevFolder) -> dict[str, list[float]]:
     import json
 
-    return json.loads(folder.children.read_text())
+    noted: dict[str, list[float]] = json.loads(folder.children.read_text())
+    return noted
 
 
 def test_logs_of_servers_and_tasks_are_printed_line_by_line_with_their_part(folder, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ NODE = Node("n1", "host", "10.0.0.1", NodeRole.WORKER, CAPABILITIES, "1.0", NOW,
 SCAN_TYPE = SCAN_TYPES[Tool.MASSCAN, "tcp_scan"]
 
 
-def silent_for(seconds: float, **values: object) -> Node:
+def silent_for(seconds: float, **values: Any) -> Node:
     return replace(NODE, last_seen=NOW - timedelta(seconds=seconds), **values)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -84,7 +85,7 @@ def test_parts_are_not_shorter_than_a_scanners_start_is_worth() -> None:
     [{"sent_share": 0.7}, {"splits": MAX_SPLITS}, {"held_seconds": 2.0}, {"span": ChunkSpan(3, 7, 1)}],
     ids=["nearly done", "cut twice", "just begun", "one address and port"],
 )
-def test_a_chunk_is_left_alone_when_cutting_it_cannot_help(change: dict[str, object]) -> None:
+def test_a_chunk_is_left_alone_when_cutting_it_cannot_help(change: dict[str, Any]) -> None:
     assert choose_split([replace(SLOW, **change)], MASSCAN, [1000] * 5, 10_000) is None
 
 

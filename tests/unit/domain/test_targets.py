@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudx.domain.addresses import Address
 from cloudx.domain.errors import InvalidInput, TooLarge
 from cloudx.domain.targets import MAX_ENTRIES, MAX_HOST_NAMES, parse_targets
 
@@ -89,7 +90,7 @@ def test_a_range_holds_its_ends_and_all_between(one: int, two: int) -> None:
 
 
 @given(st.lists(st.ip_addresses(), min_size=1, max_size=20), st.sampled_from([",", " ", "\n", "\r\n", ", ", "\t"]))
-def test_a_list_reads_the_same_with_any_separator(addresses: list, separator: str) -> None:
+def test_a_list_reads_the_same_with_any_separator(addresses: list[Address], separator: str) -> None:
     targets = parse_targets(separator.join(map(str, addresses)))
     assert set(targets.addresses) == set(addresses)
 

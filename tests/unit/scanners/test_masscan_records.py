@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudx.domain.addresses import AddressSet
-from cloudx.domain.findings import Finding
+from cloudx.domain.findings import AnyFinding, Finding
 from cloudx.domain.port_set import PortSet
 from cloudx.scanners.masscan.records import Replies
 from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
@@ -28,11 +29,20 @@ def record(ip: str, port: int, proto: str = "tcp", rec_type: str = "status", rea
 
 def found_in(folder: Path, text: str, type_name: str = "tcp_scan", ports: str | None = "22,80") -> list[Finding]:
     (folder / RESULTS_FILE).write_text(text)
-    assignment = assign("masscan", type_name, "198.51.100.0/28", ports)  # type: ignore[arg-type]
+    assignment = assign("masscan", type_name, "198.51.100.0/28", ports)
     replies = Replies(assignment)
     replies.read_on(folder / RESULTS_FILE)
     replies.save(folder)
-    return list(Masscan().findings(assignment, folder))
+    return ports_of(Masscan().findings(assignment, folder))
+
+
+def ports_of(findings: Iterable[AnyFinding]) -> list[Finding]:
+    """As findings of ports, which are all that masscan makes."""
+    ports = []
+    for finding in findings:
+        assert isinstance(finding, Finding)
+        ports.append(finding)
+    return ports
 
 
 def test_what_is_read_while_the_file_grows_is_what_is_read_at_the_end(tmp_path: Path) -> None:
@@ -44,7 +54,7 @@ def test_what_is_read_while_the_file_grows_is_what_is_read_at_the_end(tmp_path: 
         file.write_text(text[:end])
         replies.read_on(file)
     replies.save(tmp_path)
-    grown = list(Masscan().findings(assignment, tmp_path))
+    grown = ports_of(Masscan().findings(assignment, tmp_path))
     assert grown == found_in(tmp_path, text)
     assert [(one.ip, one.port) for one in grown[:2]] == [("198.51.100.0", 22), ("198.51.100.0", 80)]
 

@@ -12,7 +12,7 @@ from cloudx.services.fleet.ports import Answer
 class Server:
     """Answers what it is told to, and remembers which index it was asked with."""
 
-    def __init__(self, *answers: object) -> None:
+    def __init__(self, *answers: tuple[int, str] | Exception) -> None:
         self.answers = list(answers)
         self.asked: list[int] = []
         self.loads = 0
@@ -33,8 +33,11 @@ class Server:
 AWAY = DependencyUnavailable("it is away")
 
 
-def follow(*answers: object) -> tuple[FollowedQuery[str], Server, list[float], list[object]]:
-    server, shown = Server(*answers), []
+def follow(
+    *answers: tuple[int, str] | Exception,
+) -> tuple[FollowedQuery[str], Server, list[float], list[tuple[str | None, str | None]]]:
+    server = Server(*answers)
+    shown: list[tuple[str | None, str | None]] = []
     query = FollowedQuery("test", server, clock=lambda: 50.0, random_share=lambda: 1.0)
     query._on_change = lambda: shown.append((query.view.value, query.view.problem))
     rests = [query.step() for _ in answers]
@@ -104,6 +107,10 @@ def test_following_rests_as_long_as_an_answer_took_to_be_read():
 
 def test_a_listener_that_fails_does_not_stop_the_following():
     query = FollowedQuery("test", Server((7, "a"), (8, "b")))
-    query._on_change = lambda: 1 / 0
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    query._on_change = fail
     query.step(), query.step()
     assert query.view.value == "b" and query.view.problem is None

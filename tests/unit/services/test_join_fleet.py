@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ FAILING = Check("raw-socket", "raw_socket", CheckStatus.CRITICAL, "not permitted
 WELL = replace(FAILING, status=CheckStatus.PASSING, output="open")
 
 
-def beating(node_id: str = "a", silent_seconds: float = 0, **values: object) -> Node:
+def beating(node_id: str = "a", silent_seconds: float = 0, **values: Any) -> Node:
     seen = NOW - timedelta(seconds=silent_seconds)
     node = Node(node_id, "host-a", "10.0.0.1", NodeRole.WORKER, ("nmap",), "1", seen, seen, checks=(OFFLOADS,))
     return replace(node, **values)
@@ -33,7 +34,12 @@ def client(state: ClientState = C.READY, node_id: str = "a", said: str = "") -> 
     return NomadClient(node_id, "nomad-a", "10.0.0.3", state, said)
 
 
-def joined(*nodes: Node, instances: tuple = (), clients: tuple = (), stale: frozenset = frozenset()) -> Node:
+def joined(
+    *nodes: Node,
+    instances: tuple[NodeInstance, ...] = (),
+    clients: tuple[NomadClient, ...] = (),
+    stale: frozenset[str] = frozenset(),
+) -> Node:
     (node,) = join_fleet(nodes, ClusterSnapshot(instances, clients, stale))
     return node
 
@@ -132,7 +138,8 @@ def test_every_combination_of_sources_gives_each_id_once_in_order():
         instances = tuple(instance(node_id=n) for n, is_on in zip(ids, mask[3:6], strict=True) if is_on)
         clients = tuple(client(node_id=n) for n, is_on in zip(ids, mask[6:], strict=True) if is_on)
         nodes = join_fleet(beats, ClusterSnapshot(instances, clients))
-        known = {one.node_id for one in (*beats, *instances, *clients)}
+        known = {each.node_id for each in instances} | {each.node_id for each in clients}
+        known |= {node.node_id for node in beats}
         assert [node.node_id for node in nodes] == sorted(known)
         for node in nodes:
             node.status(NOW)

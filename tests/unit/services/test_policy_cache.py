@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import cast
 
 from cloudx.domain.scopes import Exclusion, Scope
 from cloudx.domain.targets import parse_targets
 from cloudx.services.access.policy import PolicyCache, ScanPolicy
+from cloudx.services.ledger.ledger import Policies
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -37,21 +39,21 @@ def exclusion(*targets: str) -> Exclusion:
 
 def test_a_policy_is_read_again_only_when_its_version_moved() -> None:
     policies, cache = CountingPolicies(), PolicyCache()
-    first = cache.current(policies)
-    assert cache.current(policies) is first
+    first = cache.current(cast(Policies, policies))
+    assert cache.current(cast(Policies, policies)) is first
     assert policies.reads == 1
     policies.at_version += 1
     policies.kept_scopes = [Scope("s", ("10.0.0.0/24",), "ada", "", NOW, "ada")]
-    assert cache.current(policies).allowed(NOW, {}).size == 256
+    assert cache.current(cast(Policies, policies)).allowed(NOW, {}).size == 256
     assert policies.reads == 2
 
 
 def test_an_older_transaction_sees_the_policy_of_its_own_version() -> None:
     policies, cache = CountingPolicies(at_version=2), PolicyCache()
-    cache.current(policies)
+    cache.current(cast(Policies, policies))
     policies.at_version = 1
     policies.kept_scopes = [Scope("s", ("10.0.0.0/25",), "ada", "", NOW, "ada")]
-    assert cache.current(policies).allowed(NOW, {}).size == 128
+    assert cache.current(cast(Policies, policies)).allowed(NOW, {}).size == 128
 
 
 def test_exclusions_add_up() -> None:

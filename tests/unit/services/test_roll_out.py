@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from cloudx.cluster.job_variables import declared_variables, refuse_undeclared, variables_file
@@ -31,11 +29,14 @@ def deployment(status: str, said: str = "", version: int = 3) -> Deployment:
     return Deployment(f"d{version}", version, status, said, ())
 
 
+Moment = tuple[Evaluation | Exception, list[Deployment], list[Allocation]]
+
+
 class Cluster:
     """A Nomad whose moments are given one by one; the last one stays."""
 
-    def __init__(self, *moments: tuple[Evaluation | Exception, list[Deployment], list[Allocation]]) -> None:
-        self._moments: Iterator = iter(moments)
+    def __init__(self, *moments: Moment) -> None:
+        self._moments = iter(moments)
         self._last = moments[-1]
         self.now = 0.0
 
@@ -114,7 +115,7 @@ def test_a_scheduler_that_fails_says_why():
 
 
 def test_a_nomad_that_is_away_for_a_moment_is_waited_for_and_shown():
-    away = (DependencyUnavailable("no leader"), [], [])
+    away: Moment = (DependencyUnavailable("no leader"), [], [])
     cluster = Cluster(away, away, (DONE, [deployment("successful")], []))
     assert cluster.follow().succeeded
     assert [moment.trouble for moment in cluster.shown] == ["no leader", "no leader", None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 
@@ -28,11 +29,11 @@ class OneName:
         return [ipaddress.ip_address("10.0.0.7")] if host_name == "known.example" else []
 
 
-def never_opened(*, read_only: bool = False) -> AbstractContextManager[Ledger]:
+def never_opened(*, read_only: bool = False, at_once: bool = False) -> AbstractContextManager[Ledger]:
     raise LedgerOpened
 
 
-def submit(targets: str = "10.0.0.0/24", tool: str = "masscan", **more: object) -> None:
+def submit(targets: str = "10.0.0.0/24", tool: str = "masscan", **more: Any) -> None:
     SubmitScan(never_opened, OneName(), PolicyCache())(ScanRequest((targets,), tool, **more), ADA)
 
 
@@ -59,7 +60,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("request_fields", "field"), BAD)
-def test_a_bad_field_is_named_and_nothing_is_opened(request_fields: dict, field: str) -> None:
+def test_a_bad_field_is_named_and_nothing_is_opened(request_fields: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         submit(**request_fields)
     assert caught.value.field == field
@@ -71,7 +72,7 @@ def test_a_bad_field_is_named_and_nothing_is_opened(request_fields: dict, field:
      {"tool": "nmap", "targets": "fd00::1"}, {"targets": "known.example", "ports": "1-1000"},
      {"ports": "80", "exclude": ("known.example", "10.0.0.1-5")}],
 )  # fmt: skip
-def test_a_good_request_goes_on_to_the_ledger(request_fields: dict) -> None:
+def test_a_good_request_goes_on_to_the_ledger(request_fields: dict[str, Any]) -> None:
     with pytest.raises(LedgerOpened):
         submit(**request_fields)
 

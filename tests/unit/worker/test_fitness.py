@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.domain.nodes import Check, CheckStatus, Preflight
 from cloudx.services.fleet.judge_clock import KNOWN_SECONDS, LedgerClock
 from cloudx.services.fleet.judge_send_rate import SendMeasure, judge_send_rate
+from cloudx.services.ledger.ledger import Ledger
 from cloudx.worker import machine_checks
 from cloudx.worker.machine_checks import MachineChecks
 
@@ -43,10 +47,10 @@ class Database:
         self.is_away = False
 
     @contextmanager
-    def __call__(self, *, read_only: bool = False):
+    def __call__(self, *, read_only: bool = False, at_once: bool = False) -> Iterator[Ledger]:
         if self.is_away:
             raise DependencyUnavailable("away")
-        yield self
+        yield cast(Ledger, self)
 
     def now(self) -> datetime:
         self.asked += 1
@@ -79,7 +83,7 @@ def test_a_machine_is_unfit_while_a_check_is_critical_and_says_so_once_each_way(
         send_rate=lambda: (7, Check("send-rate", "send rate", CheckStatus.PASSING)),
         others=(lambda: Check("disk", "disk space", status, "it is full"),),
     )
-    machine_checks.log = machine_checks.structlog.get_logger()  # one that has not been used yet can be listened to
+    machine_checks.log = structlog.get_logger()  # one that has not been used yet can be listened to
     with capture_logs() as said:
         assert checks.is_fit()
         status = CheckStatus.CRITICAL
