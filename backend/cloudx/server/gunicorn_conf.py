@@ -43,8 +43,10 @@ import cloudx.bootstrap.api
 import cloudx.bootstrap.database
 from cloudx.api.context import EXTENSION
 from cloudx.logs import configure_logs
-
-from .draining_worker import DrainingWorker, PropagatingLogger
+from cloudx.server.draining_worker import (
+    DrainingWorker,
+    PropagatingLogger,
+)  # gunicorn runs this file outside its package
 
 configure_logs(_settings)
 cloudx.bootstrap.api.import_for_api(_settings)
