@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -108,8 +107,3 @@ def show_chunk(view: ScanView, proof: ChunkProof) -> dict[str, Any]:
             for one in proof.attempts
         ],
     }
-
-
-def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC, as orjson writes it."""
-    return moment.isoformat().replace("+00:00", "Z")

@@ -9,7 +9,6 @@ import pytest
 
 from cloudx.domain.errors import NoCapableNode
 from cloudx.domain.nodes import (
-    CAPABILITIES,
     RAW_SOCKET,
     Check,
     CheckStatus,
@@ -21,6 +20,7 @@ from cloudx.domain.nodes import (
     seconds_to_next_beat,
 )
 from cloudx.domain.tools import SCAN_TYPES, Tool
+from fixtures.capabilities import CAPABILITIES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 N = NodeStatus

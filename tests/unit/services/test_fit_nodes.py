@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cloudx.domain.nodes import CAPABILITIES, Check, CheckStatus, ClientState, Node, NodeRole, NodeStatus
+from cloudx.domain.nodes import Check, CheckStatus, ClientState, Node, NodeRole, NodeStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.fleet.fit import CountFit, FitCount, KnownFleet
 from cloudx.services.fleet.join import ClusterSnapshot
 from cloudx.services.fleet.ports import NomadClient
 from cloudx.services.fleet.watch import FleetReading
+from fixtures.capabilities import CAPABILITIES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BEATING = Node("n1", "one", "10.0.0.1", NodeRole.WORKER, CAPABILITIES, "1", NOW, NOW)
