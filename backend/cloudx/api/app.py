@@ -16,8 +16,8 @@ from .context import EXTENSION, ApiProcess
 from .dependencies import Dependencies
 from .embed_results import EmbedResults
 from .errors import refuse_invalid, register_errors
-from .host_history import HostHistory
-from .json_codec import OrjsonProvider, StrictRequest, encode
+from .json_codec import OrjsonProvider, StrictRequest
+from .present_nodes import NodeLists
 from .rate_limits import RateLimits, limit_rates
 from .request_cycle import wrap_requests
 from .routes import ALL
@@ -55,8 +55,8 @@ def create_app(dependencies: Dependencies, limits: RateLimits | None = None) -> 
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions[EXTENSION] = ApiProcess(
         dependencies,
-        embed_results=EmbedResults(dependencies.open_ledger, encode),
-        host_history=HostHistory(),
+        embed_results=EmbedResults(dependencies.open_ledger),
+        node_lists=NodeLists(),
         scan_counts=metrics.ScanCounts(dependencies.open_ledger),
     )
     dependencies.fleet.on_refresh(metrics.publish_fleet)

@@ -11,7 +11,7 @@ from prometheus_client import values as metric_values
 
 from cloudx.domain.nodes import NodeStatus
 from cloudx.domain.scans import ScanStatus
-from cloudx.services.fleet.watch import FleetSnapshot
+from cloudx.services.fleet.snapshot import FleetSnapshot
 from cloudx.services.ledger.ledger import OpenLedger
 
 COUNT_SCANS_SECONDS = 5.0
@@ -48,9 +48,9 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
 
 def publish_fleet(snapshot: FleetSnapshot) -> None:
     """Set the fleet's gauges from a new snapshot."""
-    by_status = Tally(node["status"] for node in snapshot.nodes)
+    by_status = Tally(fleet_node.status for fleet_node in snapshot.nodes)
     for status in NodeStatus:
-        NODES.labels(status.value).set(by_status[status.value])
+        NODES.labels(status.value).set(by_status[status])
     FLEET_FRESH.set(time.time())
 
 

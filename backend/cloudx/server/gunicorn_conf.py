@@ -1,4 +1,7 @@
-"""How gunicorn runs the API. The patch comes before every other import, so that all I/O gives way to other requests."""
+"""How gunicorn runs the API. gunicorn executes this file outside its package, so it imports by full names.
+
+The patch comes before every other import, so that all I/O gives way to other requests.
+"""
 
 from gevent import monkey
 
@@ -43,13 +46,10 @@ import cloudx.bootstrap.api
 import cloudx.bootstrap.database
 from cloudx.api.context import EXTENSION
 from cloudx.logs import configure_logs
-from cloudx.server.draining_worker import (
-    DrainingWorker,
-    PropagatingLogger,
-)  # gunicorn runs this file outside its package
+from cloudx.server.draining_worker import DrainingWorker, PropagatingLogger
 
 configure_logs(_settings)
-cloudx.bootstrap.api.import_for_api(_settings)
+cloudx.bootstrap.api.prepare_for_fork(_settings)
 # What is imported stays for ever: the collector need not touch it, and so un-share it, in every worker.
 gc.collect()
 gc.freeze()

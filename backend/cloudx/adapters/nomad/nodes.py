@@ -51,7 +51,7 @@ def parse_clients(stubs: list[dict[str, Any]]) -> tuple[NomadClient, ...]:
             name=stub["Name"],
             ip=stub["Address"],
             state=state_of(stub),
-            said=stub.get("StatusDescription") or "",
+            remark=stub.get("StatusDescription") or "",
         )
         for stub in stubs
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -53,9 +53,13 @@ class SyncStatus(BaseModel):
 
 
 class MonitorQuery(Parameters):
-    """Which machine: localhost is this one; another is measured from here."""
+    """Which machine."""
 
-    target: str = Field("localhost", max_length=253)
+    target: str = Field(
+        "localhost",
+        max_length=253,
+        description="localhost, 127.0.0.1, ::1, 0.0.0.0 or nothing is this machine; another is measured from here",
+    )
 
 
 class FilePath(Parameters):
@@ -69,14 +73,21 @@ class Sample(BaseModel):
 
     value: float
     timestamp: int
-    isSpike: bool | None = None  # noqa: N815 - the frontend's name
+    isSpike: bool  # noqa: N815 - the frontend's name
+    reachable: bool | None = Field(None, description="Of another machine: whether it answered")
+
+
+_Series = Annotated[list[Sample], Field(min_length=1)]
 
 
 class Monitor(BaseModel):
-    """Oldest first; of another machine only `network`, in milliseconds."""
+    """Newest first and never empty.
 
-    cpu: list[Sample] | None = None
-    memory: list[Sample] | None = None
-    disk: list[Sample] | None = None
-    network: list[Sample]
+    This machine: four series in percent. Another: `network` alone, in milliseconds, 0 while it is not reachable.
+    """
+
+    cpu: _Series | None = None
+    memory: _Series | None = None
+    disk: _Series | None = None
+    network: _Series
     is_agentless: bool | None = None
