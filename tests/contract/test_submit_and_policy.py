@@ -202,8 +202,8 @@ def test_every_change_of_the_policy_moves_its_version_and_its_audit(desk: Desk) 
     assert version() == seen[-1]
     with desk.open_ledger(read_only=True) as ledger:
         entries = ledger.audit.entries(4)
-    assert [entry["action"] for entry in entries] == ["exclusion.delete", "scope.delete", "exclusion.add", "scope.add"]
-    assert {(entry["principal"], entry["role"]) for entry in entries} == {("ada", "admin")}
+    assert [entry.action for entry in entries] == ["exclusion.delete", "scope.delete", "exclusion.add", "scope.add"]
+    assert {(entry.principal, entry.role) for entry in entries} == {("ada", "admin")}
 
 
 def test_a_scope_cannot_begin_in_the_past_or_without_targets(desk: Desk) -> None:

@@ -17,6 +17,7 @@ from cloudx.domain.errors import InvalidInput
 from cloudx.services.ledger.records import FindingKey, FindingRow
 
 from .json_codec import encode
+from .pages import NO_CURSOR
 
 BATCH_ROWS = 500  # one write to the socket
 COLUMNS = ("scan_id", "ip", "hostname", "protocol", "port", "state", "service", "observed_at", "node_id")
@@ -111,10 +112,7 @@ def key_of_cursor(cursor: str | None) -> FindingKey | None:
         ip, protocol, port = text.split(" ")
         key = (str(ipaddress.ip_address(ip)), protocol, int(port))
     except (ValueError, binascii.Error):
-        raise InvalidInput("cursor", _NO_CURSOR) from None
+        raise InvalidInput("cursor", NO_CURSOR) from None
     if not re.fullmatch("[a-z]{1,8}", protocol) or not 0 <= key[2] <= 65535 or "%" in ip:
-        raise InvalidInput("cursor", _NO_CURSOR)
+        raise InvalidInput("cursor", NO_CURSOR)
     return key
-
-
-_NO_CURSOR = "This is no cursor. Follow next_cursor, or the Link header, of the page before."
