@@ -116,7 +116,7 @@ class Settings(BaseModel):
     def sqlalchemy_url(self) -> str:
         """The database now, with its driver named; SQLite in the data folder by default.
 
-        DATABASE_URL_FILE wins and is read anew when it changed. Raises DependencyUnavailable while it is not there.
+        DATABASE_URL_FILE wins and is read again when it changes. Raises DependencyUnavailable while it is not there.
         """
         url = self._database_url() or f"sqlite:///{self.cloudx_data_dir.absolute()}/cloudx.db"
         for plain in ("postgres://", "postgresql://"):
@@ -173,19 +173,19 @@ class Settings(BaseModel):
         return self.cloudx_admin_token is not None or self.cloudx_admin_token_file is not None
 
     def admin_token(self) -> str | None:
-        """The configured admin token; a file is read anew each time it changed."""
+        """The configured admin token; a file is read again when it changes."""
         return _secret(self.cloudx_admin_token, self.cloudx_admin_token_file)
 
     def node_token(self) -> str | None:
-        """The configured node token; a file is read anew each time it changed."""
+        """The configured node token; a file is read again when it changes."""
         return _secret(self.cloudx_node_token, self.cloudx_node_token_file)
 
     def nomads_token(self) -> str | None:
-        """The token for Nomad's API; a file is read anew each time it changed."""
+        """The token for Nomad's API; a file is read again when it changes."""
         return _secret(self.nomad_token, self.nomad_token_file)
 
     def consuls_token(self) -> str | None:
-        """The token for Consul's API; a file is read anew each time it changed."""
+        """The token for Consul's API; a file is read again when it changes."""
         return _secret(self.consul_http_token, self.consul_http_token_file)
 
 

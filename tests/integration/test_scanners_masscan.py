@@ -12,7 +12,7 @@ import pytest
 
 from cloudx.scanners.masscan.records import Replies
 from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
-from cloudx.services.chunks.scanner_port import Progress
+from cloudx.services.chunks.scanner_port import RunProgress
 from cloudx.worker.scanner_process import ScannerProcess
 from fixtures.scanner_run import SCANNERS, RunOutcome, losing_its_results, nearly_full_disk, run_scanner
 from fixtures.servers.network import Network
@@ -132,7 +132,7 @@ def test_on_an_interface_with_offloads_every_probe_is_sent_twice(network: Networ
 def test_every_thread_of_masscan_goes_before_other_processes(network: Network, tmp_path: Path) -> None:
     policies: set[int] = set()
 
-    def look(progress: Progress, process: ScannerProcess) -> None:
+    def look(progress: RunProgress, process: ScannerProcess) -> None:
         threads = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
         policies.update(os.sched_getscheduler(thread) for thread in threads if len(threads) > 1)
         process.end()

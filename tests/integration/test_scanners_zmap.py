@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloudx.services.chunks.scanner_port import Progress
+from cloudx.services.chunks.scanner_port import RunProgress
 from cloudx.worker.scanner_process import ScannerProcess
 from fixtures.scanner_run import RunOutcome, run_scanner
 from fixtures.servers.network import Network
@@ -83,7 +83,7 @@ def test_a_killed_zmap_has_not_succeeded(network: Network, tmp_path: Path) -> No
 def test_zmap_goes_before_the_processes_of_every_other_session(network: Network, tmp_path: Path) -> None:
     nice_values: set[str] = set()
 
-    def look(progress: Progress, process: ScannerProcess) -> None:
+    def look(progress: RunProgress, process: ScannerProcess) -> None:
         own = [os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path(f"/proc/{process.pid}/task").iterdir()]
         nice_values.update(f"nice {value}" for value in own)
         session = Path(f"/proc/{process.pid}/autogroup")

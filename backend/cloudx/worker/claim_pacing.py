@@ -1,4 +1,4 @@
-"""Who takes the rate that is free: a worker that has its share lets the others of the fleet go first."""
+"""Pace claims: a worker that has its share lets the other workers of the fleet go first."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from collections.abc import Callable, Sequence
 from cloudx.domain.rates.grants import NMAP_RUNS_PER_NODE
 from cloudx.domain.tools import Tool
 
-# In questions that an idle worker asks meanwhile: whoever is there has asked, and whoever is being started has come.
+# Measured in polls of an idle worker: by then each idle worker has polled, and each starting worker has arrived.
 PATIENCE_AFTER_A_CLAIM = 4.0
 PATIENCE_AFTER_AN_END = 1.2
 
 
 class ClaimPacing:
-    """Says when one worker may ask for a chunk more.
+    """Says when a worker may request another chunk.
 
-    The rate of a scan is cut into as many shares as there are workers that could take part. Whoever came first
-    would else take all of them, and win each back the moment its chunk ends, before anybody else has asked.
+    A scan's rate is divided by the workers that could take part. Without pacing the first worker would take every
+    share, and win each back the moment its chunk ends, before another worker polls.
     """
 
     def __init__(self, max_idle_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`max_idle_seconds` is how often an idle worker of this fleet asks."""
+        """`max_idle_seconds` is the polling interval of an idle worker."""
         self._idle_seconds = max_idle_seconds
         self._clock = clock
         self._slots = 0
         self._until = float("-inf")
 
     def must_wait(self, slots: Sequence[Tool]) -> bool:
-        """True while others go first; `slots` are the tools of the runs that send now."""
+        """True while other workers go first; `slots` are the tools of the runs that send now."""
         has_ended, self._slots = len(slots) < self._slots, len(slots)
         if not _is_a_share(slots):
-            return False  # nobody has a better claim than a worker without work
+            return False  # a worker without work never waits
         if has_ended:
             self._wait(PATIENCE_AFTER_AN_END)
         return self._clock() < self._until
@@ -46,5 +46,5 @@ class ClaimPacing:
 
 
 def _is_a_share(slots: Sequence[Tool]) -> bool:
-    """nmap waits more than it sends: several runs of it make a worker's share."""
+    """nmap waits more than it sends: several runs make one share."""
     return sum(1 / NMAP_RUNS_PER_NODE if tool is Tool.NMAP else 1 for tool in slots) >= 1

@@ -1,8 +1,9 @@
-"""Run one chunk: start its scanner, follow it, and settle the chunk whatever happens."""
+"""Run one chunk: start its scanner, follow it, and finish the chunk whatever happens."""
 
 from __future__ import annotations
 
 import errno
+import itertools
 import shutil
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from cloudx.domain.backoff import Backoff
 from cloudx.domain.chunks import LEASE_SECONDS
 from cloudx.domain.errors import CloudxError, DependencyUnavailable, LeaseLost
 from cloudx.domain.nodes import RAW_SOCKET
@@ -26,8 +28,7 @@ from cloudx.services.ledger.ledger import OpenLedger
 
 from .scanner_process import ScannerProcess
 
-RETRY_SECONDS = 1.0
-MAX_RETRY_SECONDS = 5.0
+COMMIT_RETRY = Backoff(first_seconds=1.0, longest_seconds=5.0)
 NMAP_LIMIT_SECONDS = 4 * 3600.0
 MAX_ERROR_LENGTH = 500
 MAX_HOLD_SECONDS = 2.0  # for the run before to end
@@ -111,7 +112,7 @@ class ChunkRun:
         self._thread.join(timeout_seconds)
 
     def apply(self, result: RenewalResult) -> bool:
-        """End the scanner; what becomes of the chunk depends on the result. False when one was given before."""
+        """End the scanner as a renewal demands; the result decides what becomes of the chunk. False if it has one."""
         with self._lock:
             if self._result is not RenewalResult.GO_ON:
                 return False
@@ -178,7 +179,7 @@ class ChunkRun:
         self._after = ()  # they are over soon, and need not be kept
 
     def _started(self, command: Command, folder: Path) -> ScannerProcess | None:
-        """The scanner; None when an result came first."""
+        """The scanner; None if a renewal ended the run first."""
         with self._lock:
             if self._result is RenewalResult.GO_ON:
                 self._process = ScannerProcess(command, folder)
@@ -224,17 +225,16 @@ class ChunkRun:
 
     def _complete(self, folder: Path) -> None:
         """Commit, holding the findings on disk through any outage of the database."""
-        pause_seconds = RETRY_SECONDS
-        while True:
+        for failures in itertools.count(1):
             try:
                 self._log.info("chunk.done", findings=self._commit(folder))
                 return
             except DependencyUnavailable as error:
                 if self._result is RenewalResult.DROP:
                     return
+                pause_seconds = COMMIT_RETRY.seconds_after(failures)
                 self._log.warning("chunk.commit_delayed", reason=error.message, retry_seconds=pause_seconds)
                 time.sleep(pause_seconds)
-                pause_seconds = min(MAX_RETRY_SECONDS, pause_seconds * 2)
 
     def _commit(self, folder: Path) -> int:
         scanner = self._context.scanners[self.claim.scan.tool]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cloudx.domain.dispatch.actions import IN_FLIGHT_LIMIT, count_together, plan_actions
-from cloudx.domain.dispatch.scan_workers import FIRST_PATIENCE_SECONDS, LONGEST_SECONDS, count_waves, doubled
+from cloudx.domain.dispatch.scan_workers import PATIENCE, RETRY, count_waves
 from cloudx.domain.dispatch.states import Actions, DispatchOutcome, Placement
 from fixtures.dispatch_rows import child, demand, ended, job_of, observed, reserved, sent
 
@@ -151,7 +151,7 @@ def test_the_reason_goes_when_there_is_room_again():
 
 
 def test_who_waits_for_room_longer_than_the_patience_is_withdrawn_and_one_is_asked_for_anew():
-    rows = [sent(n, seconds_ago=FIRST_PATIENCE_SECONDS + 1) for n in (1, 2, 3)]
+    rows = [sent(n, seconds_ago=PATIENCE.first_seconds + 1) for n in (1, 2, 3)]
     children = [child(n, WAITING) for n in (1, 2, 3)]
     said = plan_actions(observed([demand(waiting_reason="no room")], rows, children, **unplaced(1, 2, 3)))
     assert {job for _, job, _ in said.stop} == {job_of(n) for n in (1, 2, 3)}
@@ -191,7 +191,7 @@ def test_after_workers_that_ended_in_vain_the_next_waits_twice_as_long_each_time
     assert "Exit Code: 1 on vps1" in said.waiting_reasons["a"] and job_of(1) in said.waiting_reasons["a"]
     assert plan_actions(observed([demand()], [ended(1, DispatchOutcome.FAILED, seconds_ago=1.1)])).reserve
     many = [ended(n, DispatchOutcome.IDLE, seconds_ago=1000 - 20 * n) for n in range(1, 9)]
-    for seconds_ago, workers in ((LONGEST_SECONDS - 1, 0), (LONGEST_SECONDS + 1, 4)):
+    for seconds_ago, workers in ((RETRY.longest_seconds - 1, 0), (RETRY.longest_seconds + 1, 4)):
         assert (
             len(plan_actions(observed([demand()], [*many, ended(9, DispatchOutcome.IDLE, seconds_ago)])).reserve)
             == workers
@@ -231,4 +231,4 @@ def test_a_worker_that_has_a_machine_and_does_not_start_is_said_with_what_it_wai
 
 
 def test_doubling_ends_somewhere():
-    assert [doubled(1, n) for n in (0, 1, 4, 5, 1000)] == [1, 2, 16, 30, 30]
+    assert [RETRY.seconds_after(n) for n in (1, 2, 5, 6, 1001)] == [1, 2, 16, 30, 30]

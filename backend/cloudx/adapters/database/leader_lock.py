@@ -11,18 +11,20 @@ from typing import Any
 import psycopg2
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
+from typing_extensions import override
 
 from cloudx.adapters.database.connection.engine import engine_for
 from cloudx.adapters.database.connection.outages import outage
 from cloudx.adapters.database.repositories.dispatches import CHANNEL
+from cloudx.services.dispatch.ports import LeaderLock
 
 DISPATCH = 0x636C6F7564787364  # "cloudxsd"
 # Its machine may vanish without a word: PostgreSQL looks after it and frees the lock within 11 s.
 _WATCHED = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
 
 
-class PostgresLeaderLock:
-    """Implements services.dispatch_ports.Turn, on a connection of its own. A pooler between must not share sessions."""
+class PostgresLeaderLock(LeaderLock):
+    """Implements LeaderLock, on a connection of its own. A pooler between must not share sessions."""
 
     def __init__(self, url: Callable[[], str], key: int = DISPATCH) -> None:
         self._url = url
@@ -31,6 +33,7 @@ class PostgresLeaderLock:
         self._session: Any = None  # the driver's own, which knows what was rung
         self._has_it = False
 
+    @override
     def acquire(self) -> bool:
         """One small question: whether the session lives is whether the lock is held."""
         try:
@@ -39,6 +42,7 @@ class PostgresLeaderLock:
             self.release()
             raise outage(error.orig) from error
 
+    @override
     def wait(self, seconds: float) -> None:
         """Until the time is over or somebody rings; gevent's select lets others run meanwhile."""
         if not self._has_it:
@@ -48,6 +52,7 @@ class PostgresLeaderLock:
                 self._session.poll()
             self._session.notifies.clear()
 
+    @override
     def release(self) -> None:
         """End the session, and the lock with it."""
         connection, self._connection, self._has_it = self._connection, None, False

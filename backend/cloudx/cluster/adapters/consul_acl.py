@@ -8,15 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 import requests
+from typing_extensions import override
 
-from cloudx.cluster.identity_ports import BindingRule
+from cloudx.cluster.identity_ports import BindingRule, ConsulAcl
 from cloudx.domain.errors import ClusterUnavailable
 
 ACL_TIMEOUT_SECONDS = 10.0
 
 
-class HttpConsulAcl:
-    """Implements services.cluster_ports.ConsulAcl."""
+class HttpConsulAcl(ConsulAcl):
+    """Implements ConsulAcl."""
 
     def __init__(self, address: str, token: str | None) -> None:
         self._url = f"{address.rstrip('/')}/v1/acl"
@@ -25,15 +26,16 @@ class HttpConsulAcl:
         if token:
             self._session.headers["X-Consul-Token"] = token
 
+    @override
     def put_policy(self, name: str, rules: str) -> None:
-        """Make or change it."""
         self._put_by_name("policy", name, {"Name": name, "Rules": rules, "Description": "Cloud-X"})
 
+    @override
     def put_role(self, name: str, policies: tuple[str, ...]) -> None:
-        """Make or change it."""
         held = [{"Name": policy} for policy in policies]
         self._put_by_name("role", name, {"Name": name, "Policies": held, "Description": "Cloud-X"})
 
+    @override
     def put_token(self, secret: str, description: str, policies: tuple[str, ...]) -> None:
         """Make it where no token has this description; one that is there and differs is replaced."""
         for token in self._call("GET", "tokens"):
@@ -42,8 +44,8 @@ class HttpConsulAcl:
         held = [{"Name": policy} for policy in policies]
         self._call("PUT", "token", {"SecretID": secret, "Description": description, "Policies": held})
 
+    @override
     def put_jwt_method(self, name: str, jwks_url: str, audience: str, claims: tuple[str, ...]) -> None:
-        """Make or change it."""
         config = {
             "JWKSURL": jwks_url,
             "JWTSupportedAlgs": ["RS256"],
@@ -54,6 +56,7 @@ class HttpConsulAcl:
         known = {each["Name"] for each in self._call("GET", "auth-methods")}
         self._call("PUT", f"auth-method/{name}" if name in known else "auth-method", method)
 
+    @override
     def keep_binding_rules(self, method: str, rules: tuple[BindingRule, ...]) -> None:
         """Add what is missing before what is too much goes, so that no login fails meanwhile."""
         known = {

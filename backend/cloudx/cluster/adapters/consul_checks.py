@@ -6,22 +6,24 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from typing_extensions import override
+
 from cloudx.adapters.consul.catalog import ConsulClient, shown_output
-from cloudx.cluster.nomad_ports import FailingCheck
+from cloudx.cluster.nomad_ports import Checks, FailingCheck
 
 CHECKS_TIMEOUT_SECONDS = 5.0
 # How Nomad names the services of its tasks and groups.
 _ALLOCATION = re.compile(r"_nomad-task-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-")
 
 
-class ConsulChecks:
-    """Implements services.rollout_ports.Checks."""
+class ConsulChecks(Checks):
+    """Implements Checks."""
 
     def __init__(self, address: str, token: Callable[[], str | None]) -> None:
         self._client = ConsulClient(address, token)
 
+    @override
     def failing(self) -> list[FailingCheck]:
-        """Implements Checks."""
         found = [
             check for state in ("critical", "warning") for check in self._ask(f"/v1/health/state/{state}")
             if _ALLOCATION.match(check["ServiceID"])

@@ -7,14 +7,16 @@ from urllib.parse import urlsplit
 import requests
 from nomad import Nomad
 from nomad.api.exceptions import BaseNomadException
+from typing_extensions import override
 
+from cloudx.cluster.identity_ports import NomadAcl
 from cloudx.domain.errors import ClusterUnavailable
 
 ACL_TIMEOUT_SECONDS = 10
 
 
-class NomadAclClient:
-    """Implements services.cluster_ports.NomadAcl."""
+class NomadAclClient(NomadAcl):
+    """Implements NomadAcl."""
 
     def __init__(self, address: str, token: str | None) -> None:
         self._address = address
@@ -22,8 +24,8 @@ class NomadAclClient:
         # verify: python-nomad trusts anybody's certificate unless told.
         self._nomad = Nomad(address=address, token=token, timeout=ACL_TIMEOUT_SECONDS, secure=secure, verify=secure)
 
+    @override
     def bootstrap(self, secret: str) -> None:
-        """Make the first management token; nothing when there is one (Nomad answers 400)."""
         # Not by python-nomad: its generate_bootstrap cannot choose the secret.
         try:
             answer = requests.post(
@@ -34,8 +36,8 @@ class NomadAclClient:
         if not answer.ok and "already done" not in answer.text:
             raise ClusterUnavailable(f"Nomad refuses its first token ({answer.status_code} {answer.text[:200]}).")
 
+    @override
     def put_job_policy(self, name: str, rules: str, namespace: str, job_id: str) -> None:
-        """Make or change it."""
         body = {
             "Name": name,
             "Description": f"Cloud-X: the tasks of job {job_id}",

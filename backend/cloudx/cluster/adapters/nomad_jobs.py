@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from nomad.api.exceptions import BaseNomadException
+from typing_extensions import override
 
 from cloudx.adapters.nomad.client import nomad_client, nomad_failure
 from cloudx.cluster.job_variables import variables_file
@@ -13,9 +14,11 @@ from cloudx.cluster.nomad_ports import (
     Allocation,
     Deployment,
     Evaluation,
+    JobApi,
     JobSource,
     JobState,
     JobVersion,
+    Machines,
     MachineState,
     SubmittedJob,
 )
@@ -42,9 +45,10 @@ class NomadApi:
             raise nomad_failure(self._address, error, needs) from error
 
 
-class NomadJobs(NomadApi):
-    """Implements services.rollout_ports.JobApi."""
+class NomadJobs(NomadApi, JobApi):
+    """Implements JobApi."""
 
+    @override
     def submit(self, source: JobSource) -> SubmittedJob:
         """Parse on the server and register, with the source for Nomad's own page."""
         body = {"JobHCL": source.hcl, "Canonicalize": True, "Variables": variables_file(source)}
@@ -58,13 +62,14 @@ class NomadJobs(NomadApi):
         )
         return SubmittedJob(job["ID"], self._job(job["ID"])["Version"], answer["EvalID"])
 
+    @override
     def revert(self, job_id: str, version: int) -> SubmittedJob:
-        """Implements JobApi."""
         answer = self._asked(lambda: self._client.job.revert_job(job_id, version), "namespace submit-job")
         return SubmittedJob(job_id, self._job(job_id)["Version"], answer["EvalID"])
 
+    @override
     def all(self) -> list[JobState]:
-        """Implements JobApi; the instances of parameterized and periodic jobs are left out."""
+        """The instances of parameterized and periodic jobs are left out."""
         stubs = self._asked(self._client.jobs.get_jobs, "namespace read-job")
         return [self._state(stub) for stub in stubs if not stub["ParentID"]]
 
@@ -83,29 +88,30 @@ class NomadJobs(NomadApi):
             deployment=newest[0].status if newest else "",
         )
 
+    @override
     def versions(self, job_id: str) -> list[JobVersion]:
-        """Implements JobApi."""
         found = self._asked(lambda: self._client.job.get_versions(job_id), "namespace read-job")
         return [documents.job_version(job) for job in found["Versions"]]
 
+    @override
     def evaluation(self, evaluation_id: str) -> Evaluation:
-        """Implements JobApi."""
         said = self._asked(lambda: self._client.evaluation.get_evaluation(evaluation_id), "namespace read-job")
         return documents.evaluation(said)
 
+    @override
     def deployments(self, job_id: str) -> list[Deployment]:
-        """Implements JobApi."""
         found = self._asked(lambda: self._client.job.get_deployments(job_id), "namespace read-job") or []
         newest_first = sorted(found, key=lambda one: -int(one["CreateIndex"]))
         return [documents.deployment(one) for one in newest_first]
 
+    @override
     def allocations(self, job_id: str) -> list[Allocation]:
-        """Implements JobApi."""
         found = self._asked(lambda: self._client.job.get_allocations(job_id), "namespace read-job")
         return [documents.allocation(stub) for stub in found]
 
+    @override
     def last_lines(self, allocation_id: str, task: str) -> str:
-        """Implements JobApi; a machine that does not answer, or logs that are gone, are no reason to fail."""
+        """A machine that does not answer, or logs that are gone, are no reason to fail."""
         texts = (self._log(allocation_id, task, stream) for stream in ("stderr", "stdout"))
         return next((text for text in texts if text), "")
 
@@ -123,34 +129,34 @@ class NomadJobs(NomadApi):
         return job
 
 
-class NomadMachines(NomadApi):
-    """Implements services.rollout_ports.Machines."""
+class NomadMachines(NomadApi, Machines):
+    """Implements Machines."""
 
+    @override
     def all(self) -> list[MachineState]:
-        """Implements Machines."""
         return [documents.machine(stub) for stub in self._asked(self._client.nodes.get_nodes, "node read")]
 
+    @override
     def find(self, name: str) -> list[MachineState]:
-        """Implements Machines."""
         nodes = self.all()
         named = [node for node in nodes if name in (node.name, node.id)]
         return named or [node for node in nodes if len(name) >= 4 and node.id.startswith(name)]
 
+    @override
     def state(self, node_id: str) -> MachineState:
-        """Implements Machines."""
         return documents.machine(self._asked(lambda: self._client.node.get_node(node_id), "node read"))
 
+    @override
     def drain(self, node_id: str, deadline_seconds: float) -> None:
-        """Implements Machines."""
         spec = {"Deadline": int(deadline_seconds * 1e9), "IgnoreSystemJobs": False}
         self._asked(lambda: self._client.node.drain_node_with_spec(node_id, spec), "node write")
 
+    @override
     def restore(self, node_id: str) -> None:
-        """Implements Machines."""
         spec: dict[str, Any] = {}
         self._asked(lambda: self._client.node.drain_node_with_spec(node_id, spec, mark_eligible=True), "node write")
 
+    @override
     def allocations(self, node_id: str) -> list[Allocation]:
-        """Implements Machines."""
         found = self._asked(lambda: self._client.node.get_allocations(node_id), "namespace read-job")
         return [documents.allocation(one) for one in found]

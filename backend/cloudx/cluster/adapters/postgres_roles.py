@@ -7,22 +7,24 @@ from contextlib import contextmanager
 
 import psycopg2
 from psycopg2 import sql
+from typing_extensions import override
 
 from cloudx.adapters.database.schema.rights import BACKEND, OWNER, WORKER
-from cloudx.cluster.identity_ports import DatabaseLogin
+from cloudx.cluster.identity_ports import DatabaseLogin, DatabaseRoles
 from cloudx.domain.errors import ClusterUnavailable
 
 CONNECT_TIMEOUT_SECONDS = 10
 GROUPS = (OWNER, BACKEND, WORKER)
 
 
-class PostgresRoles:
-    """Implements services.cluster_ports.DatabaseRoles; `admin_url` is a superuser's libpq URL without a database."""
+class PostgresRoles(DatabaseRoles):
+    """Implements DatabaseRoles; `admin_url` is a superuser's libpq URL without a database."""
 
     def __init__(self, admin_url: str, database: str) -> None:
         self._admin_url = admin_url.rstrip("/")
         self._database = database
 
+    @override
     def prepare(self, login: DatabaseLogin) -> None:
         """Make what is missing; Vault's login gets this password."""
         with self._session("postgres") as cursor:

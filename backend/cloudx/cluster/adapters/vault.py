@@ -11,8 +11,9 @@ from typing import Any
 import hvac
 import requests
 from hvac.exceptions import InvalidPath, VaultError
+from typing_extensions import override
 
-from cloudx.cluster.identity_ports import DatabaseLogin
+from cloudx.cluster.identity_ports import DatabaseLogin, VaultSetup
 from cloudx.domain.errors import ClusterUnavailable
 
 VAULT_TIMEOUT_SECONDS = 15
@@ -21,18 +22,19 @@ DATABASE_MOUNT = "database"
 SECRET_MOUNT = "secret"  # noqa: S105 - a path
 
 
-class HvacVaultSetup:
-    """Implements services.cluster_ports.VaultSetup."""
+class HvacVaultSetup(VaultSetup):
+    """Implements VaultSetup."""
 
     def __init__(self, address: str, token: str | None) -> None:
         self._address = address
         self._vault = hvac.Client(url=address, token=token, timeout=VAULT_TIMEOUT_SECONDS)
 
+    @override
     def put_policy(self, name: str, rules: str) -> None:
-        """Make or change it."""
         with self._refusals(f"policy {name}"):
             self._vault.sys.create_or_update_policy(name, rules)
 
+    @override
     def put_jwt_login(self, mount: str, jwks_url: str) -> None:
         """Mount the JWT method where it is missing, then point it at the keys."""
         with self._refusals(f"auth/{mount}"):
@@ -41,17 +43,19 @@ class HvacVaultSetup:
             config = {"jwks_url": jwks_url, "jwt_supported_algs": ["RS256"]}
             self._vault.write_data(f"auth/{mount}/config", data=config)
 
+    @override
     def put_jwt_role(self, mount: str, name: str, body: dict[str, Any]) -> None:
         """Make or change it; the body is Vault's own (auth/jwt/role)."""
         with self._refusals(f"auth/{mount}/role/{name}"):
             self._vault.write_data(f"auth/{mount}/role/{name}", data=body)
 
+    @override
     def has_connection(self, name: str, address: str) -> bool:
-        """True where the engine holds a connection to that address."""
         with self._refusals(f"{DATABASE_MOUNT}/config/{name}"):
             known = self._read(f"{DATABASE_MOUNT}/config/{name}")
             return str(known.get("connection_details", {}).get("connection_url", "")).endswith(_url_end(address))
 
+    @override
     def put_connection(self, name: str, address: str, login: DatabaseLogin, roles: tuple[str, ...]) -> None:
         """Configure it and rotate the password away from us."""
         with self._refusals(f"{DATABASE_MOUNT}/config/{name}"):
@@ -67,11 +71,13 @@ class HvacVaultSetup:
             self._vault.write_data(f"{DATABASE_MOUNT}/config/{name}", data=config)
             self._vault.write_data(f"{DATABASE_MOUNT}/rotate-root/{name}")
 
+    @override
     def put_database_role(self, name: str, body: dict[str, Any]) -> None:
         """Make or change it; the body is Vault's own (database/roles)."""
         with self._refusals(f"{DATABASE_MOUNT}/roles/{name}"):
             self._vault.write_data(f"{DATABASE_MOUNT}/roles/{name}", data=body)
 
+    @override
     def keep_secret(self, path: str, values: dict[str, str]) -> None:
         """Store where there is none: check-and-set at version 0."""
         with self._refusals(f"{SECRET_MOUNT}/{path}"):
@@ -79,11 +85,13 @@ class HvacVaultSetup:
             if not self.read_secret(path):
                 self._vault.write_data(f"{SECRET_MOUNT}/data/{path}", data={"data": values, "options": {"cas": 0}})
 
+    @override
     def read_secret(self, path: str) -> dict[str, str]:
         """The newest version; empty where there is none."""
         with self._refusals(f"{SECRET_MOUNT}/{path}"):
             return dict(self._read(f"{SECRET_MOUNT}/data/{path}").get("data") or {})
 
+    @override
     def offer_database_plugin(self, file: str) -> None:
         """Register it where the catalog has none of the name."""
         with self._refusals(f"plugin {PLUGIN}"):

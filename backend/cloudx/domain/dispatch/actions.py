@@ -1,4 +1,4 @@
-"""Which scan workers to ask of Nomad, and which to end, from what the ledger and Nomad say. Pure."""
+"""Plan which scan workers to start and to end, from what the ledger and Nomad say. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from math import isqrt
 from .scan_workers import ScanWorkers, Worker
 from .states import Actions, Child, Demand, Dispatch, DispatchOutcome, DispatchState, Observed, Placement
 
-IN_FLIGHT_LIMIT = 32  # asked for and not running yet, over all scans: Nomad holds them in memory
+IN_FLIGHT_LIMIT = 32  # dispatched and not running yet, over all scans: Nomad holds them in memory
 
 
 def plan_actions(observed: Observed) -> Actions:
-    """What to do now. Done again at any time, after a crash in any part of it, it comes to the same workers."""
+    """What to do now. Repeated at any time, even after a crash halfway, the plan leads to the same workers."""
     return _Planner(observed).actions()
 
 
@@ -28,7 +28,7 @@ def count_together(fit_nodes: int) -> int:
 
 
 class _Planner:
-    """One plan on its way."""
+    """Builds one plan."""
 
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
@@ -66,7 +66,7 @@ class _Planner:
                 yield row, child.nomad_job_id
 
     def _strays(self) -> Iterable[str]:
-        """What was dispatched by hand has no token, and is left alone."""
+        """Jobs with a token that no row knows. A job dispatched by hand has no token and is left alone."""
         known = {child.nomad_job_id for row in self._open if (child := self._child(row))}
         return (c.nomad_job_id for c in self._observed.children if c.token and c.nomad_job_id not in known)
 
@@ -100,7 +100,7 @@ class _Planner:
         return [w for w in waiting if w.child and w.child.nomad_job_id in self._observed.no_room]
 
     def _out_of_patience(self, scan: ScanWorkers) -> list[Worker]:
-        """Asked for anew, it gets what the job says by then: what waits at Nomad is as it was when it was asked for."""
+        """Workers that have waited for room too long: dispatched again, they get the job file as it is by then."""
         asked_before = self._observed.now - timedelta(seconds=scan.patience_seconds)
         return [w for w in self._unplaced(scan) if (w.row.sent_at or w.row.created_at) < asked_before]
 
@@ -113,12 +113,12 @@ class _Planner:
             unplaced = worker.child.nomad_job_id in self._observed.no_room
             outcome = DispatchOutcome.NO_ROOM if unplaced else DispatchOutcome.STOPPED
             self._stop.append((worker.row, worker.child.nomad_job_id, outcome))
-            # It is history now, for those that come after it.
+            # From here on it counts as history.
             ended = replace(worker.row, state=DispatchState.ENDED, ended_at=self._observed.now, outcome=outcome)
             scan.history.append(ended)
 
     def _start_workers(self, scans: list[ScanWorkers]) -> None:
-        """Who goes first is served first; at the fleet's limit, those after it that only wait give way."""
+        """Start workers in the scans' order. At the fleet's limit, unplaced workers of later scans give way."""
         budget = IN_FLIGHT_LIMIT - sum(len(scan.in_flight) for scan in scans)
         for place, scan in enumerate(scans):
             self._send += [worker.row for worker in scan.unasked]
@@ -136,7 +136,9 @@ class _Planner:
         if scan.has_unexamined or (back_off is not None and self._observed.now < back_off[1]):
             return 0
         if self._unplaced(scan) or scan.unplaced_waves:
-            return min(scan.missing, max(0, 1 - len(scan.in_flight)))  # one that waits tells when there is room again
+            return min(
+                scan.missing, max(0, 1 - len(scan.in_flight))
+            )  # one waiting worker shows when there is room again
         return scan.missing
 
     def _reasons(self, scans: list[ScanWorkers]) -> Iterable[tuple[str, str | None]]:
@@ -146,7 +148,7 @@ class _Planner:
                 yield scan.demand.scan_id, reason
 
     def _reason(self, scan: ScanWorkers) -> str | None:
-        """Why it does not go faster; None where it does all it can."""
+        """Why a scan does not go faster; None if it runs at full speed."""
         demand = scan.demand
         if demand.pending == 0:
             return None
@@ -157,7 +159,7 @@ class _Planner:
         if slow := [w for w in scan.workers if w.child and w.child.nomad_job_id in self._observed.slow_starts]:
             return _slow_start(self._observed.slow_starts, slow)
         if scan.unplaced_waves:
-            return demand.waiting_reason  # it was withdrawn and is being asked for anew
+            return demand.waiting_reason  # a worker was withdrawn and is dispatched again
         back_off = scan.back_off()
         if back_off is not None and scan.missing:
             last, again_at = back_off

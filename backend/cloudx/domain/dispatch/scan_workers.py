@@ -1,4 +1,4 @@
-"""The workers of one scan: how many it lacks, and what its earlier ones teach."""
+"""The workers of one scan: how many are missing, and how its earlier workers ended."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cloudx.domain.backoff import Backoff
+
 from .states import Child, Demand, Dispatch, DispatchOutcome, DispatchState, Placement
 
-FIRST_BACK_OFF_SECONDS = 1.0
-FIRST_PATIENCE_SECONDS = 4.0  # with a worker that finds no room, before it is withdrawn and asked for anew
-LONGEST_SECONDS = 30.0  # both of them double up to here, so that an outage costs at most that much more
+# An outage costs at most half a minute more than it lasts.
+RETRY = Backoff(first_seconds=1.0, longest_seconds=30.0)
+PATIENCE = Backoff(first_seconds=4.0, longest_seconds=30.0)  # before a worker that finds no room is withdrawn
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A row that goes on, and what Nomad has for it."""
+    """An open row, and Nomad's child for it."""
 
     row: Dispatch
     child: Child | None
-    is_misplaced: bool = False  # it stays idle on a machine that cannot run the scan, so that the next goes elsewhere
+    is_misplaced: bool = (
+        False  # idles on a machine that cannot run the scan, so that Nomad places the next worker elsewhere
+    )
 
     @property
     def placement(self) -> Placement:
-        """Where it is on its way."""
+        """How far it is on its way to running."""
         return self.child.placement if self.child else Placement.WAITING
 
     @property
@@ -39,45 +43,45 @@ class ScanWorkers:
     demand: Demand
     workers: list[Worker]
     history: list[Dispatch]
-    has_unexamined: bool = False  # how one ended decides what comes next
+    has_unexamined: bool = False  # the outcome of an ended worker is not known yet
 
     @property
     def here(self) -> list[Worker]:
-        """Those that can work: Nomad has not lost them, nor placed them where they cannot."""
+        """Workers that can work: not lost with a machine and not misplaced."""
         return [w for w in self.workers if w.placement is not Placement.AWAY and not w.is_misplaced]
 
     @property
     def in_flight(self) -> list[Worker]:
-        """Those that do not run yet."""
+        """Workers that do not run yet."""
         return [worker for worker in self.workers if worker.is_in_flight]
 
     @property
     def missing(self) -> int:
-        """How many more it needs. Only for chunks that nobody has: who left for want of one is not replaced."""
+        """How many more workers the scan needs: for pending chunks only, since a worker that found none has left."""
         for_nobody = self.demand.pending - len(self.in_flight)
         return max(0, min(for_nobody, self.demand.wanted - len(self.here)))
 
     @property
     def unasked(self) -> list[Worker]:
-        """Those that Nomad was not asked for yet; a crash came between."""
+        """Reserved rows that Nomad has no job for: a crash came in between."""
         return [w for w in self.workers if w.row.state is DispatchState.RESERVED and w.child is None]
 
     @property
     def too_late(self) -> list[Worker]:
-        """Of those, the ones for whom others have left nothing."""
+        """Unsent workers that have become unnecessary."""
         extra = max(len(self.in_flight) - self.demand.pending, len(self.here) - self.demand.wanted, 0)
         return self.unasked[len(self.unasked) - min(extra, len(self.unasked)) :]
 
     @property
     def surplus(self) -> list[Worker]:
-        """Those above the scan's own cap: one came back that Nomad had lost."""
+        """Workers above the scan's cap: one came back that Nomad had lost."""
         cap = self.demand.max_workers
         newest_first = sorted(self.here, key=lambda worker: -worker.row.serial)
         return newest_first[: len(self.here) - cap] if cap is not None and len(self.here) > cap else []
 
     @property
     def unplaced_waves(self) -> int:
-        """How often in a row all that was asked for found no room."""
+        """How many waves in a row found no room."""
         placed = [w.row.serial for w in self.workers if w.placement is not Placement.WAITING]
         placed += [
             row.serial for row in self.history if row.outcome not in (DispatchOutcome.NO_ROOM, DispatchOutcome.UNNEEDED)
@@ -91,11 +95,11 @@ class ScanWorkers:
 
     @property
     def patience_seconds(self) -> float:
-        """How long one that finds no room may wait at Nomad before it is asked for anew."""
-        return doubled(FIRST_PATIENCE_SECONDS, self.unplaced_waves)
+        """How long a worker without room may wait at Nomad before it is dispatched again."""
+        return PATIENCE.seconds_after(self.unplaced_waves + 1)
 
     def back_off(self) -> tuple[Dispatch, datetime] | None:
-        """The last of those that ended in vain, and when to try again."""
+        """The last worker that exited early, and when to try again."""
         done_well = [
             row.serial for row in self.history if not row.exited_early and row.outcome is not DispatchOutcome.UNNEEDED
         ]
@@ -103,17 +107,12 @@ class ScanWorkers:
         if not in_vain:
             return None
         last = max(in_vain, key=lambda row: row.ended_at or row.created_at)
-        seconds = doubled(FIRST_BACK_OFF_SECONDS, count_waves(in_vain) - 1)
+        seconds = RETRY.seconds_after(count_waves(in_vain))
         return last, (last.ended_at or last.created_at) + timedelta(seconds=seconds)
 
 
-def doubled(first_seconds: float, times: int) -> float:
-    """Doubled so often, up to LONGEST_SECONDS."""
-    return float(min(LONGEST_SECONDS, first_seconds * 2.0 ** min(times, 16)))
-
-
 def count_waves(rows: Iterable[Dispatch]) -> int:
-    """How many tries these are; those that were under way at the same time are one."""
+    """How many waves these dispatches form: dispatches that overlap in time are one wave."""
     waves, last_end = 0, None
     for row in sorted(rows, key=lambda row: row.serial):
         if last_end is None or row.created_at >= last_end:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-SOON_SECONDS = 15.0  # who ends within them, and ran nothing, will end the next time too
+SOON_SECONDS = 15.0  # a worker that ends within them and ran nothing will do so again
 
 
 class DispatchState(StrEnum):
-    """The states of a row: written, told to Nomad, over."""
+    """The states of a row: written, dispatched at Nomad, ended."""
 
     RESERVED = "reserved"
     SENT = "sent"
@@ -24,28 +24,28 @@ class DispatchState(StrEnum):
 class DispatchOutcome(StrEnum):
     """How a dispatch ended."""
 
-    UNNEEDED = "unneeded"  # its scan was over before Nomad was asked
+    UNNEEDED = "unneeded"  # its scan ended before the dispatch
     FINISHED = "finished"
-    IDLE = "idle"  # it left soon and had run nothing
+    IDLE = "idle"  # it left soon without running a chunk
     FAILED = "failed"
     LOST = "lost"  # with its machine
     STOPPED = "stopped"
-    NO_ROOM = "no_room"  # no machine took it, so it was withdrawn
-    GONE = "gone"  # Nomad knows nothing of it any more
+    NO_ROOM = "no_room"  # no machine took it; withdrawn
+    GONE = "gone"  # Nomad has forgotten it
 
 
 class Placement(StrEnum):
-    """Where a worker is on its way, as far as Nomad knows."""
+    """How far a worker is on its way, as Nomad sees it."""
 
     WAITING = "waiting"  # no machine has it
     STARTING = "starting"
     RUNNING = "running"
-    AWAY = "away"  # Nomad has lost its machine; it may well go on
+    AWAY = "away"  # Nomad has lost its machine; the worker may go on
 
 
 @dataclass(frozen=True)
 class Dispatch:
-    """A row of the ledger: one worker for one scan. `token` makes asking Nomad twice the same as once."""
+    """A row of the ledger: one worker for one scan. `token` makes a repeated dispatch return the same job."""
 
     scan_id: str
     serial: int  # counts the scan's dispatches
@@ -56,11 +56,11 @@ class Dispatch:
     sent_at: datetime | None = None
     ended_at: datetime | None = None
     outcome: DispatchOutcome | None = None
-    detail: str | None = None  # the last words of one that failed
+    detail: str | None = None  # the last words of a failed worker
 
     @property
     def exited_early(self) -> bool:
-        """True where the next one will most likely end in the same way."""
+        """True if the next worker will most likely end in the same way."""
         if self.outcome is DispatchOutcome.FAILED:
             return _seconds(self.sent_at or self.created_at, self.ended_at) < SOON_SECONDS
         return self.outcome is DispatchOutcome.IDLE
@@ -80,7 +80,7 @@ class Demand:
     """A scan that is not over, and what it could use."""
 
     scan_id: str
-    pending: int  # chunks nobody has
+    pending: int  # chunks that wait for a worker
     leased: int
     fit_nodes: int
     max_workers: int | None = None
@@ -99,28 +99,28 @@ class Observed:
     """All that a actions is made from."""
 
     now: datetime
-    demands: Sequence[Demand]  # who goes first comes first
+    demands: Sequence[Demand]  # in the order in which scans are served
     dispatches: Sequence[Dispatch]  # those not ended, and the last ended ones of the demanding scans
     children: Sequence[Child]
-    no_room: dict[str, str] = field(default_factory=dict)  # why Nomad finds no room, by its job's id
-    slow_starts: dict[str, str] = field(default_factory=dict)  # what those wait for that have a machine, likewise
-    misplaced: frozenset[str] = frozenset()  # jobs whose worker runs where its scan cannot
-    leaving: frozenset[str] = frozenset()  # scans just completed: their workers go by themselves
+    no_room: dict[str, str] = field(default_factory=dict)  # why Nomad finds no room, by job id
+    slow_starts: dict[str, str] = field(default_factory=dict)  # what a placed worker waits for, by job id
+    misplaced: frozenset[str] = frozenset()  # jobs on machines that cannot run their scan
+    leaving: frozenset[str] = frozenset()  # scans just completed: their workers leave by themselves
 
 
 @dataclass(frozen=True)
 class Actions:
     """What to do, in this order."""
 
-    record: tuple[tuple[Dispatch, str], ...] = ()  # Nomad was asked already: its job's id
-    examine: tuple[Dispatch, ...] = ()  # Nomad's job is over: ask how it ended, and end the row so
-    cancel: tuple[Dispatch, ...] = ()  # end it: Nomad was never asked
+    record: tuple[tuple[Dispatch, str], ...] = ()  # Nomad has the job already: store its id
+    examine: tuple[Dispatch, ...] = ()  # Nomad's job has ended: read how, and end the row
+    cancel: tuple[Dispatch, ...] = ()  # never dispatched: end the row
     stop: tuple[tuple[Dispatch, str, DispatchOutcome], ...] = ()  # end Nomad's job, then the row
-    stray: tuple[str, ...] = ()  # jobs of ours that no row knows: end them
+    stray: tuple[str, ...] = ()  # our jobs without a row: end them
     send: tuple[Dispatch, ...] = ()
-    reserve: tuple[str, ...] = ()  # a new row for this scan, and send it; a scan may come several times
-    place_together: int = 1  # of those sent, so many at once: Nomad does not see what it is just placing
-    waiting_reasons: dict[str, str | None] = field(default_factory=dict)  # what changed of the scans' waiting_reason
+    reserve: tuple[str, ...] = ()  # write a row for this scan and send it; a scan may stand several times
+    place_together: int = 1  # how many to send at once: Nomad does not see what it is placing
+    waiting_reasons: dict[str, str | None] = field(default_factory=dict)  # changed reasons, by scan id
 
 
 def _seconds(start: datetime, end: datetime | None) -> float:

@@ -59,7 +59,7 @@ def room_pps(limit_pps: int, goes_first: Iterable[Want]) -> int:
 
 
 def share_beside(share_pps: int, limit_pps: int, goes_first: Iterable[Want]) -> int:
-    """The share of a scan on a node where others go first: what they leave of its limit, if that is no sliver of it.
+    """The share of a scan on a node where others go first: what they leave of its limit, unless that is only a sliver.
 
     Else the whole share, for which it waits: a chunk planned for 15 s lasts for a minute at most.
     """

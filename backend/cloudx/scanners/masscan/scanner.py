@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from typing_extensions import override
+
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.tools import Tool
 from cloudx.scanners.runs.output_streams import Lines, Source, Tail, pieces, read_last_words
 from cloudx.scanners.runs.run_identity import seed_of, source_port_of
 from cloudx.scanners.runs.send_eta import SendEta
-from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, RunProgress, Urgency
+from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, RunProgress, Scanner, Urgency
 
 from .records import Replies, saved_findings
 from .wakeup import ReceiverWakeup
@@ -33,11 +35,12 @@ _STATUS = re.compile(rb"rate:.*?([\d.]+)% done(, waiting)?")
 _CHATTER = re.compile(r"^rate:|^Starting masscan|^Initiating |^Scanning |^waiting several seconds")
 
 
-class Masscan:
-    """Implements services.scanner_port.Scanner for masscan 1.3."""
+class Masscan(Scanner):
+    """Scanner for masscan 1.3."""
 
     tool = Tool.MASSCAN
 
+    @override
     def command(self, assignment: Assignment, folder: Path) -> Command:
         """The argv; each run has its own seed and source port."""
         argv = ["masscan", "-iL", str(folder / TARGETS_FILE), *_probes(assignment)]
@@ -51,6 +54,7 @@ class Masscan:
         files = {TARGETS_FILE: assignment.addresses.texts()}
         return Command(argv, files, urgency=Urgency.REPLIES, start_seconds=START_SECONDS)
 
+    @override
     def follow(
         self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]
     ) -> Iterator[RunProgress]:
@@ -79,14 +83,17 @@ class Masscan:
         if progress.sending_done:
             (folder / _SENT_FILE).touch()
 
+    @override
     def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
         """Open ports and live hosts, each once; replies to other runs' probes are dropped."""
         return saved_findings(folder, assignment)
 
+    @override
     def last_words(self, folder: Path) -> str:
         """What it said on stderr, without its status lines."""
         return read_last_words(folder, _CHATTER)
 
+    @override
     def succeeded(self, exit_code: int, folder: Path) -> bool:
         """It sent everything and ended by itself: its results are written out only then."""
         return exit_code == 0 and (folder / _SENT_FILE).exists() and (folder / RESULTS_FILE).exists()

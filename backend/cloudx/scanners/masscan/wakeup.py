@@ -1,4 +1,4 @@
-"""Small packets that wake masscan's receiver, which else sleeps for ever on a quiet interface."""
+"""Small packets that wake masscan's receiver; on a quiet interface it would sleep for ever."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ReceiverWakeup:
         self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
 
     def nudge(self) -> None:
-        """Send one; a full queue or an unreachable neighbour is no reason to stop."""
+        """Send one datagram; errors such as a full queue do not matter."""
         if self._address is None:
             return
         with contextlib.suppress(OSError):  # the next one follows in a tenth of a second

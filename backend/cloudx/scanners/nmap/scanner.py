@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from typing_extensions import override
+
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.tools import Tool
 from cloudx.scanners.runs.output_streams import Source, Tail, pieces, read_last_words
-from cloudx.services.chunks.scanner_port import Assignment, Command, RunProgress
+from cloudx.services.chunks.scanner_port import Assignment, Command, RunProgress, Scanner
 
 from .options import options
 from .progress import NmapProgress
@@ -22,16 +24,18 @@ _FINISHED = re.compile(rb'<finished [^>]*exit="success"[^>]*/>.*</nmaprun>\s*\Z'
 _CHATTER = re.compile(r"highly aggressive --min-hostgroup|^Starting Nmap")
 
 
-class Nmap:
-    """Implements services.scanner_port.Scanner for nmap 7.9."""
+class Nmap(Scanner):
+    """Scanner for nmap 7.9."""
 
     tool = Tool.NMAP
 
+    @override
     def command(self, assignment: Assignment, folder: Path) -> Command:
         """The argv; the XML comes by stdout."""
         argv = ["nmap", *options(assignment), "-oX", "-", "-iL", str(folder / TARGETS_FILE)]
         return Command(argv, {TARGETS_FILE: [str(network) for network in assignment.addresses.networks()]})
 
+    @override
     def follow(
         self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]
     ) -> Iterator[RunProgress]:
@@ -47,16 +51,19 @@ class Nmap:
                     yield RunProgress(share)
         tail.save(folder)
 
+    @override
     def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
         """Hosts that are up, and their ports in state open or open|filtered."""
         from .xml import read_findings  # lxml: 4 MB that a worker without nmap scans does not need
 
         return read_findings(folder / RESULTS_FILE)
 
+    @override
     def last_words(self, folder: Path) -> str:
         """What it said on stderr."""
         return read_last_words(folder, _CHATTER)
 
+    @override
     def succeeded(self, exit_code: int, folder: Path) -> bool:
         """It ended by itself and its XML is whole."""
         if exit_code != 0:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from typing_extensions import override
+
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.findings import AnyFinding, Finding
 from cloudx.domain.tools import Tool
@@ -16,7 +18,7 @@ from cloudx.scanners.runs.output_streams import Lines, Source, Tail, pieces, rea
 from cloudx.scanners.runs.reply_dedup import ReplyDedup
 from cloudx.scanners.runs.run_identity import FIRST_SOURCE_PORT, LAST_SOURCE_PORT, seed_of
 from cloudx.scanners.runs.send_eta import SendEta
-from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, RunProgress, Urgency
+from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, RunProgress, Scanner, Urgency
 
 TARGETS_FILE = "targets"
 RESULTS_FILE = "results.csv"
@@ -30,11 +32,12 @@ _CHATTER = re.compile(r"\[(?:INFO|DEBUG)\]|too few targets relative to senders|;
 _STATUS = re.compile(rb"; send: (\d+) (done)?")
 
 
-class Zmap:
-    """Implements services.scanner_port.Scanner for zmap 2.1."""
+class Zmap(Scanner):
+    """Scanner for zmap 2.1."""
 
     tool = Tool.ZMAP
 
+    @override
     def command(self, assignment: Assignment, folder: Path) -> Command:
         """The argv; its status lines come by stderr."""
         argv = ["zmap", "--config", str(folder / _CONFIG_FILE), *_probes(assignment)]
@@ -51,6 +54,7 @@ class Zmap:
         files: dict[str, list[str]] = {TARGETS_FILE: targets, _BLOCK_FILE: [], _CONFIG_FILE: []}
         return Command(argv, files, urgency=Urgency.PACE, start_seconds=START_SECONDS)
 
+    @override
     def follow(
         self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]
     ) -> Iterator[RunProgress]:
@@ -69,6 +73,7 @@ class Zmap:
         if progress.sent_share >= 1.0:
             (folder / _SENT_FILE).touch()
 
+    @override
     def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
         """Open ports or live hosts, each once."""
         asked = ReplyDedup(assignment.addresses, assignment.ports)
@@ -84,10 +89,12 @@ class Zmap:
                     stamp_text, stamp = seconds, datetime.fromtimestamp(int(seconds), UTC)
                 yield Finding(ip, protocol, port, state, stamp, extra={"ttl": int(ttl)})
 
+    @override
     def last_words(self, folder: Path) -> str:
         """Its warnings and errors."""
         return read_last_words(folder, _CHATTER)
 
+    @override
     def succeeded(self, exit_code: int, folder: Path) -> bool:
         """It sent every probe and ended by itself; a Ctrl-C also ends it with 0."""
         return exit_code == 0 and (folder / _SENT_FILE).exists() and (folder / RESULTS_FILE).exists()

@@ -1,4 +1,4 @@
-"""Tell whom a request comes from, by its Authorization header."""
+"""Map a request to its principal by the Authorization header."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TokenCache:
         return found[1] if found and self.clock() < found[0] else None
 
     def put(self, sha256: str, principal: Principal) -> None:
-        """Remember one, forgetting the oldest over the bound."""
+        """Remember a token; over the bound the oldest goes."""
         self._known.pop(sha256, None)
         self._known[sha256] = (self.clock() + self.seconds, principal)
         if len(self._known) > self.size:
@@ -53,7 +53,7 @@ class TokenCache:
 
 @dataclass(frozen=True)
 class Authenticate:
-    """The use case with what it needs. Configured tokens are asked for each time: their files may change."""
+    """Authenticate requests. It reads configured tokens each time, since their files may change."""
 
     open_ledger: OpenLedger
     admin_token: Callable[[], str | None]
@@ -63,7 +63,7 @@ class Authenticate:
     cache: TokenCache = field(default_factory=TokenCache)
 
     def __call__(self, authorization: str | None) -> Principal:
-        """Whom the header stands for. Raises Unauthenticated, or DependencyUnavailable when it cannot be told now."""
+        """The principal of the header. Raises Unauthenticated, or DependencyUnavailable if it cannot be checked now."""
         if self.is_open:
             return ANONYMOUS
         token = _bearer(authorization)
@@ -76,7 +76,7 @@ class Authenticate:
         return self._by_signature(token)
 
     def require_node(self, principal: Principal, node_id: str) -> None:
-        """Raise Forbidden unless the principal may speak for this node; with open access anybody may."""
+        """Raise Forbidden unless the principal may speak for this node; with open access every caller may."""
         if not self.is_open:
             principal.require_node(node_id)
 

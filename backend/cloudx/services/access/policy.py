@@ -15,17 +15,17 @@ from cloudx.services.ledger.ledger import OpenLedger, Policies
 
 @dataclass(frozen=True)
 class ScanPolicy:
-    """What may be probed at all."""
+    """What may be probed: live scopes minus exclusions."""
 
     scopes: tuple[Scope, ...]
     exclusions: tuple[Exclusion, ...]
 
     def allowed(self, now: datetime, named: dict[str, str]) -> AddressSet:
-        """The addresses live scopes authorise; `named` maps an address to the host name it was asked by."""
+        """The addresses live scopes authorise; `named` maps an address to the host name it was submitted as."""
         return with_names(_union(tuple(scope for scope in self.scopes if scope.is_live(now))), named)
 
     def excluded(self) -> AddressSet:
-        """The addresses nothing may probe."""
+        """The excluded addresses."""
         return self._excluded
 
     @cached_property
@@ -33,7 +33,7 @@ class ScanPolicy:
         return AddressSet.of(chain.from_iterable(exclusion.addresses.ranges for exclusion in self.exclusions))
 
 
-@lru_cache(maxsize=4)  # every claim and renewal asks for the same one until a scope changes or expires
+@lru_cache(maxsize=4)  # every claim and renewal needs the same union until a scope changes or expires
 def _union(live: tuple[Scope, ...]) -> Targets:
     return union_of(scope.parsed() for scope in live)
 

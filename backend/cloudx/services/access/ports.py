@@ -1,4 +1,4 @@
-"""What deciding who may do what needs from the outside."""
+"""What access decisions need from outside."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Resolver(Protocol):
 
 
 class TokenVerifier(Protocol):
-    """Tells whom a signed token (JWT) of one issuer stands for."""
+    """Maps the signed tokens (JWT) of one issuer to principals."""
 
     def verify(self, token: str) -> Principal | None:
-        """None when another issuer made it. Raises Unauthenticated, or DependencyUnavailable for want of the keys."""
+        """None when another issuer made it. Raises Unauthenticated, or DependencyUnavailable without the keys."""
         ...

@@ -1,4 +1,4 @@
-"""Issue and revoke API tokens, and tell whom a presented one stands for."""
+"""Issue and revoke API tokens, and map a presented token to its principal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cloudx.domain.errors import InvalidInput, NotFound, Unauthenticated
 from cloudx.services.ledger.ids import new_id
 from cloudx.services.ledger.ledger import OpenLedger
 
-PREFIX = "cx_"  # lets secret scanners find a leaked one
+PREFIX = "cx_"  # lets secret scanners find leaked tokens
 
 
 def hash_token(secret: str) -> str:
@@ -28,7 +28,7 @@ def issue_token(
     node_id: str | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[ApiToken, str]:
-    """Make a token; the second value is its secret, which is kept nowhere. Raises InvalidInput."""
+    """Make a token; the second value is its secret, which is not stored. Raises InvalidInput."""
     check_token_request(role, node_id)
     secret = PREFIX + secrets.token_urlsafe(32)
     with open_ledger() as ledger:
@@ -52,7 +52,7 @@ def revoke_token(open_ledger: OpenLedger, principal: Principal, token_id: str) -
 
 
 def principal_of_token(open_ledger: OpenLedger, secret: str) -> Principal:
-    """Whom a presented token stands for. Raises Unauthenticated."""
+    """The principal of a presented token. Raises Unauthenticated."""
     with open_ledger(read_only=True) as ledger:
         token = ledger.tokens.by_sha256(hash_token(secret))
         if token is None or not token.is_live(ledger.now()):

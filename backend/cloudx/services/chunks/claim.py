@@ -16,13 +16,13 @@ from cloudx.services.access.policy import PolicyCache
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.ledger.records import ClaimRequest, Leased, Participants, Refusal, WaitingScan
 
-KNOWN_SECONDS = 0.25  # how old the knowledge may be that shares are decided on
-NOTE_SECONDS = 1.0  # how often one worker's asking in vain is written down
+KNOWN_SECONDS = 0.25  # shares are decided on a queue read at most this long ago
+NOTE_SECONDS = 1.0  # a worker without work is noted at most this often
 
 
 @dataclass(frozen=True)
 class Claimant:
-    """Who asks for work, and what its machine can do."""
+    """A worker that requests chunks, and what its machine can do."""
 
     worker_id: str
     node_id: str
@@ -31,17 +31,17 @@ class Claimant:
     only_scan: str | None = None
 
     def may_take(self, scan: WaitingScan) -> bool:
-        """True when it can run such a scan, and serves it."""
+        """True if this worker serves the scan and its machine can run it."""
         return self.only_scan in (None, scan.id) and missing_capability(self.capabilities, scan.type) is None
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A leased chunk with all that is needed to run it."""
+    """A leased chunk with everything that a run needs."""
 
     lease: Lease
     scan: Scan
-    addresses: AddressSet  # of the chunk, minus what has been excluded since
+    addresses: AddressSet  # the chunk's, minus what has been excluded since
     ports: PortSet | None
     excluded_units: int
 
@@ -53,10 +53,10 @@ class Claim:
 
 @dataclass
 class QueueCache:
-    """What waits and who works on it, read anew every KNOWN_SECONDS; shared by threads.
+    """The waiting scans and their participants, read again every KNOWN_SECONDS; threads share it.
 
-    Only shares are decided on it, and a share is clamped to what is free under lock: what is
-    old here costs balance for a moment, never a limit.
+    It decides shares alone. The claim clamps a share, under lock, to the free rate: stale
+    knowledge costs balance for a moment and never breaks a limit.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -67,11 +67,11 @@ class QueueCache:
     _whole: dict[str, Scan] = field(default_factory=dict)
 
     def is_fresh(self) -> bool:
-        """True while it may be used as it is."""
+        """True while it needs no new read."""
         return self.clock() < self.read_at + self.known_seconds
 
     def read(self, ledger: Ledger) -> None:
-        """Take in how things stand."""
+        """Read the waiting scans; forget the participants of before."""
         read_at = self.clock()
         self.scans = tuple(ledger.scans.waiting())
         self._participants = {}
@@ -80,7 +80,7 @@ class QueueCache:
         self.read_at = read_at
 
     def share_of(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
-        """What a chunk of it should get of its rate."""
+        """Packets per second that a chunk of this scan should get on the claimant's node."""
         limits = self._participants_of(scan, ledger).limits_with(claimant.node_id)
         share = chunk_share_pps(scan.type.tool, scan.rate_pps, limits, scan.chunks_open)
         first = self._goes_first(scan, claimant)
@@ -88,17 +88,17 @@ class QueueCache:
         return share_beside(share, limit_pps, [self._want(one, claimant.node_id, ledger) for one in first])
 
     def room_for(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
-        """What its node may send as this scan sees it.
+        """Packets per second that the claimant's node may send for this scan.
 
-        A worker of one scan asks for no other: it leaves to the workers beside it what scans of higher priority still
-        want here. One that serves all scans has asked those before.
+        A worker of one scan leaves the workers beside it what scans of higher priority still want here. A worker that
+        serves all scans has tried those scans first.
         """
         first = self._goes_first(scan, claimant) if claimant.only_scan else []
         limit_pps = self._limit_of(claimant, first, ledger)
         return room_pps(limit_pps, [self._want(one, claimant.node_id, ledger) for one in first])
 
     def _goes_first(self, scan: WaitingScan, claimant: Claimant) -> list[WaitingScan]:
-        """Those served before it: of equals the older, by who serves all."""
+        """The scans served before this one; a worker of all scans also serves older scans of equal priority first."""
         if claimant.only_scan:
             return [one for one in self.scans if one.priority > scan.priority]
         before = [one for one in self.scans if (-one.priority, one.id) < (-scan.priority, scan.id)]
@@ -111,7 +111,7 @@ class QueueCache:
     def _want(self, scan: WaitingScan, node_id: str, ledger: Ledger) -> Want:
         participants = self._participants_of(scan, ledger)
         if node_id not in participants.nodes:
-            return Want(0, 0, 0)  # none of its workers is here
+            return Want(0, 0, 0)  # the scan has no worker on this node
         share = chunk_share_pps(scan.type.tool, scan.rate_pps, participants.limits_with(node_id), scan.chunks_open)
         here = participants.granted_pps.get(node_id, 0)
         return Want(share, here, scan.rate_pps - sum(participants.granted_pps.values()))
@@ -123,7 +123,7 @@ class QueueCache:
         return participants
 
     def whole(self, scan_id: str, ledger: Ledger) -> Scan | None:
-        """The scan itself, which never changes but for its state."""
+        """The scan; it never changes except for its state."""
         known = self._whole.get(scan_id)
         if known is None and (record := ledger.scans.get(scan_id)):
             known = self._whole[scan_id] = record.scan
@@ -132,7 +132,7 @@ class QueueCache:
 
 @dataclass(frozen=True)
 class ClaimChunk:
-    """The use case with what it needs."""
+    """Lease chunks for the workers of one process."""
 
     open_ledger: OpenLedger
     policies: PolicyCache
@@ -155,8 +155,8 @@ class ClaimChunk:
                     refusals.append(answer)
             if is_fresh_look:
                 break
-            self.queue.read_at = float("-inf")  # nothing among what was known: look again before giving up
-        # Who serves all scans and finds its node full is at work already.
+            self.queue.read_at = float("-inf")  # the known queue had nothing: read it again before giving up
+        # A worker of all scans whose node is full has work already: noting it would take rate from others.
         if not refusals or Refusal.NO_RATE in refusals or (claimant.only_scan and Refusal.NODE_FULL in refusals):
             self._note_asking(claimant)
         return None
@@ -176,7 +176,7 @@ class ClaimChunk:
         return self._checked(replace(scan, status=ScanStatus.RUNNING), leased)
 
     def _checked(self, scan: Scan, leased: Leased) -> Claim | Refusal:
-        """The claim with the exclusions of now applied; a scan whose scope is gone fails here."""
+        """Apply the current exclusions to a lease; fail the scan if its scope is gone."""
         lease, policy = leased.lease, self.policies.at(leased.policy_version, self.open_ledger)
         asked = lease.span.addresses_of(scan)
         addresses = asked - policy.excluded()
@@ -191,7 +191,7 @@ class ClaimChunk:
         return Claim(lease, scan, addresses, lease.span.ports_of(scan), excluded_units)
 
     def _note_asking(self, claimant: Claimant) -> None:
-        """Say that there is a worker without work, so that whoever claims next leaves it a share."""
+        """Note a worker without work, so that the next claims leave it a share."""
         now = self.queue.clock()
         if now < self._noted_at.get(claimant.worker_id, float("-inf")) + NOTE_SECONDS:
             return
@@ -202,10 +202,10 @@ class ClaimChunk:
 
 
 def fail_out_of_scope(open_ledger: OpenLedger, scan_id: str, outside: AddressSet) -> None:
-    """End a scan whose targets are authorised no longer, unless it has ended meanwhile."""
+    """Fail a scan whose targets lost their authorisation, unless it has ended."""
     shown = ", ".join(outside.texts()[:3])
     error = f"{shown} is in no live scope any more (expired or removed). Add the scope again and resubmit."
-    # A transaction of its own: whoever locks a chunk and then its scan could meet one that does the reverse.
+    # A transaction of its own: lock order is scan before chunks, and the claim holds a chunk.
     with open_ledger() as ledger:
         scan = ledger.scans.lock(scan_id)
         if scan is not None and not scan.status.is_final:

@@ -1,4 +1,4 @@
-"""Settle a chunk: complete it with what was found, fail it, or give it back. Each counts at most once."""
+"""Finish a chunk: complete it with its findings, fail it, or release it. Each chunk counts at most once."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def fail_chunk(open_ledger: OpenLedger, claim: Claim, error: str) -> ChunkState:
 
 
 def release_chunk(open_ledger: OpenLedger, claim: Claim) -> None:
-    """Give an unfinished chunk back at once, for whoever comes next; a lost one is nobody's loss."""
+    """Give an unfinished chunk back at once for the next claim; does nothing if the lease is lost."""
     with open_ledger() as ledger:
         ledger.chunks.release(claim.lease, "released")
         ledger.commit()
 
 
 def finish_scan_if_done(open_ledger: OpenLedger, scan_id: str) -> None:
-    """End the scan when its last chunk is settled.
+    """End the scan once its last chunk is finished.
 
     In a transaction after that of the chunk: two that settle the last two chunks at once do not see each other, whoever
     looks afterwards sees both. Should nobody live to look, reconcile_scans does.

@@ -1,4 +1,4 @@
-"""Bring back the chunks of workers that fell silent, and those that keep a scan waiting."""
+"""Return the chunks of silent workers to the queue, and split the chunks that keep a scan waiting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from .finish import finish_scan_if_done
 from .split import split_returned, split_stragglers
 
-MAX_ATTEMPTS = 20  # a chunk that takes every worker down with it must end some time
+MAX_ATTEMPTS = 20  # a chunk that kills each of its workers fails in the end
 
 
 def reconcile_scans(open_ledger: OpenLedger) -> int:
@@ -18,9 +18,11 @@ def reconcile_scans(open_ledger: OpenLedger) -> int:
     """
     with open_ledger() as ledger:
         expired = ledger.chunks.expired()
-        scan_ids = sorted({lease.scan_id for lease in expired})  # reconcilers that meet lock the scans in one order
+        scan_ids = sorted(
+            {lease.scan_id for lease in expired}
+        )  # sorted: concurrent reconcilers lock scans in one order
         for scan_id in scan_ids:
-            ledger.scans.lock(scan_id)  # before what a stop or a recut waits for with the scan locked
+            ledger.scans.lock(scan_id)  # lock order: the scan before its chunks, as a stop does
         for lease in expired:
             _take_back(ledger, lease)
         for scan_id in scan_ids:

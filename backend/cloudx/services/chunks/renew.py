@@ -15,11 +15,11 @@ from .claim import Claim, fail_out_of_scope
 
 
 class RenewalResult(StrEnum):
-    """What a worker is told at renewal."""
+    """What a renewal tells a run to do."""
 
     GO_ON = "go_on"
-    DROP = "drop"  # stopped, deleted or taken over: end the scanner, throw the output away
-    RELEASE = "release"  # an address was excluded meanwhile: end the scanner, give the chunk back
+    DROP = "drop"  # stopped, deleted or leased to another: end the scanner, discard its output
+    RELEASE = "release"  # an address was excluded: end the scanner, release the chunk
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RunState:
 
 @dataclass(frozen=True)
 class RenewLeases:
-    """The use case with what it needs."""
+    """Extend the leases of a worker's runs."""
 
     open_ledger: OpenLedger
     policies: PolicyCache

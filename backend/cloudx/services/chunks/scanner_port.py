@@ -28,7 +28,7 @@ class Egress:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One chunk to run: typed fields alone, no text a user wrote."""
+    """One chunk to run: typed fields, no text that a user wrote."""
 
     scan_type: ScanType
     addresses: AddressSet  # of one IP version
@@ -39,10 +39,10 @@ class Assignment:
 
 
 class Urgency(Enum):
-    """What a scanner loses when it has to wait for a processor."""
+    """What a scanner loses while it waits for a processor."""
 
     NONE = 0
-    PACE = 1  # it falls behind its rate and never makes up for it
+    PACE = 1  # it falls behind its rate for good
     REPLIES = 2
 
 
@@ -103,7 +103,7 @@ class Machine(Protocol):
     """The machine a worker runs on."""
 
     def preflight(self) -> Preflight:
-        """What it can do now, and what is wrong with it."""
+        """What the machine can do now, and its checks."""
         ...
 
     def egress_for(self, addresses: AddressSet) -> Egress:

@@ -1,4 +1,4 @@
-"""Cut again what keeps a scan waiting at its end, for workers that have nothing left to do."""
+"""Split the chunks that keep a scan waiting at its end, so that idle workers can share them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloudx.services.ledger.splits import ExhaustedScan
 
 
 def split_stragglers(open_ledger: OpenLedger) -> int:
-    """Cut the slowest chunk of each scan that has nothing left to claim, where that helps; says how many.
+    """Split the slowest chunk of each scan with nothing left to claim, where that helps; returns how many.
 
     Safe to run anywhere, at any time, by many at once: each chunk is cut by one of them.
     """
@@ -28,7 +28,7 @@ def split_stragglers(open_ledger: OpenLedger) -> int:
 
 
 def split_returned(ledger: Ledger, scan_id: str, gone: Collection[str]) -> None:
-    """Share out what came back to a scan that has nothing else to claim; `gone` are the nodes that lost it.
+    """Split returned chunks of a scan with nothing else to claim; `gone` are the nodes that lost them.
 
     For the transaction that brought it back, so that nobody has claimed it whole yet.
     """
@@ -62,14 +62,14 @@ def _decision(ledger: Ledger, scan: ExhaustedScan, idle: Sequence[Node]) -> Spli
 
 
 def _idle(ledger: Ledger, scan_type: ScanType) -> list[Node]:
-    """Fit nodes that send for no scan. One that died some seconds ago still looks fit; its beats are late by then."""
+    """Fit nodes that send for no scan. A node whose heartbeat is late may be dead and is left out."""
     now, working = ledger.now(), ledger.splits.working_nodes()
     fit = fit_nodes(ledger.nodes.all(), scan_type, now)
     return [node for node in fit if node.node_id not in working and not node.is_stale(now)]
 
 
 def _within_cap(idle: Sequence[Node], running: Sequence[Running], max_workers: int | None) -> list[Node]:
-    """As many as the scan may have beside those that work for it."""
+    """As many idle nodes as the scan may still use."""
     if max_workers is None:
         return list(idle)
     return list(idle[: max(0, max_workers - len({one.node_id for one in running}))])

@@ -1,4 +1,4 @@
-"""Dispatch again and again, by a thread in each API process, of which one at a time acts."""
+"""Dispatch in a loop: a thread in each API process, of which the leader acts."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ import threading
 import time
 from collections.abc import Callable
 
+from cloudx.domain.backoff import Backoff
 from cloudx.domain.errors import CloudxError
 
 from .ports import LeaderLock
 
-BUSY_SECONDS = 0.25  # between looks while a scan is open
-IDLE_SECONDS = 1.0  # a submit rings in any case
+BUSY_SECONDS = 0.25  # between steps while a scan is open
+IDLE_SECONDS = 1.0  # a submit notifies the leader in any case
 STRAYS_SECONDS = 30.0
-RECONCILE_SECONDS = 1.0  # where every worker of a scan is dead, nobody else brings its chunks back
-LONGEST_SECONDS = 10.0  # between tries while Nomad or the database does not answer
+RECONCILE_SECONDS = 1.0  # if every worker of a scan is dead, only this returns its chunks
+RETRY = Backoff(first_seconds=2 * BUSY_SECONDS, longest_seconds=10.0)  # while Nomad or the database does not answer
 
 log = logging.getLogger(__name__)
 
 
 class KeepDispatching:
-    """Holds the turn as long as its process lives, looks at every ring and every so often, and outlives every error."""
+    """Steps on every notification and at intervals while it is the leader, and outlives every error.
+
+    A class and no function: it keeps what it logged and when the next sweeps are due.
+    """
 
     def __init__(
         self,
@@ -48,16 +52,16 @@ class KeepDispatching:
             rest_seconds = self.once()
             try:
                 self._leader_lock.wait(rest_seconds)
-            except Exception:  # a thread that ended with the turn in its hands would keep it from all others
+            except Exception:  # a thread that ended while holding the lock would block every other process
                 log.exception("dispatch.wait_failed")
                 self._leader_lock.release()
                 time.sleep(rest_seconds)
 
     def once(self) -> float:
-        """One look, if it is this process's turn; how long to wait until the next."""
+        """One step, if this process is the leader; returns the seconds to wait until the next."""
         try:
             if not self._leader_lock.acquire():
-                self._strays_due = 0.0  # who comes after somebody else looks at everything
+                self._strays_due = 0.0  # a new leader looks for strays at once
                 return IDLE_SECONDS
             is_busy = self._look()
         except CloudxError as error:
@@ -82,9 +86,9 @@ class KeepDispatching:
         return is_busy
 
     def _failed(self, reason: str) -> float:
-        """Twice as long each time; the same reason is logged once."""
+        """Back off; log a repeated reason once."""
         if reason != self._said:
             log.warning("dispatch.waits: %s", reason)
         self._said = reason
         self._failures += 1
-        return float(min(LONGEST_SECONDS, BUSY_SECONDS * 2.0 ** min(self._failures, 16)))
+        return RETRY.seconds_after(self._failures)

@@ -11,61 +11,61 @@ from cloudx.domain.dispatch.states import Child, DispatchOutcome
 
 @dataclass(frozen=True)
 class Ending:
-    """How a dispatched job ended. `worker_id` and `is_dead` tell whose leases nobody will renew any more."""
+    """How a dispatched job ended. If `is_dead`, no one renews the leases of `worker_id` any more."""
 
     outcome: DispatchOutcome
     detail: str | None = None
     worker_id: str | None = None
-    is_dead: bool = False  # its machine says so; one that Nomad has lost may live
+    is_dead: bool = False  # the machine reported it; a worker on a lost machine may still run
 
 
 class ScanJobs(Protocol):
-    """Nomad's jobs that scan. All raise DependencyUnavailable, or Forbidden with the right that is missing."""
+    """The scan workers that Nomad runs. All raise DependencyUnavailable, or Forbidden naming the missing right."""
 
     def dispatch(self, scan_id: str, token: str) -> str:
-        """Start one worker; the id of its job. The same token again starts no second one."""
+        """Start one worker and return the id of its job. Repeating a token returns the job of the first call."""
         ...
 
     def wait_until_placed(self, nomad_job_ids: Sequence[str]) -> None:
-        """Until Nomad has looked for a machine for each, found or not; no longer than a moment."""
+        """Wait, for a moment at most, until Nomad has looked for a machine for each job."""
         ...
 
     def children(self) -> Sequence[Child]:
-        """Those that are not over."""
+        """The jobs that have not ended."""
         ...
 
     def no_room(self) -> dict[str, str]:
-        """Why those that no machine takes are not taken, by the id of their job."""
+        """Why jobs have no machine, by job id."""
         ...
 
     def machines(self) -> dict[str, str]:
-        """Where those run that run: the node's id, by the id of their job."""
+        """The node id of each running job, by job id."""
         ...
 
     def last_words(self, nomad_job_id: str) -> str:
-        """What Nomad said last of its worker, and on which machine; "" where none has it."""
+        """Nomad's last event of the job's worker, with the machine; "" if no machine has it."""
         ...
 
     def stop(self, nomad_job_id: str) -> None:
-        """End one; nothing when it is over or gone."""
+        """End a job; does nothing if it has ended or is gone."""
         ...
 
     def ending(self, nomad_job_id: str) -> Ending:
-        """How one that is over ended."""
+        """How an ended job ended."""
         ...
 
 
 class LeaderLock(Protocol):
-    """One at a time among all processes."""
+    """Leader election: one process at a time holds it."""
 
     def acquire(self) -> bool:
-        """True while this process may act; asks for it where nobody has it. Raises DependencyUnavailable."""
+        """Take the lock if it is free; True while this process holds it. Raises DependencyUnavailable."""
         ...
 
     def wait(self, seconds: float) -> None:
-        """Until the time is over or somebody rings (Dispatches.notify), where it is this process's turn."""
+        """Wait for `seconds`; a leader returns early on Dispatches.notify."""
         ...
 
     def release(self) -> None:
-        """Let another process act."""
+        """Give the lock up, so that another process can take it."""
         ...

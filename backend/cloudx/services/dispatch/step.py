@@ -27,17 +27,17 @@ from cloudx.services.ledger.ledger import OpenLedger
 
 from .ports import Ending, ScanJobs
 
-ROOM_SECONDS = 0.5  # who waits longer for a machine is asked about
-START_SECONDS = 5.0  # who has one, and does not run after them, waits for something (Vault, an image)
-MAX_ROUNDS = 5  # how one ended decides what comes next, so a step may take more than one look
+ROOM_SECONDS = 0.5  # a worker that waits longer for a machine is looked into
+START_SECONDS = 5.0  # a placed worker that does not run by then waits for something (Vault, an image)
+MAX_ROUNDS = 5  # an ended worker's outcome decides what comes next, so a step may look again
 
 
 @dataclass(frozen=True)
 class DispatchScans:
-    """The use case with what it needs. A death between any two of its writes loses nothing and doubles nothing.
+    """Dispatch scan workers. A crash between any two of its writes loses nothing and doubles nothing.
 
-    A row is written before Nomad is asked, and Nomad is asked with the row's token: who comes after a crash finds the
-    row, asks again, and gets the job that is there already.
+    A row is written before the dispatch, and the dispatch carries the row's token. After a crash the next step finds
+    the row, dispatches again with the same token, and gets the job that is there already.
     """
 
     open_ledger: OpenLedger
@@ -46,7 +46,7 @@ class DispatchScans:
     machines: dict[str, str] = field(default_factory=dict)  # where each worker runs, as last asked
 
     def __call__(self, look_for_strays: bool = False) -> bool:
-        """Look, and do what follows; False when there was nothing to look after. Raises CloudxError."""
+        """Observe, plan, act; False if there was nothing to do. Raises CloudxError."""
         for _ in range(MAX_ROUNDS):
             snapshot = self._snapshot()
             if snapshot.is_idle and not look_for_strays:
@@ -79,7 +79,7 @@ class DispatchScans:
         )
 
     def _misplaced(self, snapshot: DispatchSnapshot, children: Sequence[Child]) -> frozenset[str]:
-        """Only where there is an unfit node at all, and only for news: a worker never moves."""
+        """Asks Nomad only if there are unfit nodes, and only about new workers: a worker never moves."""
         unfit = {scan.scan_id: self.count_fit(scan.type).unfit for scan in snapshot.scans}
         scans = {row.token: row.scan_id for row in snapshot.dispatches if unfit.get(row.scan_id)}
         running = [c for c in children if c.placement is Placement.RUNNING and c.token in scans]
@@ -93,7 +93,7 @@ class DispatchScans:
         )
 
     def _slow_starts(self, snapshot: DispatchSnapshot, children: Sequence[Child]) -> dict[str, str]:
-        """One of each scan is asked about: the others wait for the same."""
+        """Looks into one worker of each scan: the others wait for the same thing."""
         open_scans = {scan.scan_id for scan in snapshot.scans}
         late = _late(snapshot, children, Placement.STARTING, START_SECONDS)
         of_scan = {scan_id: child for scan_id, child in reversed(late) if scan_id in open_scans}
@@ -178,7 +178,7 @@ class DispatchScans:
             ledger.commit()
 
     def _say_why(self, snapshot: DispatchSnapshot, error: CloudxError) -> None:
-        """In each scan that waits for workers; the ledger itself may be what failed."""
+        """Tell each scan that waits for workers; the ledger itself may be what failed."""
         waiting = [scan for scan in snapshot.scans if scan.pending and scan.waiting_reason != error.message]
         try:
             self._set_waiting_reasons({scan.scan_id: error.message for scan in waiting})
@@ -189,7 +189,7 @@ class DispatchScans:
 def _late(
     snapshot: DispatchSnapshot, children: Sequence[Child], placement: Placement, seconds: float
 ) -> list[tuple[str, Child]]:
-    """Those that are there for longer than it takes, with their scan."""
+    """Children that stay in a placement for longer than usual, with their scan."""
     long_ago = snapshot.now - timedelta(seconds=seconds)
     rows = {row.token: row for row in snapshot.dispatches}
     there = [(rows[child.token], child) for child in children if child.placement is placement and child.token in rows]

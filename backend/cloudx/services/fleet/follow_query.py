@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from cloudx.domain.backoff import Backoff
 from cloudx.domain.errors import CloudxError
 
 from .ports import Answer, BlockingQuery
@@ -21,8 +22,7 @@ T = TypeVar("T")
 
 WAIT_SECONDS = 10.0  # also how long nobody notices a server that vanished without a word
 MIN_REST_SECONDS = 0.02
-_FIRST_RETRY_SECONDS = 0.1
-_LONGEST_RETRY_SECONDS = 5.0
+RETRY = Backoff(first_seconds=0.1, longest_seconds=5.0)
 _RANDOM = random.Random()  # noqa: S311 - spreads retries, keeps no secret; the state of `random` itself is shared
 
 log = logging.getLogger(__name__)
@@ -91,12 +91,11 @@ class FollowedQuery(Generic[T]):
         had_problem = self.state.problem
         self.state = replace(self.state, problem=problem)
         self._index = 0  # whatever answers next may be another server
-        ceiling: float = min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2**self._failures)
-        self._failures = min(self._failures + 1, 10)
+        self._failures += 1
         if problem != had_problem:
             log.warning("fleet.source_lost source=%s reason=%s", self.name, problem)
             self._notify()
-        return ceiling * (0.5 + 0.5 * self._random_share())
+        return RETRY.jittered_after(self._failures, self._random_share())
 
     def _notify(self) -> None:
         try:

@@ -25,11 +25,11 @@ class OpenScan:
 
 @dataclass(frozen=True)
 class DispatchSnapshot:
-    """What the ledger has to decide on."""
+    """All that the ledger knows for one planning of actions."""
 
     now: datetime
     scans: Sequence[OpenScan]  # highest priority first, then oldest
-    dispatches: Sequence[Dispatch]  # those not ended, and the last ended ones of these scans
+    dispatches: Sequence[Dispatch]  # the open ones, and the last ended ones of these scans
     leaving: frozenset[str]  # scans just completed that have dispatches
 
     @property
@@ -42,31 +42,31 @@ class Dispatches(Protocol):
     """The ledger's rows about scan workers."""
 
     def snapshot(self) -> DispatchSnapshot:
-        """What there is to decide on, at this moment."""
+        """Open scans and their dispatches at this moment."""
         ...
 
     def reserve(self, scan_id: str, token: str) -> Dispatch:
-        """Write the scan's next row. Raises Conflict where somebody else wrote it at the same moment."""
+        """Write the scan's next row. Raises Conflict when another process wrote it first."""
         ...
 
     def mark_sent(self, dispatch: Dispatch, nomad_job_id: str) -> None:
-        """Nomad has it."""
+        """Note that Nomad has taken the dispatch as this job."""
         ...
 
     def end(self, dispatch: Dispatch, outcome: DispatchOutcome, detail: str | None = None) -> None:
-        """It is over; nothing where it was before. The row of a scan that is gone goes too."""
+        """End a dispatch; one that has ended before stays as it is, and the row of a deleted scan is removed."""
         ...
 
     def has_run(self, scan_id: str, worker_id: str) -> bool:
-        """Whether a worker ever took a chunk of a scan."""
+        """True if this worker ever leased a chunk of the scan."""
         ...
 
     def give_up_leases(self, scan_id: str, worker_id: str) -> None:
-        """Let the leases of a worker that is dead run out at once."""
+        """End the leases of a dead worker at once."""
         ...
 
     def notify(self) -> None:
-        """Have whose turn it is look at once, when this transaction is committed."""
+        """Wake the process that holds the leader lock, once this transaction is committed."""
         ...
 
     def set_waiting_reason(self, scan_id: str, waiting_reason: str | None) -> None:

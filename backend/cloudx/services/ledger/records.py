@@ -1,4 +1,4 @@
-"""What the ledger's repositories answer with, as plain records."""
+"""Plain records that the ledger's repositories return."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Tally:
 
     @property
     def chunks_pending(self) -> int:
-        """Chunks nobody has yet."""
+        """Chunks that wait for a worker."""
         settled = self.chunks_done + self.chunks_failed + self.chunks_cancelled
         return self.chunks_total - settled - self.chunks_leased
 
@@ -43,7 +43,7 @@ class ScanRecord:
 
 @dataclass(frozen=True)
 class WaitingScan:
-    """A scan with chunks that nobody has: as much of it as it takes to decide who may claim, and at what rate."""
+    """A scan with pending chunks: what a claim needs to choose a scan and a rate."""
 
     id: str
     type: ScanType
@@ -54,7 +54,7 @@ class WaitingScan:
 
 @dataclass(frozen=True)
 class ClaimRequest:
-    """What a worker asks of a scan: its share of the rate, decided before, and the most its node may send."""
+    """A worker's request for a chunk: the share of the rate it computed, and the most its node may send."""
 
     scan_id: str
     worker_id: str
@@ -64,17 +64,17 @@ class ClaimRequest:
 
 
 class Refusal(StrEnum):
-    """Why there is no chunk for who asked."""
+    """Why a claim got no chunk."""
 
-    NO_RATE = "no_rate"  # the scan's rate is granted to others
-    NODE_FULL = "node_full"  # the node sends as much as it may
-    NO_CHUNK = "no_chunk"  # all are taken, or in their back-off
+    NO_RATE = "no_rate"  # other chunks hold the whole rate of the scan
+    NODE_FULL = "node_full"  # the node already sends at its limit
+    NO_CHUNK = "no_chunk"  # every chunk is leased or waits after a failure
     OVER = "over"  # the scan is final, or deleted
 
 
 @dataclass(frozen=True)
 class Leased:
-    """A lease, with what its transaction saw."""
+    """A lease, with the policy version and the time that its transaction saw."""
 
     lease: Lease
     policy_version: int
@@ -83,15 +83,15 @@ class Leased:
 
 @dataclass(frozen=True)
 class Participants:
-    """Who shares a scan's rate: the nodes seen at it or asking for such work, and how many workers were sent for it."""
+    """The nodes that share a scan's rate: they work on it or requested such work; and the workers on their way."""
 
     nodes: frozenset[str]
     sent_for: int
-    limits_pps: dict[str, int] = field(default_factory=dict)  # of the nodes that said what they can send
+    limits_pps: dict[str, int] = field(default_factory=dict)  # of the nodes that registered a limit
     granted_pps: dict[str, int] = field(default_factory=dict)  # by node; 0 is left out
 
     def limits_with(self, node_id: str) -> list[int | None]:
-        """What each can send, this node included; None for those that did not say, or are still on their way."""
+        """The limit of each participant and of this node; None where it is unknown or the worker is on its way."""
         nodes = self.nodes | {node_id}
         coming = max(0, self.sent_for - len(nodes))
         return [*(self.limits_pps.get(node) for node in nodes), *[None] * coming]
@@ -99,7 +99,7 @@ class Participants:
 
 @dataclass(frozen=True)
 class RunReport:
-    """How a run stands, at its renewal."""
+    """A run's progress, reported at renewal."""
 
     lease: Lease
     sent_share: float
@@ -108,7 +108,7 @@ class RunReport:
 
 @dataclass(frozen=True)
 class Renewed:
-    """Which of the runs reported still hold their chunk of a scan that is not final, in the order of the reports."""
+    """For each report, in order: does the run still hold its chunk of an open scan?"""
 
     held: tuple[bool, ...]
     policy_version: int
@@ -138,7 +138,7 @@ class ChunkRecord:
 
 @dataclass(frozen=True)
 class AttemptRecord:
-    """One try at a chunk: who, when and how it ended; None: it is under way.
+    """One attempt at a chunk: node, worker, times and outcome (None while it runs).
 
     The outcomes: done, failed, lost, released, cancelled, and recut: the chunk was split into several meanwhile.
     """

@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, select, update
+from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import attempts, chunks, scan_nodes
 from cloudx.domain.chunks import ChunkState, Lease, Verdict
 from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, WorkerShare
+from cloudx.services.ledger.scans import Chunks
 
 from .chunk_rows import LEASED, OPEN_SCANS, PENDING, held, lease_of, span_of
 
@@ -24,24 +26,24 @@ _EXPIRED_BATCH = 500
 _BACK = case((chunks.c.scan_id.in_(OPEN_SCANS), ChunkState.PENDING.value), else_=ChunkState.CANCELLED.value)
 
 
-class SqlChunks:
-    """Implements services.scan_ports.Chunks."""
+class SqlChunks(Chunks):
+    """Implements Chunks."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @override
     def finish(self, lease: Lease, excluded_units: int) -> bool:
-        """Mark done if the lease is still this attempt's."""
         return self._settle(lease, ChunkState.DONE, "done", excluded_units=excluded_units, sent_share=1.0)
 
+    @override
     def failures_of(self, lease: Lease) -> tuple[int, tuple[str, ...]] | None:
-        """(failures, failed nodes) if the lease is still this attempt's; locks the chunk."""
         query = select(chunks.c.failures, chunks.c.failed_nodes).where(held(lease)).with_for_update()
         row = self._connection.execute(query).first()
         return (row.failures, tuple(row.failed_nodes.splitlines())) if row else None
 
+    @override
     def record_failure(self, lease: Lease, verdict: Verdict, error: str) -> None:
-        """Store the verdict on a failed run."""
         self._settle(
             lease,
             verdict.state if verdict.state is not ChunkState.PENDING else _BACK,
@@ -52,8 +54,8 @@ class SqlChunks:
             available_at=db_now(RETRY_AFTER_SECONDS),
         )
 
+    @override
     def release(self, lease: Lease, outcome: str) -> bool:
-        """Give a chunk back untouched."""
         return self._settle(lease, _BACK, outcome, sent_share=0.0)
 
     def _settle(self, lease: Lease, state: str | ColumnElement[str], outcome: str, **values: Any) -> bool:
@@ -70,8 +72,8 @@ class SqlChunks:
         self._connection.execute(update(attempts).where(this_try).values(ended_at=db_now(), outcome=outcome))
         return True
 
+    @override
     def expired(self) -> list[Lease]:
-        """Leases that ran out, locked; those locked by others are skipped."""
         query = (
             select(chunks)
             .where(LEASED, chunks.c.lease_until < db_now())
@@ -81,20 +83,20 @@ class SqlChunks:
         )
         return [lease_of(row) for row in self._connection.execute(query).mappings()]
 
+    @override
     def cancel_pending(self, scan_id: str) -> None:
-        """Cancel what nobody holds."""
         self._connection.execute(
             update(chunks).where(chunks.c.scan_id == scan_id, PENDING).values(state=ChunkState.CANCELLED.value)
         )
 
+    @override
     def shares(self, scan_id: str) -> list[WorkerShare]:
-        """Who did and does how much."""
         mine = scan_nodes.c
         query = select(mine.node_id, mine.chunks_done, mine.granted_pps).where(mine.scan_id == scan_id)
         return [WorkerShare(*row) for row in self._connection.execute(query.order_by(mine.node_id))]
 
+    @override
     def records(self, scan_id: str, after: int, limit: int) -> list[ChunkRecord]:
-        """Chunks by number."""
         query = (
             select(chunks)
             .where(chunks.c.scan_id == scan_id, chunks.c.number > after)
@@ -113,8 +115,8 @@ class SqlChunks:
             for row in self._connection.execute(query).mappings()
         ]
 
+    @override
     def attempts(self, scan_id: str, first: int, last: int) -> list[AttemptRecord]:
-        """The tries at a span of chunks, in order."""
         columns = [column for column in attempts.c if column.name != "scan_id"]
         query = (
             select(*columns)
@@ -123,8 +125,8 @@ class SqlChunks:
         )
         return [AttemptRecord(**row) for row in self._connection.execute(query).mappings()]
 
+    @override
     def first_error(self, scan_id: str) -> str | None:
-        """The last words of the first failed chunk."""
         failed = and_(chunks.c.scan_id == scan_id, chunks.c.state == ChunkState.FAILED.value)
         query = select(chunks.c.last_error).where(failed).order_by(chunks.c.number).limit(1)
         return self._connection.execute(query).scalar()

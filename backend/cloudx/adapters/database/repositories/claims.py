@@ -1,4 +1,4 @@
-"""Claims and renewals. PostgreSQL does each in one statement (migration 0005), SQLite under its one write lock."""
+"""Claims and renewals. PostgreSQL does each in one statement (sql/), SQLite under its one write lock."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import psycopg2
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now, plain
 from cloudx.adapters.database.connection.outages import translated
@@ -30,6 +31,7 @@ from cloudx.domain.rates.grants import grant_pps
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import ScanType
 from cloudx.services.ledger.records import ClaimRequest, Leased, Participants, Refusal, Renewed, RunReport
+from cloudx.services.ledger.scans import Claims
 
 from .chunk_rows import OPEN_SCANS, claimable, held, lease_of
 from .scan_rows import OPEN
@@ -48,14 +50,14 @@ _RENEW = (
 )
 
 
-class _AnyDatabase:
+class _AnyDatabase(Claims):
     """What is the same on both."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @override
     def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:
-        """Remember that this worker has just asked for work and had none."""
         asking = asking_workers.c
         values = {"only_scan": only_scan, "capabilities": f",{','.join(capabilities)},", "asked_at": db_now()}
         upsert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
@@ -68,8 +70,8 @@ class _AnyDatabase:
         is_over = asking.asked_at < db_now(-_FORGET_ASKING_SECONDS)
         self._connection.execute(delete(asking_workers).where(asking.node_id == node_id, is_over))
 
+    @override
     def participants_of(self, scan_id: str, scan_type: ScanType) -> Participants:
-        """Who works on a scan, did so or asked for such work a moment ago, or was dispatched for it a moment ago."""
         mine, asking = scan_nodes.c, asking_workers.c
         works = and_(mine.scan_id == scan_id, or_(mine.chunks_leased > 0, mine.moved_at > db_now(-MOMENT_SECONDS)))
         needed = [scan_type.tool.value, *([RAW_SOCKET] if scan_type.needs_raw_socket else [])]
@@ -99,10 +101,10 @@ class _AnyDatabase:
 
 
 class PostgresClaims(_AnyDatabase):
-    """Implements services.scan_ports.Claims by functions of the server."""
+    """Claims by functions of the server."""
 
+    @override
     def claim(self, request: ClaimRequest) -> Leased | Refusal:
-        """Lease the next chunk."""
         asked = (
             request.scan_id,
             plain(request.worker_id),
@@ -142,8 +144,8 @@ class PostgresClaims(_AnyDatabase):
         finally:
             cursor.close()
 
+    @override
     def renew(self, worker_id: str, reports: Sequence[RunReport]) -> Renewed:
-        """Extend the leases that are still the worker's."""
         leases = [report.lease for report in reports]
         asked = (
             plain(worker_id),
@@ -162,10 +164,10 @@ class PostgresClaims(_AnyDatabase):
 
 
 class SqliteClaims(_AnyDatabase):
-    """Implements services.scan_ports.Claims statement by statement; nobody else writes meanwhile."""
+    """Claims statement by statement; nobody else writes meanwhile."""
 
+    @override
     def claim(self, request: ClaimRequest) -> Leased | Refusal:
-        """Lease the next chunk."""
         scan = self._connection.execute(
             select(scans.c.rate_pps, scans.c.status).where(scans.c.id == request.scan_id)
         ).first()
@@ -230,8 +232,8 @@ class SqliteClaims(_AnyDatabase):
         )
         return Leased(lease, self._policy_version(), lease.expires_at - timedelta(seconds=LEASE_SECONDS))
 
+    @override
     def renew(self, worker_id: str, reports: Sequence[RunReport]) -> Renewed:
-        """Extend the leases that are still the worker's."""
         still_held = tuple(self._renew(report) for report in reports)
         now = self._connection.execute(select(db_now())).scalar_one()
         return Renewed(still_held, self._policy_version(), now)

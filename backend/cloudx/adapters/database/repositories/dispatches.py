@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, select, update
+from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import attempts, chunks, dispatches, scan_nodes, scans
@@ -12,7 +13,7 @@ from cloudx.domain.chunks import ChunkState
 from cloudx.domain.dispatch.states import Dispatch, DispatchOutcome, DispatchState
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
-from cloudx.services.ledger.dispatches import DispatchSnapshot, OpenScan
+from cloudx.services.ledger.dispatches import Dispatches, DispatchSnapshot, OpenScan
 
 from .scan_rows import OPEN
 
@@ -22,14 +23,14 @@ WORKERS_LEAVE_SECONDS = 5.0  # a completed scan's workers go by themselves
 _NOT_ENDED = dispatches.c.state != DispatchState.ENDED.value
 
 
-class SqlDispatches:
-    """Implements services.dispatch_ports.Dispatches."""
+class SqlDispatches(Dispatches):
+    """Implements Dispatches."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @override
     def snapshot(self) -> DispatchSnapshot:
-        """What there is to decide on."""
         return DispatchSnapshot(
             now=self._connection.execute(select(db_now())).scalar_one(),
             scans=self._open_scans(),
@@ -90,6 +91,7 @@ class SqlDispatches:
         )
         return frozenset(self._connection.execute(select(scans.c.id).where(just_now)).scalars())
 
+    @override
     def reserve(self, scan_id: str, token: str) -> Dispatch:
         """Write the scan's next row; its primary key lets one writer win."""
         last = select(func.coalesce(func.max(dispatches.c.serial), 0)).where(dispatches.c.scan_id == scan_id)
@@ -104,36 +106,37 @@ class SqlDispatches:
         row = self._connection.execute(returned).one()
         return Dispatch(scan_id, row.serial, token, DispatchState.RESERVED, row.created_at)
 
+    @override
     def mark_sent(self, dispatch: Dispatch, nomad_job_id: str) -> None:
-        """Nomad has it."""
         sent_at = func.coalesce(dispatches.c.sent_at, db_now())
         self._update(dispatch, state=DispatchState.SENT.value, nomad_job_id=nomad_job_id, sent_at=sent_at)
 
+    @override
     def end(self, dispatch: Dispatch, outcome: DispatchOutcome, detail: str | None = None) -> None:
-        """It is over; the row of a scan that is gone goes too."""
         self._update(dispatch, state=DispatchState.ENDED.value, ended_at=db_now(), outcome=outcome.value, detail=detail)
         gone = ~exists().where(scans.c.id == dispatches.c.scan_id)
         self._connection.execute(delete(dispatches).where(_is(dispatch), gone))
 
+    @override
     def has_run(self, scan_id: str, worker_id: str) -> bool:
-        """Whether a worker ever took a chunk of a scan."""
         query = select(exists().where(attempts.c.scan_id == scan_id, attempts.c.worker_id == worker_id))
         return bool(self._connection.execute(query).scalar())
 
+    @override
     def give_up_leases(self, scan_id: str, worker_id: str) -> None:
-        """Let the leases of a worker that is dead run out at once."""
         held = and_(
             chunks.c.scan_id == scan_id, chunks.c.state == ChunkState.LEASED.value, chunks.c.worker_id == worker_id
         )
         self._connection.execute(update(chunks).where(held).values(lease_until=db_now(-1.0)))
 
+    @override
     def notify(self) -> None:
         """By PostgreSQL's NOTIFY, which reaches every process; SQLite has no dispatched workers."""
         if self._connection.dialect.name == "postgresql":
             self._connection.execute(select(func.pg_notify(CHANNEL, "")))
 
+    @override
     def set_waiting_reason(self, scan_id: str, waiting_reason: str | None) -> None:
-        """Store why a scan does not go faster."""
         self._connection.execute(update(scans).where(scans.c.id == scan_id).values(waiting_reason=waiting_reason))
 
     def _update(self, dispatch: Dispatch, **values: object) -> None:

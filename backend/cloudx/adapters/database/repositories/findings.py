@@ -8,11 +8,13 @@ from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, RowMapping, select, tuple_
+from typing_extensions import override
 
 from cloudx.adapters.database.schema.tables import findings, hosts
 from cloudx.domain.chunks import Lease
 from cloudx.domain.findings import AnyFinding, Finding, HostFinding
 from cloudx.services.ledger.records import FindingKey, FindingRow, HostRow
+from cloudx.services.ledger.scans import Findings
 
 from .copy_findings import copy_rows
 from .insert_findings import insert_rows
@@ -21,12 +23,13 @@ _BATCH = 5_000
 _SHOWN = [findings.c[field.name] for field in fields(FindingRow)]  # in the order of its fields: by far the fastest
 
 
-class SqlFindings:
-    """Implements services.scan_ports.Findings."""
+class SqlFindings(Findings):
+    """Implements Findings."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @override
     def store(self, lease: Lease, findings: Iterable[AnyFinding], host_names: dict[str, str]) -> int:
         """Write a chunk's findings: by COPY on PostgreSQL, in batches on SQLite."""
         seen_hosts: list[HostFinding] = []
@@ -41,8 +44,8 @@ class SqlFindings:
             rows = [_host_values(lease, host, host_names) for host in seen[start : start + _BATCH]]
             self._connection.execute(hosts.insert(), rows)
 
+    @override
     def page(self, scan_id: str, after: FindingKey | None, limit: int) -> list[FindingRow]:
-        """Findings in (ip, protocol, port) order, straight off the primary key."""
         key = tuple_(findings.c.ip, findings.c.protocol, findings.c.port)
         query = select(*_SHOWN).where(findings.c.scan_id == scan_id)
         if after is not None:
@@ -51,8 +54,8 @@ class SqlFindings:
         query = query.order_by(findings.c.ip, findings.c.protocol, findings.c.port).limit(limit)
         return [_finding_row(row) for row in self._connection.execute(query)]
 
+    @override
     def hosts(self, scan_id: str, after_ip: str | None, limit: int) -> list[HostRow]:
-        """Host findings in address order."""
         query = select(hosts).where(hosts.c.scan_id == scan_id)
         if after_ip is not None:
             query = query.where(hosts.c.ip > after_ip)

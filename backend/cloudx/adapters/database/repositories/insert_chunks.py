@@ -1,4 +1,4 @@
-"""Fresh chunks in bulk: a /8 makes 100,000 of them, and whoever submits it waits for the answer."""
+"""New chunks in bulk: a /8 makes 100,000 of them while its submitter waits for the answer."""
 
 from __future__ import annotations
 

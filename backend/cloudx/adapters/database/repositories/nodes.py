@@ -8,36 +8,38 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select
 from sqlalchemy.dialects import postgresql, sqlite
+from typing_extensions import override
 
 from cloudx.adapters.database.schema.tables import chunks, nodes
 from cloudx.domain.nodes import Check, CheckStatus, Node, NodeRole, NodeStatus
+from cloudx.services.ledger.ledger import Nodes
 
 
-class SqlNodes:
-    """Implements services.ports.Nodes."""
+class SqlNodes(Nodes):
+    """Implements Nodes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @override
     def get(self, node_id: str) -> Node | None:
-        """One node."""
         row = self._connection.execute(select(nodes).where(nodes.c.node_id == node_id)).mappings().first()
         return _node(row) if row else None
 
+    @override
     def all(self) -> list[Node]:
-        """Every node, by id."""
         return [_node(row) for row in self._connection.execute(select(nodes).order_by(nodes.c.node_id)).mappings()]
 
+    @override
     def save(self, node: Node) -> None:
-        """Insert or replace."""
         values = _values(node)
         insert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
         self._connection.execute(
             insert(nodes).values(**values).on_conflict_do_update(index_elements=["node_id"], set_=values)
         )
 
+    @override
     def scans_running(self) -> dict[str, int]:
-        """How many different scans each node works on now."""
         query = (
             select(chunks.c.node_id, func.count(chunks.c.scan_id.distinct()))
             .where(chunks.c.state == "leased")
@@ -47,7 +49,7 @@ class SqlNodes:
 
 
 def _values(node: Node) -> dict[str, Any]:
-    # What is no column is derived by whoever joins views of the fleet (services/fleet/join.py).
+    # The other fields are derived when the fleet is joined (services/fleet/join.py).
     values = {name: value for name, value in vars(node).items() if name in nodes.c}
     values["role"] = node.role.value
     values["reported_status"] = node.reported_status.value

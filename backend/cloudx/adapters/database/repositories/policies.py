@@ -5,33 +5,35 @@ from __future__ import annotations
 import json
 
 from sqlalchemy import Connection, Delete, delete, insert, select, update
+from typing_extensions import override
 
 from cloudx.adapters.database.schema.tables import exclusions, policy_version, scopes
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.scopes import Exclusion, Scope
+from cloudx.services.ledger.ledger import Policies
 
 
-class SqlPolicies:
-    """Implements services.ports.Policies."""
+class SqlPolicies(Policies):
+    """Implements Policies."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @override
     def version(self) -> int:
-        """0 on a fresh database; grows with every change."""
         return int(self._connection.execute(select(policy_version.c.version)).scalar_one())
 
+    @override
     def lock(self) -> int:
-        """The version, locked until the transaction ends."""
         return int(self._connection.execute(select(policy_version.c.version).with_for_update()).scalar_one())
 
+    @override
     def scopes(self) -> list[Scope]:
-        """Every scope, oldest first, expired ones included."""
         rows = self._connection.execute(select(scopes).order_by(scopes.c.id)).mappings()
         return [Scope(**{**row, "targets": tuple(json.loads(row["targets"]))}) for row in rows]
 
+    @override
     def exclusions(self) -> list[Exclusion]:
-        """Every exclusion, oldest first."""
         rows = self._connection.execute(select(exclusions).order_by(exclusions.c.id)).mappings()
         return [
             Exclusion(
@@ -44,23 +46,23 @@ class SqlPolicies:
             for row in rows
         ]
 
+    @override
     def add_scope(self, scope: Scope) -> None:
-        """Keep a scope."""
         self._connection.execute(insert(scopes).values(**{**vars(scope), "targets": json.dumps(scope.targets)}))
         self._bump()
 
+    @override
     def add_exclusion(self, exclusion: Exclusion) -> None:
-        """Keep an exclusion."""
         stored = {"targets": json.dumps(exclusion.targets), "addresses": "\n".join(exclusion.addresses.texts())}
         self._connection.execute(insert(exclusions).values(**{**vars(exclusion), **stored}))
         self._bump()
 
+    @override
     def delete_scope(self, scope_id: str) -> bool:
-        """Remove one; False when there was none."""
         return self._delete(delete(scopes).where(scopes.c.id == scope_id))
 
+    @override
     def delete_exclusion(self, exclusion_id: str) -> bool:
-        """Remove one; False when there was none."""
         return self._delete(delete(exclusions).where(exclusions.c.id == exclusion_id))
 
     def _delete(self, statement: Delete) -> bool:

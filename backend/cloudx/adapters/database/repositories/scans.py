@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select, update
+from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import (
@@ -25,6 +26,7 @@ from cloudx.domain.planning.chunk_plan import claim_order
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.ledger.records import ScanRecord, Tally, WaitingScan
+from cloudx.services.ledger.scans import Scans
 
 from .chunk_rows import LEASED
 from .insert_chunks import insert_chunks
@@ -35,32 +37,32 @@ _SUMS = [func.sum(scan_nodes.c[name]).label(name) for name in (*COUNTERS, "chunk
 _addresses = AddressCache()  # of the process: a scan's id is unique over all ledgers
 
 
-class SqlScans:
-    """Implements services.scan_ports.Scans."""
+class SqlScans(Scans):
+    """Implements Scans."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @override
     def add(self, scan: Scan, spans: Iterable[ChunkSpan]) -> None:
-        """Write a scan and all its chunks."""
         cut = list(spans)
         self._connection.execute(insert(scans).values(**scan_values(scan), chunks_total=len(cut)))
         places = claim_order([span.units for span in cut], seed=int(UUID(scan.id)))
         insert_chunks(self._connection, scan.id, cut, places)
 
+    @override
     def get(self, scan_id: str) -> ScanRecord | None:
-        """One scan with its tally."""
         found = self._records(scans.c.id == scan_id, limit=1)
         return found[0] if found else None
 
+    @override
     def lock(self, scan_id: str) -> Scan | None:
-        """One scan, locked until the transaction ends."""
         query = select(*_ALL_BUT_ADDRESSES).where(scans.c.id == scan_id).with_for_update()
         row = self._connection.execute(query).mappings().first()
         return self._scan(row) if row else None
 
+    @override
     def save_state(self, scan: Scan) -> None:
-        """Store status, times and error."""
         self._connection.execute(
             update(scans)
             .where(scans.c.id == scan.id)
@@ -69,10 +71,10 @@ class SqlScans:
             )
         )
 
+    @override
     def page(
         self, *, limit: int, before_id: str | None = None, status: ScanStatus | None = None, tool: str | None = None
     ) -> list[ScanRecord]:
-        """Newest first."""
         wanted: list[ColumnElement[bool]] = []
         if before_id is not None:
             wanted.append(scans.c.id < before_id)
@@ -82,8 +84,8 @@ class SqlScans:
             wanted.append(scans.c.tool == tool)
         return self._records(*wanted, limit=limit)
 
+    @override
     def waiting(self) -> list[WaitingScan]:
-        """Those with a chunk that nobody has; highest priority first, then oldest."""
         mine = scan_nodes.c
         settled = func.coalesce(func.sum(mine.chunks_done + mine.chunks_failed), 0)
         leased = func.coalesce(func.sum(mine.chunks_leased), 0)
@@ -105,6 +107,7 @@ class SqlScans:
             for row in self._connection.execute(query)
         ]
 
+    @override
     def delete(self, scan_id: str) -> bool:
         """Remove a scan and all that hangs on it, chunks first: the order in which commits lock."""
         for table in (chunks, scan_nodes, attempts, findings, hosts, inline_results, idempotency_keys):
@@ -114,8 +117,8 @@ class SqlScans:
         self._connection.execute(delete(dispatches).where(over))
         return bool(self._connection.execute(delete(scans).where(scans.c.id == scan_id)).rowcount)
 
+    @override
     def finishable(self, scan_id: str | None = None) -> list[str]:
-        """Those, of all or of one, that are not final though every chunk is done or failed."""
         mine = scan_nodes.c
         counted = select(func.sum(mine.chunks_done + mine.chunks_failed)).where(mine.scan_id == scans.c.id)
         query = select(scans.c.id).where(scans.c.status.in_(OPEN), scans.c.chunks_total == counted.scalar_subquery())
@@ -123,12 +126,13 @@ class SqlScans:
             query = query.where(scans.c.id == scan_id)
         return list(self._connection.execute(query).scalars())
 
+    @override
     def tally(self, scan_id: str) -> Tally:
-        """Where its chunks and units stand."""
         query = select(scans.c.id, scans.c.status, scans.c.chunks_total).where(scans.c.id == scan_id)
         row = self._connection.execute(query).mappings().one()
         return tally_of(row, self._counted([scan_id]).get(scan_id), 0.0)
 
+    @override
     def remember_key(self, principal: str, key: str, body_sha256: str, scan_id: str) -> None:
         """Store an idempotency key; the primary key lets only one request win."""
         self._connection.execute(
@@ -137,25 +141,25 @@ class SqlScans:
             )
         )
 
+    @override
     def recall_key(self, principal: str, key: str) -> tuple[str, str] | None:
-        """(body_sha256, scan_id) of an earlier request with this key."""
         known = idempotency_keys.c
         query = select(known.body_sha256, known.scan_id).where(known.principal == principal, known.key == key)
         row = self._connection.execute(query).first()
         return (row.body_sha256, row.scan_id) if row else None
 
+    @override
     def count_by_status(self) -> dict[str, int]:
-        """How many scans are in each status."""
         query = select(scans.c.status, func.count()).group_by(scans.c.status)
         return {row[0]: row[1] for row in self._connection.execute(query)}
 
+    @override
     def cached_results(self, scan_id: str) -> bytes | None:
-        """The inline results if they were built before."""
         query = select(inline_results.c.document).where(inline_results.c.scan_id == scan_id)
         return self._connection.execute(query).scalar()
 
+    @override
     def cache_results(self, scan_id: str, document: bytes) -> None:
-        """Keep the inline results, replacing earlier ones."""
         self._connection.execute(delete(inline_results).where(inline_results.c.scan_id == scan_id))
         self._connection.execute(insert(inline_results).values(scan_id=scan_id, document=document))
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, exists, func, insert, not_, select, update
+from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import attempts, chunks, scans
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState
 from cloudx.domain.planning.stragglers import Running, Split
 from cloudx.domain.tools import SCAN_TYPES, Tool
-from cloudx.services.ledger.splits import ExhaustedScan
+from cloudx.services.ledger.splits import ExhaustedScan, Splits
 
 from .scan_rows import OPEN
 
@@ -23,14 +24,14 @@ _SPAN = (chunks.c.number, chunks.c.address_start, chunks.c.address_count, chunks
 _INHERITED = ("recuts", "failures", "failed_nodes", "cut_from", "available_at")
 
 
-class SqlSplits:
+class SqlSplits(Splits):
     """Implements Splits."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @override
     def exhausted(self) -> list[ExhaustedScan]:
-        """Scans with nothing left to claim and something still sending: two index reads a scan."""
         mine = chunks.c.scan_id == scans.c.id
         query = (
             select(scans.c.id, scans.c.tool, scans.c.type_name, scans.c.rate_pps, scans.c.max_workers)
@@ -46,8 +47,8 @@ class SqlSplits:
             for row in self._connection.execute(query)
         ]
 
+    @override
     def running(self, scan_id: str) -> list[Running]:
-        """The scan's chunks that send now."""
         this_try = and_(
             attempts.c.scan_id == chunks.c.scan_id,
             attempts.c.number == chunks.c.number,
@@ -73,10 +74,11 @@ class SqlSplits:
             for row in self._connection.execute(query).mappings()
         ]
 
+    @override
     def working_nodes(self) -> set[str]:
-        """Nodes that send for any scan now."""
         return set(self._connection.execute(select(chunks.c.node_id).where(_SENDING).distinct()).scalars())
 
+    @override
     def revoke_and_split(self, scan_id: str, split: Split) -> bool:
         """End the straggler's lease and queue its parts; several that do so at once cut one chunk."""
         straggler = split.straggler
@@ -102,16 +104,16 @@ class SqlSplits:
         self._replace(scan_id, split.parts, split.wait_seconds)
         return True
 
+    @override
     def returned(self, scan_id: str) -> list[tuple[ChunkSpan, int]]:
-        """All that the scan has to claim, locked; [] while others claim from it. The scan is locked before."""
         wanted = and_(chunks.c.scan_id == scan_id, _PENDING)
         lock = select(*_SPAN, chunks.c.recuts).where(wanted).with_for_update(skip_locked=True)
         rows = self._connection.execute(lock).all()
         count = self._connection.execute(select(func.count()).where(wanted)).scalar_one()
         return [(ChunkSpan(*row[:-1]), row[-1]) for row in rows] if len(rows) == count else []
 
+    @override
     def cut_pending(self, scan_id: str, parts: Sequence[ChunkSpan]) -> None:
-        """Put the parts in the place of a pending chunk."""
         if self._grow(scan_id, parts):
             self._replace(scan_id, parts)
 

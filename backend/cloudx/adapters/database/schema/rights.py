@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
+from .functions import function_signatures
 from .tables import metadata
 
 OWNER = "cloudx_owner"
@@ -11,12 +12,6 @@ BACKEND = "cloudx_backend"
 WORKER = "cloudx_worker"
 _ALL = "SELECT, INSERT, UPDATE, DELETE"
 _VERSION_TABLE = "alembic_version"
-# Of migration 0005. They run with the rights of who calls them, so they give none.
-_FUNCTIONS = (
-    "cloudx_clamp_pps(bigint, bigint)",
-    "cloudx_claim_chunk(uuid, text, text, bigint, bigint, double precision)",
-    "cloudx_renew_chunks(text, uuid[], integer[], integer[], double precision[], boolean[], double precision)",
-)
 
 # A worker claims and completes chunks, inserts what it found, finishes scans. It reads no token and writes no policy.
 _WORKER_MAY = {
@@ -46,7 +41,8 @@ def grant_to_groups(connection: Connection) -> None:
         _grant(connection, _WORKER_MAY.get(table), table, WORKER)
     for group in (BACKEND, WORKER):
         _grant(connection, "SELECT", _VERSION_TABLE, group)
-        for function in _FUNCTIONS:
+        # They run with the rights of their caller, so they give none.
+        for function in function_signatures(connection):
             connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {group}"))
 
 

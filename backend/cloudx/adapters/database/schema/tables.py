@@ -112,8 +112,8 @@ Index(
     sqlite_where=text("state = 'leased'"),
 )
 
-# Kept by the triggers on chunks (migration 0005), by node: a claim adds up a few rows, and whoever completes a chunk
-# waits for nobody else's commit.
+# The triggers on chunks keep them (sql/count_chunk.sql), by node: a claim adds up a few rows, and a worker that
+# completes a chunk waits for no other worker's commit.
 scan_nodes = Table(
     "scan_nodes",
     metadata,

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from cloudx.adapters.database.ledger import Connects
 from cloudx.domain.errors import DependencyUnavailable
 
+from .functions import apply_functions
 from .rights import grant_to_groups
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -18,13 +19,17 @@ _LOCK = 0x636C6F756478  # "cloudx": one upgrade at a time on PostgreSQL
 
 
 def upgrade(engine: Engine) -> None:
-    """Run the migrations that are missing; quick when there are none. Raises DependencyUnavailable."""
+    """Run the missing migrations and bring the functions up to date; quick where nothing is missing.
+
+    Raises DependencyUnavailable.
+    """
     try:
         with engine.connect() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             if current_revision(connection) != HEAD:
                 _run_migrations(connection, "head")
+            apply_functions(connection)
             grant_to_groups(connection)
             connection.commit()
     except DBAPIError as error:

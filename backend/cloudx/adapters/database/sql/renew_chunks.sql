@@ -1,0 +1,34 @@
+-- Extends the leases that a worker still holds, in one statement for all of its runs, and stores their progress.
+-- A chunk whose row is locked is finishing at this moment: SKIP LOCKED leaves it alone, and its lease counts as held.
+-- Soft state, like the claim.
+CREATE OR REPLACE FUNCTION cloudx_renew_chunks(
+    holder text, scan_ids uuid[], numbers integer[], attempts integer[], shares double precision[], sendings boolean[],
+    lease_seconds double precision
+) RETURNS TABLE (place bigint, is_held boolean, policy_version bigint, at timestamptz) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    RETURN QUERY
+    WITH reports AS (
+        SELECT * FROM unnest(scan_ids, numbers, attempts, shares, sendings) WITH ORDINALITY
+            AS a (scan_id, number, attempt, share, is_sending, place)
+    ), held AS (
+        SELECT reports.* FROM reports
+        JOIN chunks c ON c.scan_id = reports.scan_id AND c.number = reports.number
+        JOIN scans s ON s.id = reports.scan_id
+        WHERE c.state = 'leased' AND c.attempt = reports.attempt AND c.worker_id = holder
+          AND s.status IN ('submitted', 'running')
+    ), free AS (
+        SELECT c.scan_id, c.number, held.share, held.is_sending FROM held
+        JOIN chunks c ON c.scan_id = held.scan_id AND c.number = held.number
+        WHERE c.state = 'leased' AND c.attempt = held.attempt AND c.worker_id = holder
+        FOR UPDATE OF c SKIP LOCKED
+    ), renewed AS (
+        UPDATE chunks c SET sent_share = free.share, sending = free.is_sending,
+            lease_until = clock_timestamp() + make_interval(secs => lease_seconds)
+        FROM free WHERE c.scan_id = free.scan_id AND c.number = free.number
+    )
+    SELECT reports.place, held.place IS NOT NULL, (SELECT p.version FROM policy_version p),
+        clock_timestamp()
+    FROM reports LEFT JOIN held ON held.place = reports.place;
+END $$;
