@@ -23,7 +23,7 @@ from .request_cycle import wrap_requests
 from .routes import ALL
 from .schemas.common import Error
 
-MAX_BODY_BYTES = 8 << 20  # 100,000 targets fit in
+MAX_BODY_BYTES = 8 << 20  # enough for 100,000 targets
 
 _DESCRIPTION = """Scans networks with nmap, masscan and zmap from a fleet of machines, and accounts for every probe.
 Errors are always `{"error", "code", "details"?}`."""
@@ -40,7 +40,7 @@ class CloudxApi(OpenAPI):
 
 
 def create_app(dependencies: Dependencies, limits: RateLimits | None = None) -> Flask:
-    """The application of one process. Its background work starts with ApiProcess.start_background."""
+    """The application of one process. ApiProcess.start_background starts its background work."""
     app = CloudxApi(
         "cloudx",
         info=Info(title="Cloud-X", version=__version__, description=_DESCRIPTION),

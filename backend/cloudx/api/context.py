@@ -1,4 +1,4 @@
-"""What a view can reach: the services of its process and the principal of its request."""
+"""What a route can reach: the services of its process and the principal of its request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ApiProcess:
 
 
 def process() -> ApiProcess:
-    """What this process keeps."""
+    """What this process keeps in memory, with its dependencies."""
     return cast(ApiProcess, current_app.extensions[EXTENSION])
 
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics, right across gunicorn's workers (each writes files of its own, a scrape adds them up)."""
+"""Prometheus metrics, right across gunicorn's workers: each writes its own files, and a scrape adds them up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0),
 )
 SUBMITTED = Counter("cloudx_scans_submitted_total", "Scans accepted", ["tool"])
-# Every worker sees the same ledger: the value set last is the right one.
+# Every worker reads the same ledger, so the value set last is the right one.
 SCANS = Gauge("cloudx_scans", "Scans by status", ["status"], multiprocess_mode="mostrecent")
 NODES = Gauge("cloudx_nodes", "Nodes by status", ["status"], multiprocess_mode="mostrecent")
 FLEET_FRESH = Gauge("cloudx_fleet_view_timestamp_seconds", "When the fleet was read", multiprocess_mode="mostrecent")
@@ -55,7 +55,7 @@ def publish_fleet(snapshot: FleetSnapshot) -> None:
 
 
 class ScanCounts:
-    """Sets the scans' gauges when a scrape finds them old."""
+    """Counts scans for the gauges, when a scrape finds them old."""
 
     def __init__(self, open_ledger: OpenLedger) -> None:
         self._open_ledger = open_ledger

@@ -13,7 +13,7 @@ _SERVICE_EXTRAS = ("product", "version", "extrainfo")
 
 
 def show_results(tool: Tool, findings: InlineFindings) -> dict[str, Any]:
-    """The document for a tool."""
+    """The document of a scan that ran this tool."""
     by_host = {ip: list(rows) for ip, rows in groupby(findings.rows, key=lambda row: row.ip)}
     if tool is Tool.NMAP:
         return {"nmaprun": {"host": [show_nmap_host(host, by_host.get(host.ip, [])) for host in findings.hosts]}}
@@ -38,5 +38,5 @@ def _show_nmap_port(row: FindingRow) -> dict[str, Any]:
 
 
 def _show_ports(ip: str, rows: list[FindingRow]) -> dict[str, Any]:
-    """Port 0 is an answer to a ping: the host is there, without a port."""
+    """A host with its ports; one that answered a ping (port 0) has none."""
     return {"host": ip, "ports": [{"portid": row.port, "state": row.state} for row in rows if row.port]}

@@ -1,4 +1,4 @@
-"""What one API process needs."""
+"""Wires the services of one API process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def api_dependencies(settings: Settings) -> Dependencies:
-    """What one API process needs."""
+    """The services of one API process."""
     from cloudx.api.dependencies import Dependencies
 
     open_ledger = open_ledger_of(settings)
@@ -55,7 +55,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
 
 
 def prepare_for_fork(settings: Settings) -> None:
-    """Make what gunicorn's workers share: the machine's history, and the libraries that these settings take."""
+    """Make what gunicorn's workers share: the machine's history, and the libraries that these settings need."""
     _host_history()
     _cluster_watch(settings)
     _clerk_sessions(settings)
@@ -90,7 +90,7 @@ def _cluster_watch(settings: Settings) -> ClusterWatch:
     return ClusterWatch(consul=_consul_instances(settings), nomad=_nomad_clients(settings))
 
 
-# Imported only where they are configured: what Consul, Nomad and signatures need takes 29 MB of every process.
+# Imported only where they are configured: the libraries for Consul, Nomad and signatures take 29 MB of every process.
 def _consul_instances(settings: Settings) -> ConsulCatalog | None:
     if not settings.consul_http_addr:
         return None

@@ -33,7 +33,7 @@ def ping() -> Any:
 @blueprint.get("/ready", summary="Each dependency's state", responses={200: Readiness, 503: Readiness})
 @access(Access.ANYONE)
 def ready() -> Any:
-    """What Consul's readiness check and Fabio go by."""
+    """For Consul's readiness check, by which Fabio routes."""
     readiness = deps().check_readiness()
     dependencies = {name: vars(state) for name, state in readiness.dependencies.items()}
     if readiness.is_ready:

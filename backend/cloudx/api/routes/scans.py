@@ -23,7 +23,7 @@ blueprint = resource("scans", "/api/scans")
 @blueprint.post("", summary="Submit a scan", responses={202: ScanSubmitted, **error_responses(409, 413)})
 @access(Access.OPERATOR)
 def submit(header: SubmitHeaders, body: SubmitBody) -> Any:
-    """Answered 202 means: it is in the database."""
+    """202 means that the scan is in the database."""
     scan = deps().submit_scan(body.to_request(), principal(), header.idempotency_key)
     SUBMITTED.labels(scan.tool.value).inc()
     return {"job_id": scan.id, "status": scan.status}, 202, {"Location": f"/api/scans/{scan.id}"}
@@ -53,7 +53,7 @@ def show(path: ScanPath) -> Any:
 @blueprint.post("/<scan_id>/stop", summary="Stop a scan", responses={200: Message, **error_responses(404)})
 @access(Access.OPERATOR)
 def stop(path: ScanPath) -> Any:
-    """Its scanners end within seconds; what was found stays."""
+    """Its scanners end within seconds; its findings stay."""
     scan = stop_scan(deps().open_ledger, path.scan_id, principal())
     return {"message": f"Scan {scan.id} is {scan.status}."}
 
@@ -61,6 +61,6 @@ def stop(path: ScanPath) -> Any:
 @blueprint.delete("/<scan_id>", summary="Delete a scan", responses={200: Message, **error_responses(404)})
 @access(Access.OPERATOR)
 def delete(path: ScanPath) -> Any:
-    """With all it found; a running one ends by that."""
+    """With all its findings; a running scan ends."""
     delete_scan(deps().open_ledger, path.scan_id, principal())
     return {"message": f"Scan {path.scan_id} is deleted."}

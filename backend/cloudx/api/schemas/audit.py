@@ -12,7 +12,7 @@ from .common import Moment, Parameters, PlainText
 
 
 class AuditQuery(Parameters):
-    """Which entries."""
+    """The entries to list; all where nothing is given."""
 
     principal: PlainText | None = Field(None, description="Who made the change", examples=["admin"])
     action: PlainText | None = Field(None, description="What kind of change", examples=["scan.submit"])
@@ -34,7 +34,7 @@ class AuditItem(BaseModel):
 
 
 class AuditPage(BaseModel):
-    """Newest first."""
+    """One page of entries, newest first."""
 
     items: list[AuditItem]
     next_cursor: str | None

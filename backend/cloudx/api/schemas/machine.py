@@ -10,19 +10,19 @@ from .common import Parameters
 
 
 class Health(BaseModel):
-    """The process lives."""
+    """The process is alive."""
 
     status: Literal["ok"]
 
 
 class Pong(BaseModel):
-    """It answers."""
+    """The process answers."""
 
     status: Literal["pong"]
 
 
 class DependencyState(BaseModel):
-    """One thing the API needs; only those with `required` decide whether it is ready."""
+    """A dependency of the API; the required ones decide whether it is ready."""
 
     status: Literal["ok", "error", "inactive"]
     required: bool
@@ -30,14 +30,14 @@ class DependencyState(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether it can serve."""
+    """Whether the API can serve, and the state of each dependency by its name."""
 
     status: Literal["ready", "unready"]
     dependencies: dict[str, DependencyState]
 
 
 class SourceState(BaseModel):
-    """One source of the view, and how many seconds ago what is shown of it was known to hold."""
+    """One source of what is known of the fleet, and how many seconds ago its last answer was known to hold."""
 
     status: Literal["active", "error"]
     age_seconds: float | None
@@ -45,7 +45,7 @@ class SourceState(BaseModel):
 
 
 class SyncStatus(BaseModel):
-    """Whether the view of the fleet is fresh; `sources` are heartbeat, and consul and nomad where configured."""
+    """Whether what is shown of the fleet is fresh; `sources` are heartbeat, and consul and nomad where configured."""
 
     status: Literal["active", "inactive", "error"]
     reason: str
@@ -53,7 +53,7 @@ class SyncStatus(BaseModel):
 
 
 class MonitorQuery(Parameters):
-    """Which machine."""
+    """The machine to show."""
 
     target: str = Field(
         "localhost",
@@ -63,7 +63,7 @@ class MonitorQuery(Parameters):
 
 
 class FilePath(Parameters):
-    """Which file of a folder."""
+    """A file of a folder."""
 
     name: str
 
