@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from cloudx.devcluster.secrets import write_private
+from cloudx.private_files import write_private
 
 from .environment import BIN
 from .layout import RigFolder

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudx.devcluster.secrets import write_private
+from cloudx.private_files import write_private
 
 from .environment import plain_environment
 from .layout import FABIO_PAGE_PORT, FABIO_PORT, SERVERS, RigFolder, ip_of

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cloudx.devcluster.secrets import write_private
+from cloudx.private_files import write_private
 
 from . import vault
 from .environment import plain_environment

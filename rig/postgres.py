@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from cloudx.devcluster.programs import find_postgres
-from cloudx.devcluster.secrets import write_private
 from cloudx.devcluster.servers import as_postgres
+from cloudx.private_files import write_private
 
 from .environment import plain_environment
 from .layout import CONTROL_NETWORK, DATABASE, POSTGRES_PORT, STORE, RigFolder, ip_of

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from cloudx.devcluster.secrets import write_private
+from cloudx.private_files import write_private
 
 from .layout import RigFolder
 from .namespaces import prefix

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import IO, Any
 
-from cloudx.devcluster.secrets import write_private
+from cloudx.private_files import write_private
 
 from . import namespaces, network, target
 from .api import Api

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from cloudx.devcluster.programs import PLUGIN
-from cloudx.devcluster.secrets import write_private
+from cloudx.private_files import write_private
 
 from .environment import plain_environment
 from .layout import STORE, VAULT_PORT, RigFolder, ip_of

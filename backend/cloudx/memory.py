@@ -1,4 +1,4 @@
-"""Memory that was freed goes back to the machine: a scanner's host is often small."""
+"""Give freed memory back to the machine: the machines that scan are often small."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 def _glibc_trim() -> Callable[[int], int] | None:
     try:
         return ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError):  # another C library, musl for one
+    except (AttributeError, OSError):  # another C library, such as musl
         return None
 
 
@@ -17,13 +17,13 @@ _trim = _glibc_trim()
 
 
 def trim() -> None:
-    """Hand freed pages back, which glibc keeps for ever in the middle of its heap (malloc_trim(3)); milliseconds."""
+    """Give back the freed pages in the middle of the heap, which glibc keeps (malloc_trim(3)); takes milliseconds."""
     if _trim is not None:
         _trim(0)
 
 
 def trimming(stream: Iterator[bytes]) -> Iterator[bytes]:
-    """The same stream; what it took is given back when it ends or is abandoned."""
+    """The same stream; its memory is given back when it ends or is abandoned."""
     try:
         yield from stream
     finally:

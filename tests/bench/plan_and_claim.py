@@ -24,7 +24,6 @@ from multiprocessing.synchronize import Barrier
 import psutil
 
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
-from cloudx.domain.nodes import CAPABILITIES
 from cloudx.domain.planning.chunk_plan import plan
 from cloudx.domain.scans import Scan
 from cloudx.services.access.edit_policy import ensure_first_scope
@@ -33,6 +32,7 @@ from cloudx.services.chunks.claim import Claimant, ClaimChunk, QueueCache
 from cloudx.services.chunks.finish import complete_chunk
 from cloudx.services.ledger.ledger import Ledger
 from cloudx.services.ledger.records import WaitingScan
+from fixtures.capabilities import CAPABILITIES
 from fixtures.ledgers import Desk
 from fixtures.servers.postgres import new_server
 

@@ -31,7 +31,7 @@ def measure(name: str, world: World, goal: float | None) -> None:
     fleet = SimulatedFleet(world)
     outcome = fleet.run()
     fleet.require_each_probe_once()
-    assert outcome.coverage.is_total, outcome.coverage
+    assert (outcome.coverage.balances, outcome.coverage.remaining) == (True, 0), outcome.coverage
     assert outcome.chunks_done + outcome.chunks_failed == outcome.chunks_total
     counts = {name: getattr(outcome, name) for name in ("runs", "deaths", "lost", "split", "fenced_off")}
     line = {

@@ -129,7 +129,9 @@ def test_after_kill_9_of_everything_tasks_and_mounts_are_cleared_and_a_bystander
     try:
         kill_everything_but_the_tasks(dev_cluster)
         orphans = our_processes(FOLDER)
-        assert any("cloudx.server.run" in " ".join(one.cmdline()) for one in orphans), "kill -9 of Nomad leaves its tasks"
+        assert any("cloudx.server.run" in " ".join(one.cmdline()) for one in orphans), (
+            "kill -9 of Nomad leaves its tasks"
+        )
         assert our_mounts(FOLDER)
         dev_cluster.start()
         assert not any(one.is_running() for one in orphans)

@@ -29,7 +29,7 @@ def test_a_scan_goes_from_submitted_over_running_to_completed_and_its_coverage_b
     assert view.scan.status is ScanStatus.COMPLETED
     assert view.scan.finished_at is not None
     assert view.progress == 100.0
-    assert view.coverage.is_total
+    assert (view.coverage.balances, view.coverage.remaining) == (True, 0)
     assert view.coverage.completed == view.coverage.planned == 2**14
     assert view.tally.chunks_done == view.tally.chunks_total == len(claims) > 2
     assert len({claim.lease.span.number for claim in claims}) == len(claims)
@@ -114,7 +114,7 @@ def test_a_chunk_that_fails_on_three_nodes_fails_its_scan_with_the_last_words_of
     assert view.scan.status is ScanStatus.FAILED
     assert view.scan.error is not None
     assert "no such device on c" in view.scan.error
-    assert view.coverage.is_total
+    assert (view.coverage.balances, view.coverage.remaining) == (True, 0)
     assert (view.coverage.failed, view.coverage.completed) == (256, 0)
     assert view.tally.chunks_failed == 1
 
@@ -149,7 +149,7 @@ def test_a_chunk_that_takes_every_worker_down_is_failed_after_many_attempts(desk
         assert reconcile_scans(desk.open_ledger) == 1
     view = desk.show(scan)
     assert view.scan.status is ScanStatus.FAILED
-    assert view.coverage.is_total
+    assert (view.coverage.balances, view.coverage.remaining) == (True, 0)
     assert f"{MAX_ATTEMPTS} workers were lost" in (view.scan.error or "")
 
 

@@ -13,7 +13,6 @@ from cloudx.adapters.database.repositories import claims
 from cloudx.adapters.database.repositories.chunks import SqlChunks
 from cloudx.adapters.database.schema.tables import dispatches, node_grants, scan_nodes, scans
 from cloudx.domain.errors import LeaseLost
-from cloudx.domain.nodes import CAPABILITIES
 from cloudx.domain.rates.grants import clamp_pps, grant_pps, share_pps
 from cloudx.domain.tools import Tool
 from cloudx.services.access.edit_policy import add_exclusion
@@ -22,6 +21,7 @@ from cloudx.services.chunks.finish import fail_chunk, release_chunk
 from cloudx.services.chunks.renew import RenewalResult, RunState
 from cloudx.services.ledger.records import ClaimRequest, Leased, Refusal
 from cloudx.services.scans.control import stop_scan
+from fixtures.capabilities import CAPABILITIES
 from fixtures.ledgers import ADMIN, LONG_AGO, POSTGRESQL_ALONE, Desk, NameTable, found
 
 CASES = 60

@@ -79,7 +79,7 @@ def test_sixteen_workers_never_get_the_same_chunk_and_never_more_than_the_rate_o
     run_at_once(*[partial(work, number) for number in range(16)])
     view = desk.show(scan)
     assert view.scan.status is ScanStatus.COMPLETED
-    assert view.coverage.is_total
+    assert (view.coverage.balances, view.coverage.remaining) == (True, 0)
     assert sorted(claimed) == list(range(scan_chunks))
     assert len(list(stream_findings(desk.open_ledger, scan.id))) == scan_chunks
     assert sum(share.chunks_done for share in view.workers) == scan_chunks
@@ -120,7 +120,7 @@ def test_workers_that_complete_fail_release_and_fall_silent_all_at_once_account_
 
     run_at_once(*[partial(work, number) for number in range(8)])
     view = desk.show(scan)
-    assert view.coverage.is_total
+    assert (view.coverage.balances, view.coverage.remaining) == (True, 0)
     states = [row["state"] for row in desk.chunk_rows(scan)]
     assert set(states) <= {"done", "failed"}
     assert (states.count("done"), states.count("failed")) == (view.tally.chunks_done, view.tally.chunks_failed)

@@ -141,16 +141,16 @@ def test_following_survives_a_kill_and_a_restart_that_lost_everything(new_consul
         server.register_node("old", "passing", str(number))
     followed = FollowedQuery("consul", catalog_of(server))
     followed.start(lambda: None)
-    until(lambda: followed.view.problem is None, 10)
+    until(lambda: followed.state.problem is None, 10)
     server.kill()
-    until(lambda: followed.view.problem is not None, 5)
-    assert [one.node_id for one in followed.view.value or ()] == ["old"]
+    until(lambda: followed.state.problem is not None, 5)
+    assert [one.node_id for one in followed.state.value or ()] == ["old"]
     server.start()
     server.register_node("new")
-    until(lambda: [one.node_id for one in followed.view.value or ()] == ["new"], 15, lambda: followed.view)
-    assert followed.view.problem is None
+    until(lambda: [one.node_id for one in followed.state.value or ()] == ["new"], 15, lambda: followed.state)
+    assert followed.state.problem is None
     server.register_node("newer")
-    until(lambda: len(followed.view.value or ()) == 2, 2, lambda: followed.view)
+    until(lambda: len(followed.state.value or ()) == 2, 2, lambda: followed.state)
 
 
 def test_a_consul_that_hangs_is_noticed_and_left(new_consul):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from cloudx.adapters.database.schema.tables import nodes, tokens
-from cloudx.domain.access import Role
+from cloudx.domain.access import Principal, Role
 from cloudx.domain.errors import InvalidInput, NodeNotRegistered, NotFound, Unauthenticated
 from cloudx.domain.nodes import Check, CheckStatus, Heartbeat, NodeRole, NodeStatus, Registration
+from cloudx.services.access.audit import read_audit
 from cloudx.services.access.tokens import issue_token, principal_of_token, revoke_token
 from cloudx.services.fleet.report import beat_node, register_node
 from cloudx.services.scans.control import delete_scan, stop_scan
@@ -130,12 +133,52 @@ def test_the_audit_says_who_asked_what_newest_first_and_outlives_the_scan(desk: 
     delete_scan(desk.open_ledger, scan.id, ADMIN)
     with desk.open_ledger(read_only=True) as ledger:
         entries = ledger.audit.entries(3)
-    assert [entry["action"] for entry in entries] == ["scan.delete", "scan.stop", "scan.submit"]
-    assert {entry["subject"] for entry in entries} == {scan.id}
-    assert entries[2]["detail"] == {"target": "10.0.0.0/24", "tool": "masscan", "scan_type": "tcp_scan", "rate": 1000}
+    assert [entry.action for entry in entries] == ["scan.delete", "scan.stop", "scan.submit"]
+    assert {entry.subject for entry in entries} == {scan.id}
+    assert {(entry.principal, entry.role) for entry in entries} == {(ADMIN.name, ADMIN.role.value)}
+    assert entries[2].detail == {"target": "10.0.0.0/24", "tool": "masscan", "scan_type": "tcp_scan", "rate": 1000}
     for call in (stop_scan, delete_scan):
         with pytest.raises(NotFound):
             call(desk.open_ledger, scan.id, ADMIN)
+
+
+def note(desk: Desk, action: str, name: str = "ada") -> None:
+    with desk.open_ledger() as ledger:
+        ledger.audit.record(Principal(name, Role.OPERATOR), action, "a-record", why="é")
+        ledger.commit()
+
+
+def test_the_audit_is_narrowed_by_principal_action_and_time(desk: Desk) -> None:
+    note(desk, "note.add")
+    note(desk, "note.add", "bob")
+    note(desk, "note.edit", "bob")
+    time.sleep(0.01)  # SQLite's clock has milliseconds
+    note(desk, "note.delete", "bob")
+
+    def found(**filters: Any) -> set[tuple[str, str]]:
+        entries, _ = read_audit(desk.open_ledger, limit=100, **filters)
+        assert all(entry.detail == {"why": "é"} for entry in entries)
+        return {(entry.principal, entry.action) for entry in entries}
+
+    assert found(principal="bob", action="note.add") == {("bob", "note.add")}
+    assert found(action="note.add") == {("bob", "note.add"), ("ada", "note.add")}
+    assert found(principal="bo") == found(action="note") == set(), "whole words alone match"
+    (newest,), _ = read_audit(desk.open_ledger, limit=1)
+    assert found(since=newest.at) == {("bob", "note.delete")}, "its own moment is included"
+    assert found(since=newest.at + timedelta(milliseconds=1)) == found(principal="ada", since=newest.at) == set()
+
+
+def test_the_pages_of_the_audit_hold_each_entry_once_while_others_are_added(desk: Desk) -> None:
+    for number in range(10):
+        note(desk, f"round.{number}", "pager")
+    seen, cursor, pages = [], None, 0
+    while pages == 0 or cursor is not None:
+        page, cursor = read_audit(desk.open_ledger, limit=3, principal="pager", before_id=cursor)
+        seen += [entry.action for entry in page]
+        pages += 1
+        note(desk, "round.late", "pager")
+    assert sorted(seen) == [f"round.{number}" for number in range(10)]
+    assert pages == 4
 
 
 def test_the_clock_of_the_ledger_is_aware_and_in_utc(desk: Desk) -> None:

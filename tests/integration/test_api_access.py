@@ -39,6 +39,7 @@ CALLS = [
     ("POST", "/api/exclusions", {"targets": ["192.0.2.1"], "note": ""}, "admin"),
     ("DELETE", f"/api/exclusions/{UNKNOWN}", None, "admin"),
     ("GET", "/api/tokens", None, "admin"),
+    ("GET", "/api/audit", None, "admin"),
     ("POST", "/api/tokens", {"name": "x", "role": "viewer"}, "admin"),
     ("DELETE", f"/api/tokens/{UNKNOWN}", None, "admin"),
 ]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import socket
 import time
-from contextlib import closing
 
 import pytest
 
@@ -88,22 +86,36 @@ def test_an_unknown_node_is_a_404_that_says_where_to_look(api):
     assert answer.status_code == 404 and "cloudx nodes" in answer.json["error"]
 
 
-def test_this_machine_shows_its_figures_oldest_first(api):
-    for _ in range(2):
-        shown = api.get("/api/system-monitor?target=localhost").json
-        time.sleep(0.01)
+THIS_MACHINE = ["", "?target=", *(f"?target={name}" for name in ("localhost", "127.0.0.1", "::1", "0.0.0.0"))]
+
+
+@pytest.mark.parametrize("query", THIS_MACHINE)
+def test_this_machine_shows_its_figures_newest_first_by_each_of_its_names_and_by_none(api, query):
+    api.dependencies.host_history.sample()
+    shown = api.get(f"/api/system-monitor{query}").json
     assert shown.keys() == {"cpu", "memory", "disk", "network"}
     for series in shown.values():
-        assert all(point.keys() == {"value", "timestamp", "isSpike"} for point in series) and series
-        assert abs(series[-1]["timestamp"] / 1000 - time.time()) < 60
-    assert api.get("/api/system-monitor").json.keys() == shown.keys()
+        assert all(point.keys() == {"value", "timestamp", "isSpike"} for point in series) and len(series) >= 2
+        moments = [point["timestamp"] for point in series]
+        assert moments == sorted(moments, reverse=True)
+        assert abs(moments[0] / 1000 - time.time()) < 60
 
 
 def test_another_machine_in_scope_is_measured_without_an_agent(api):
-    with closing(socket.create_server(("127.0.0.1", 0))):
-        shown = api.get("/api/system-monitor?target=127.0.0.1").json
-    assert shown["is_agentless"] is True and shown["network"]
-    assert all(0 <= point["value"] < 1000 for point in shown["network"])
+    shown = api.get("/api/system-monitor?target=127.0.0.2").json
+    assert shown.keys() == {"network", "is_agentless"} and shown["is_agentless"] is True and shown["network"]
+    for point in shown["network"]:
+        assert point.keys() == {"value", "timestamp", "isSpike", "reachable"} and point["reachable"] is True
+        assert 0 < point["value"] < 1000
+    moments = [point["timestamp"] for point in shown["network"]]
+    assert moments == sorted(moments, reverse=True)
+
+
+def test_a_machine_that_is_silent_is_one_sample_that_says_so(api):
+    shown = api.get("/api/system-monitor?target=fd5e:cbd9:7d43::1").json  # a private network that is not here
+    (point,) = shown["network"]
+    assert (point["value"], point["reachable"], point["isSpike"]) == (0, False, False)
+    assert shown["is_agentless"] is True and abs(point["timestamp"] / 1000 - time.time()) < 60
 
 
 def test_a_machine_that_is_excluded_is_not_measured(api):

@@ -168,7 +168,7 @@ def test_results_of_finished_scans_are_built_once_also_across_processes(fleet, n
     def must_not_build(*_):
         raise AssertionError("built again")
 
-    monkeypatch.setattr(embed_results, "inline_results", must_not_build)
+    monkeypatch.setattr(embed_results, "read_inline", must_not_build)
     assert fleet.get("/api/scans").json[0]["results"] == first
     assert new_api().get(f"/api/scans/{scan_id}").json["results"] == first, "another process finds it in the ledger"
 

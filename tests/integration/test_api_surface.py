@@ -35,6 +35,7 @@ def test_while_the_database_is_away_the_answer_is_503_with_retry_after(api):
         raise DependencyUnavailable("The database does not answer (refused). Try again shortly.")
 
     object.__setattr__(api.dependencies, "open_ledger", no_database)
+    object.__setattr__(api.dependencies.check_readiness, "open_ledger", no_database)
     answer = api.get("/api/scans")
     assert answer.status_code == 503 and answer.json["code"] == "dependency_unavailable"
     assert int(answer.headers["Retry-After"]) > 0

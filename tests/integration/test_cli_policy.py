@@ -119,3 +119,21 @@ def test_an_open_install_is_used_without_a_token(new_service: Callable[..., Serv
     opened = new_service(CLOUDX_AUTH="open")
     opened.start()
     assert opened.cloudx("scans").returncode == 0
+
+
+def test_the_audit_trail_is_listed_by_action_page_after_page(own: Service) -> None:
+    made = [_added(own, "exclusions", "add", f"192.0.2.{number}", "--note", "audited") for number in range(3)]
+    shown = own.cloudx("audit", "--action", "exclusion.add", "--limit", "2", "--json")
+    assert [entry["subject"] for entry in json.loads(shown.stdout)] == [made[2], made[1]]
+    rows = own.cloudx("audit", "--principal", "admin").stdout
+    assert all(subject in rows for subject in made)
+    nothing = own.cloudx("audit", "--action", "never.done")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert "No entry matches" in nothing.stderr
+
+
+def test_who_is_no_admin_may_not_read_the_audit_trail(own: Service) -> None:
+    token = own.cloudx("tokens", "add", "reader", "--role", "viewer").stdout.strip()
+    refused = own.cloudx("audit", CLOUDX_TOKEN=token, CLOUDX_URL=own.url)
+    assert refused.returncode == 1
+    assert refused.stderr.endswith("(forbidden)\n")

@@ -112,7 +112,9 @@ def test_a_killed_gunicorn_worker_stops_neither_the_api_nor_the_scan(new_service
     service.start()
     scan_id = slow_scan(service, open_port)
     until_half_way(service, scan_id)
-    master = next(p for p in service.processes() if "cloudx.server.run" in " ".join(p.cmdline()) and p.ppid() == service.pid)
+    master = next(
+        p for p in service.processes() if "cloudx.server.run" in " ".join(p.cmdline()) and p.ppid() == service.pid
+    )
     master.children()[0].kill()
     until(lambda: len(master.children()) == 2, 15)
     assert_complete_and_counted_once(service, scan_id, open_port)

@@ -1,1 +1,1 @@
-"""The HTTP API: a view parses a schema, calls one service and returns a schema."""
+"""The HTTP API: a route parses a schema, calls one service and shows what it returned."""

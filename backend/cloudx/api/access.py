@@ -14,12 +14,12 @@ from cloudx.domain.errors import Forbidden, Unauthenticated
 from .context import deps
 from .rate_limits import count_failed_login
 
-View = TypeVar("View", bound=Callable[..., object])
+Route = TypeVar("Route", bound=Callable[..., object])
 _ATTRIBUTE = "cloudx_access"
 
 
 class Access(StrEnum):
-    """Who may."""
+    """The least role that may call a route, or a rule of its own."""
 
     ANYONE = "anyone"
     NODES = "nodes"
@@ -29,19 +29,19 @@ class Access(StrEnum):
     ADMIN = Role.ADMIN.value
 
 
-def access(rule: Access) -> Callable[[View], View]:
-    """Say who may call a view; goes below the route's decorator."""
+def access(rule: Access) -> Callable[[Route], Route]:
+    """Set who may call a route; goes below the blueprint's decorator."""
 
-    def mark(view: View) -> View:
-        setattr(view, _ATTRIBUTE, rule)
-        return view
+    def mark(route: Route) -> Route:
+        setattr(route, _ATTRIBUTE, rule)
+        return route
 
     return mark
 
 
 def enforce_access(app: Flask) -> None:
-    """Check the rule of each request before anything of it is read. Call it when every route is there."""
-    rules = {endpoint: _rule_of(endpoint, view) for endpoint, view in app.view_functions.items()}
+    """Check the rule of each request before anything of it is read. Call it after every route is registered."""
+    rules = {endpoint: _rule_of(endpoint, route) for endpoint, route in app.view_functions.items()}
 
     @app.before_request
     def check() -> None:
@@ -50,12 +50,12 @@ def enforce_access(app: Flask) -> None:
             _admit(rule)
 
 
-def _rule_of(endpoint: str, view: Callable[..., object]) -> Access:
+def _rule_of(endpoint: str, route: Callable[..., object]) -> Access:
     if endpoint == "static":
         return Access.ANYONE
-    rule = getattr(view, _ATTRIBUTE, None)
+    rule = getattr(route, _ATTRIBUTE, None)
     if not isinstance(rule, Access):
-        raise TypeError(f"The route {endpoint} says not who may call it: add @access(…) below its route decorator.")
+        raise TypeError(f"The route {endpoint} has no rule of access: add @access(…) below its blueprint's decorator.")
     return rule
 
 

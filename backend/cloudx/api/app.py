@@ -16,14 +16,14 @@ from .context import EXTENSION, ApiProcess
 from .dependencies import Dependencies
 from .embed_results import EmbedResults
 from .errors import refuse_invalid, register_errors
-from .host_history import HostHistory
-from .json_codec import OrjsonProvider, StrictRequest, encode
+from .json_codec import OrjsonProvider, StrictRequest
+from .present_nodes import NodeLists
 from .rate_limits import RateLimits, limit_rates
 from .request_cycle import wrap_requests
 from .routes import ALL
 from .schemas.common import Error
 
-MAX_BODY_BYTES = 8 << 20  # 100,000 targets fit in
+MAX_BODY_BYTES = 8 << 20  # enough for 100,000 targets
 
 _DESCRIPTION = """Scans networks with nmap, masscan and zmap from a fleet of machines, and accounts for every probe.
 Errors are always `{"error", "code", "details"?}`."""
@@ -40,7 +40,7 @@ class CloudxApi(OpenAPI):
 
 
 def create_app(dependencies: Dependencies, limits: RateLimits | None = None) -> Flask:
-    """The application of one process. Its background work starts with ApiProcess.start_background."""
+    """The application of one process. ApiProcess.start_background starts its background work."""
     app = CloudxApi(
         "cloudx",
         info=Info(title="Cloud-X", version=__version__, description=_DESCRIPTION),
@@ -55,8 +55,8 @@ def create_app(dependencies: Dependencies, limits: RateLimits | None = None) -> 
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions[EXTENSION] = ApiProcess(
         dependencies,
-        embed_results=EmbedResults(dependencies.open_ledger, encode),
-        host_history=HostHistory(),
+        embed_results=EmbedResults(dependencies.open_ledger),
+        node_lists=NodeLists(),
         scan_counts=metrics.ScanCounts(dependencies.open_ledger),
     )
     dependencies.fleet.on_refresh(metrics.publish_fleet)

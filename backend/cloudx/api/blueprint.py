@@ -1,4 +1,4 @@
-"""A blueprint with what all resources share in the OpenAPI document."""
+"""A blueprint with the parts of the OpenAPI document that all resources share."""
 
 from __future__ import annotations
 

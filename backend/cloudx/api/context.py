@@ -1,4 +1,4 @@
-"""What a view can reach: the services of its process and the principal of its request."""
+"""What a route can reach: the services of its process and the principal of its request."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from cloudx.domain.access import Principal
 
 from .dependencies import Dependencies
 from .embed_results import EmbedResults
-from .host_history import HostHistory
 from .metrics import ScanCounts
+from .present_nodes import NodeLists
 
 EXTENSION = "cloudx"
 
@@ -23,19 +23,19 @@ class ApiProcess:
 
     dependencies: Dependencies
     embed_results: EmbedResults
-    host_history: HostHistory
+    node_lists: NodeLists
     scan_counts: ScanCounts
 
     def start_background(self) -> None:
         """Begin to watch the fleet, sample this machine and dispatch; once in each process, after the fork."""
         self.dependencies.fleet.start()
-        self.host_history.start()
+        self.dependencies.host_history.start()
         if self.dependencies.dispatching is not None:
             self.dependencies.dispatching.start()
 
 
 def process() -> ApiProcess:
-    """What this process keeps."""
+    """What this process keeps in memory, with its dependencies."""
     return cast(ApiProcess, current_app.extensions[EXTENSION])
 
 
@@ -45,5 +45,5 @@ def deps() -> Dependencies:
 
 
 def principal() -> Principal:
-    """Who asks."""
+    """The principal of this request."""
     return cast(Principal, g.principal)

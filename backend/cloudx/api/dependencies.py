@@ -9,6 +9,8 @@ from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.ports import Resolver
 from cloudx.services.dispatch.loop import KeepDispatching
 from cloudx.services.fleet.latency import MeasureLatency
+from cloudx.services.fleet.ports import HostHistory
+from cloudx.services.fleet.readiness import CheckReadiness
 from cloudx.services.fleet.watch import FleetWatch
 from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.scans.submit import SubmitScan
@@ -22,7 +24,9 @@ class Dependencies:
     open_ledger: OpenLedger
     resolver: Resolver
     submit_scan: SubmitScan
+    check_readiness: CheckReadiness
     measure_latency: MeasureLatency
     authenticate: Authenticate
     fleet: FleetWatch
+    host_history: HostHistory
     dispatching: KeepDispatching | None = None  # where Nomad runs the workers

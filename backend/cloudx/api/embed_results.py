@@ -1,19 +1,18 @@
-"""The `results` of scans as the frontend reads them, built once and within bounds for each request."""
+"""The `results` of scans as JSON, built once for all processes and within the bounds of one request."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.scans import ScanStatus
-from cloudx.services.ledger.ledger import Ledger, OpenLedger
-from cloudx.services.ledger.records import ScanRecord
-from cloudx.services.scans.results import inline_results
+from cloudx.services.ledger.ledger import OpenLedger
+from cloudx.services.scans.results import keep_document, read_inline, recall_document
 from cloudx.services.scans.view import ScanView
+
+from .json_codec import encode
+from .present_results import show_results
 
 MAX_BUILDS = 5  # a build reads up to 20,000 rows
 MAX_BYTES = 8 << 20
@@ -24,13 +23,13 @@ _WHOLE = b'{"truncated":false,"document":'
 
 @dataclass(frozen=True)
 class EmbeddedResults:
-    """A document as JSON, or None while there is none (or no room for it); `truncated`: more is at the results URL."""
+    """A document as JSON, or None while there is none or no room for it; `truncated`: more is at the results URL."""
 
     document: bytes | None
     truncated: bool = False
 
     def stored(self) -> bytes:
-        """The form it is kept in."""
+        """The form in which the ledger keeps it."""
         return (_TRUNCATED if self.truncated else _WHOLE) + (self.document or b"null") + b"}"
 
     @classmethod
@@ -46,16 +45,16 @@ LEFT_OUT = EmbeddedResults(None, truncated=True)
 
 @dataclass
 class _RecentDocuments:
-    """What was shown lately, by scan and how far it was; a scan's results change only when a chunk settles."""
+    """What was shown lately, by scan and how far it was: a scan's results change only when a chunk settles."""
 
     _known: OrderedDict[tuple[object, ...], EmbeddedResults] = field(default_factory=OrderedDict)
     _bytes: int = 0
 
     def get(self, key: tuple[object, ...]) -> EmbeddedResults | None:
-        found = self._known.get(key)
-        if found is not None:
+        known = self._known.get(key)
+        if known is not None:
             self._known.move_to_end(key)
-        return found
+        return known
 
     def put(self, key: tuple[object, ...], results: EmbeddedResults) -> None:
         if key in self._known:
@@ -69,57 +68,45 @@ class _RecentDocuments:
 
 @dataclass(frozen=True)
 class EmbedResults:
-    """The use case with what it needs."""
+    """Gives each scan of an answer its results, from memory, from the ledger, or built."""
 
     open_ledger: OpenLedger
-    encode: Callable[[Any], bytes]
     _recent: _RecentDocuments = field(default_factory=_RecentDocuments)
 
     def __call__(self, views: Iterable[ScanView]) -> list[EmbeddedResults]:
         """One for each scan, in order; what is past the bounds of one request is left to the results URL."""
-        builds, room = MAX_BUILDS, MAX_BYTES
-        shown: list[EmbeddedResults] = []
+        builds_left, bytes_left = MAX_BUILDS, MAX_BYTES
+        embedded: list[EmbeddedResults] = []
         for view in views:
-            results, built = self._of(view, may_build=builds > 0)
-            builds -= built
-            if len(results.document or b"") > room:
+            results, was_built = self._of(view, may_build=builds_left > 0)
+            builds_left -= was_built
+            if len(results.document or b"") > bytes_left:
                 results = LEFT_OUT
-            room -= len(results.document or b"")
-            shown.append(results)
-        return shown
+            bytes_left -= len(results.document or b"")
+            embedded.append(results)
+        return embedded
 
     def _of(self, view: ScanView, may_build: bool) -> tuple[EmbeddedResults, bool]:
         """The results, and whether they had to be built."""
         if view.scan.status is ScanStatus.SUBMITTED:
             return EmbeddedResults(None), False
-        key = (
-            view.scan.id,
-            view.scan.status,
-            view.tally.chunks_done,
-            view.tally.chunks_failed,
-            view.tally.chunks_leased,
-        )
+        tally = view.tally
+        key = (view.scan.id, view.scan.status, tally.chunks_done, tally.chunks_failed, tally.chunks_leased)
         known = self._recent.get(key)
         if known is not None:
             return known, False
-        is_settled = view.scan.status.is_final and view.tally.chunks_leased == 0
-        with self.open_ledger(read_only=True) as ledger:
-            stored = ledger.scans.cached_results(view.scan.id) if is_settled else None
-            if stored is None and not may_build:
-                return LEFT_OUT, False
-            results = EmbeddedResults.of_stored(stored) if stored else self._build(ledger, view)
+        is_settled = view.scan.status.is_final and tally.chunks_leased == 0
+        stored = recall_document(self.open_ledger, view.scan.id) if is_settled else None
+        if stored is None and not may_build:
+            return LEFT_OUT, False
+        results = EmbeddedResults.of_stored(stored) if stored else self._build(view)
         if is_settled and stored is None:
-            self._keep(view.scan.id, results)
+            keep_document(self.open_ledger, view.scan.id, results.stored())
         self._recent.put(key, results)
         return results, stored is None
 
-    def _build(self, ledger: Ledger, view: ScanView) -> EmbeddedResults:
-        found = inline_results(ledger, ScanRecord(view.scan, view.tally))
-        return EmbeddedResults(self.encode(found.document), found.truncated) if found else EmbeddedResults(None)
-
-    def _keep(self, scan_id: str, results: EmbeddedResults) -> None:
-        # A cache: when the database is busy or another process was first, nothing is lost.
-        with suppress(DependencyUnavailable, Conflict), self.open_ledger() as ledger:
-            if ledger.scans.lock(scan_id) is not None:
-                ledger.scans.cache_results(scan_id, results.stored())
-                ledger.commit()
+    def _build(self, view: ScanView) -> EmbeddedResults:
+        findings = read_inline(self.open_ledger, view.scan)
+        if findings is None:
+            return EmbeddedResults(None)
+        return EmbeddedResults(encode(show_results(view.scan.tool, findings)), findings.truncated)

@@ -48,27 +48,27 @@ def register_errors(app: Flask) -> None:
 
 
 def error_body(message: str, code: str, details: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The shape."""
+    """The one shape of an error."""
     return {"error": message, "code": code} | ({"details": details} if details else {})
 
 
 def refuse_invalid(error: ValidationError) -> None:
-    """Turn pydantic's word for a bad request into ours. Raises InvalidInput naming the first field."""
-    problems = [_problem(one) for one in error.errors(include_url=False, include_context=False)[:SHOWN_PROBLEMS]]
+    """Turn pydantic's error into ours. Raises InvalidInput naming the first field."""
+    problems = [_problem(detail) for detail in error.errors(include_url=False, include_context=False)[:SHOWN_PROBLEMS]]
     field, message = problems[0]["field"], problems[0]["message"]
     others = {"problems": problems} if len(problems) > 1 else {}
     raise errors.InvalidInput(field, f"{field}: {message}. GET /api/docs shows what it takes.", **others)
 
 
-def _problem(error: Any) -> dict[str, str]:
-    named = [str(part) for part in error["loc"][:1]]
-    message = "there is no such field" if error["type"] == "extra_forbidden" else error["msg"]
-    return {"field": named[0][:64] if named else "body", "message": message.removeprefix("Value error, ")}
+def _problem(detail: Any) -> dict[str, str]:
+    location = [str(part) for part in detail["loc"][:1]]
+    message = "there is no such field" if detail["type"] == "extra_forbidden" else detail["msg"]
+    return {"field": location[0][:64] if location else "body", "message": message.removeprefix("Value error, ")}
 
 
 def _known(error: errors.CloudxError) -> Response:
     status = STATUS_OF.get(type(error))
-    if status is None:  # an error of the workers' side: a defect if it comes here
+    if status is None:  # an error for workers alone: a defect if it comes here
         return _unknown(error)
     response = jsonify(error_body(error.message, error.code, error.details))
     response.status_code = status
@@ -80,7 +80,7 @@ def _known(error: errors.CloudxError) -> Response:
 
 
 def _http(error: HTTPException) -> Response:
-    """What Flask and werkzeug raise: unknown addresses, wrong methods, bodies over the bound."""
+    """An error of Flask or werkzeug: an unknown address, a wrong method, a body over the bound."""
     if error.response is not None or (error.code or 500) < 400:  # redirects and ready answers
         return error.get_response()  # type: ignore[return-value]
     if isinstance(error, InternalServerError) and error.original_exception is not None:
@@ -95,7 +95,7 @@ def _http(error: HTTPException) -> Response:
 
 
 def _unknown(error: BaseException) -> Response:
-    """A defect of ours: the log has all of it, the answer only the request's id."""
+    """A defect of ours: the log has its detail, the answer only the request's id."""
     log.error("request.failed", exc_info=error)
     request_id = g.get("request_id", "")
     message = f"Something went wrong here. Tell the operator this request id: {request_id}."

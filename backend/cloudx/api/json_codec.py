@@ -18,7 +18,7 @@ MAX_NESTING = 32
 
 
 def encode(value: Any) -> bytes:
-    """Dataclasses, enums, tuples and times included; times in UTC with a Z."""
+    """As JSON: dataclasses, enums, tuples and times too; times in UTC with a Z."""
     return orjson.dumps(value, option=_OPTIONS)
 
 
@@ -49,16 +49,16 @@ class StrictRequest(Request):
             data = self.get_data(cache=cache)
         except HTTPException:
             raise
-        except Exception as error:  # the server's own word for a broken chunk; each server has another
+        except Exception as error:  # each server has an exception of its own for a broken chunk
             raise InvalidInput("body", "The body did not arrive whole. Send it again.") from error
-        # A body sent in chunks has no length beforehand; werkzeug cuts it at the bound without a word.
+        # A body sent in chunks has no length beforehand; werkzeug silently cuts it at the bound.
         if self.max_content_length is not None and len(data) >= self.max_content_length:
             raise TooLarge("The body is too large. Use CIDRs and ranges, or split the request.")
         return read_object(data)
 
 
 def read_object(data: bytes) -> dict[str, Any]:
-    """Parse a JSON object, refusing what two parsers could read differently. Raises InvalidInput."""
+    """Parse a JSON object; refuse one that two parsers could read differently. Raises InvalidInput."""
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -66,7 +66,7 @@ def read_object(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidInput("body", "The body has to be a JSON object: {…}.")
     _require_shallow(value)
-    json.loads(data, object_pairs_hook=_unique_names)  # orjson keeps the last of two equal names in silence
+    json.loads(data, object_pairs_hook=_unique_names)  # orjson silently keeps the last of two equal names
     return value
 
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics, right across gunicorn's workers (each writes files of its own, a scrape adds them up)."""
+"""Prometheus metrics, right across gunicorn's workers: each writes its own files, and a scrape adds them up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client import values as metric_values
 
 from cloudx.domain.nodes import NodeStatus
 from cloudx.domain.scans import ScanStatus
-from cloudx.services.fleet.watch import FleetSnapshot
+from cloudx.services.fleet.snapshot import FleetSnapshot
 from cloudx.services.ledger.ledger import OpenLedger
 
 COUNT_SCANS_SECONDS = 5.0
@@ -24,7 +24,7 @@ SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0),
 )
 SUBMITTED = Counter("cloudx_scans_submitted_total", "Scans accepted", ["tool"])
-# Every worker sees the same ledger: the value set last is the right one.
+# Every worker reads the same ledger, so the value set last is the right one.
 SCANS = Gauge("cloudx_scans", "Scans by status", ["status"], multiprocess_mode="mostrecent")
 NODES = Gauge("cloudx_nodes", "Nodes by status", ["status"], multiprocess_mode="mostrecent")
 FLEET_FRESH = Gauge("cloudx_fleet_view_timestamp_seconds", "When the fleet was read", multiprocess_mode="mostrecent")
@@ -48,14 +48,14 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
 
 def publish_fleet(snapshot: FleetSnapshot) -> None:
     """Set the fleet's gauges from a new snapshot."""
-    by_status = Tally(node["status"] for node in snapshot.nodes)
+    by_status = Tally(fleet_node.status for fleet_node in snapshot.nodes)
     for status in NodeStatus:
-        NODES.labels(status.value).set(by_status[status.value])
+        NODES.labels(status.value).set(by_status[status])
     FLEET_FRESH.set(time.time())
 
 
 class ScanCounts:
-    """Sets the scans' gauges when a scrape finds them old."""
+    """Counts scans for the gauges, when a scrape finds them old."""
 
     def __init__(self, open_ledger: OpenLedger) -> None:
         self._open_ledger = open_ledger

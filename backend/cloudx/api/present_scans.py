@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -32,7 +31,7 @@ def show_scan(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
 
 
 def show_scan_alone(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
-    """A scan with all there is to say of it."""
+    """A scan with everything that is known of it."""
     scan, tally = view.scan, view.tally
     return show_scan(view, results) | {
         "ports": str(scan.ports) if scan.ports else None,
@@ -98,18 +97,13 @@ def show_chunk(view: ScanView, proof: ChunkProof) -> dict[str, Any]:
         "error": record.last_error,
         "attempts": [
             {
-                "attempt": one.attempt,
-                "node_id": one.node_id,
-                "worker_id": one.worker_id,
-                "started_at": one.started_at,
-                "ended_at": one.ended_at,
-                "outcome": one.outcome,
+                "attempt": attempt.attempt,
+                "node_id": attempt.node_id,
+                "worker_id": attempt.worker_id,
+                "started_at": attempt.started_at,
+                "ended_at": attempt.ended_at,
+                "outcome": attempt.outcome,
             }
-            for one in proof.attempts
+            for attempt in proof.attempts
         ],
     }
-
-
-def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC, as orjson writes it."""
-    return moment.isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Rate limits: generous, by principal, against runaway programs; failed logins by address."""
+"""Rate limits: generous ones by principal, against runaway programs, and one of failed logins by address."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 REDIS_TIMEOUT_SECONDS = 1
 _EXTENSION = "cloudx_rate_limits"
-# What must answer whatever anybody does (probes, scrapes), and what a whole fleet calls with one token.
+# Routes that must answer under any load (health checks, scrapes), and those that a whole fleet calls with one token.
 EXEMPT = (
     "health.health",
     "health.ping",
@@ -54,9 +54,9 @@ class _Active:
 
 
 def limit_rates(app: Flask, settings: Settings, limits: RateLimits) -> None:
-    """Apply the limits; after enforce_access, so that the principal is known."""
+    """Apply the limits. Call it after enforce_access, so that the principal is known."""
     limiter = Limiter(
-        key_func=_who,
+        key_func=_caller,
         app=app,
         default_limits=[limits.each_principal],
         storage_uri=settings.cloudx_redis_url or "memory://",
@@ -69,8 +69,8 @@ def limit_rates(app: Flask, settings: Settings, limits: RateLimits) -> None:
     for endpoint in EXEMPT:
         limiter.exempt(app.view_functions[endpoint])
     for endpoint, limit in {"scans.submit": limits.submits, "system.system_monitor": limits.latency_probes}.items():
-        view = app.view_functions[endpoint]
-        app.view_functions[endpoint] = limiter.limit(limit, override_defaults=False)(view)  # type: ignore[assignment]
+        route = app.view_functions[endpoint]
+        app.view_functions[endpoint] = limiter.limit(limit, override_defaults=False)(route)  # type: ignore[assignment]
     app.extensions[_EXTENSION] = _Active(limiter, limits)
 
 
@@ -103,7 +103,7 @@ def _hit(active: _Active, limit: str, *identifiers: str) -> bool:
         return active.own_count.hit(parse(limit), *identifiers)
 
 
-def _who() -> str:
+def _caller() -> str:
     principal = g.get("principal")
     return principal.name if principal else request.remote_addr or "unknown"
 

@@ -30,7 +30,7 @@ _CSP = "default-src 'none'; frame-ancestors 'none'"
 
 
 def wrap_requests(app: Flask, settings: Settings) -> None:
-    """Install it; before everything else, so that it is first in and last out."""
+    """Install it before everything else, so that it is first in and last out."""
 
     @app.before_request
     def begin() -> None:
@@ -60,7 +60,7 @@ def _record(response: Response) -> None:
     method = request.method if request.url_rule else "ANY"  # an unknown method must not become a label
     route = request.url_rule.rule if request.url_rule else "unmatched"
     observe_request(method, route, response.status_code, seconds)
-    # Polls that went well would drown the rest.
+    # Successful polls would drown the rest.
     if request.method in _QUIET_METHODS and response.status_code < 400 and seconds < SLOW_SECONDS:
         return
     principal = g.get("principal")

@@ -17,27 +17,28 @@ from cloudx.domain.errors import InvalidInput
 from cloudx.services.ledger.records import FindingKey, FindingRow
 
 from .json_codec import encode
+from .pages import NO_CURSOR
 
 BATCH_ROWS = 500  # one write to the socket
 COLUMNS = ("scan_id", "ip", "hostname", "protocol", "port", "state", "service", "observed_at", "node_id")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-# What XML 1.0 cannot hold, even escaped; services send such bytes in their banners.
+# Characters that XML 1.0 cannot hold, even escaped; services send them in their banners.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def show_finding(row: FindingRow) -> dict[str, Any]:
-    """A finding, everywhere; what the tool adds never hides a column."""
+    """A finding in every format; a field that the tool adds never hides a column."""
     return row.extra | {name: getattr(row, name) for name in COLUMNS}
 
 
 def ndjson_of(_scan_id: str, rows: Iterable[FindingRow]) -> Iterator[bytes]:
-    """One object a line."""
+    """One object per line."""
     for batch in _batches(rows):
         yield b"".join(encode(show_finding(row)) + b"\n" for row in batch)
 
 
 def csv_of(_scan_id: str, rows: Iterable[FindingRow]) -> Iterator[bytes]:
-    """A header line and one line a finding; `extra` is what the tool adds, as JSON."""
+    """A header line, then one line for each finding; `extra` has the fields that the tool adds, as JSON."""
     yield (",".join((*COLUMNS, "extra")) + "\r\n").encode()
     for batch in _batches(rows):
         text = io.StringIO()
@@ -53,7 +54,7 @@ def _csv_cells(row: FindingRow) -> list[Any]:
 
 
 def guarded(cell: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets a quote before it (OWASP: CSV injection)."""
+    """The cell, with a quote before text that a spreadsheet would run as a formula (OWASP: CSV injection)."""
     if not isinstance(cell, str):
         return cell
     cell = cell.replace("\0", "")
@@ -61,7 +62,7 @@ def guarded(cell: Any) -> Any:
 
 
 def xml_of(scan_id: str, rows: Iterable[FindingRow]) -> Iterator[bytes]:
-    """<findings> of <finding> with the columns as attributes and what the tool adds as <extra> elements."""
+    """<findings> of <finding>: the columns as attributes, the fields that the tool adds as <extra> elements."""
     yield f'<?xml version="1.0" encoding="UTF-8"?>\n<findings scan_id={quoteattr(scan_id)}>\n'.encode()
     for batch in _batches(rows):
         yield "".join(map(_xml_finding, batch)).encode()
@@ -111,10 +112,7 @@ def key_of_cursor(cursor: str | None) -> FindingKey | None:
         ip, protocol, port = text.split(" ")
         key = (str(ipaddress.ip_address(ip)), protocol, int(port))
     except (ValueError, binascii.Error):
-        raise InvalidInput("cursor", _NO_CURSOR) from None
+        raise InvalidInput("cursor", NO_CURSOR) from None
     if not re.fullmatch("[a-z]{1,8}", protocol) or not 0 <= key[2] <= 65535 or "%" in ip:
-        raise InvalidInput("cursor", _NO_CURSOR)
+        raise InvalidInput("cursor", NO_CURSOR)
     return key
-
-
-_NO_CURSOR = "This is no cursor. Follow next_cursor, or the Link header, of the page before."

@@ -1,10 +1,12 @@
-"""What one API process needs."""
+"""Wires the services of one API process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
+from cloudx.adapters.machine.host_history import SharedHostHistory
 from cloudx.adapters.machine.latency import EchoOrConnect
 from cloudx.adapters.machine.resolver import SystemResolver
 from cloudx.config import AuthMode, Executor, Settings
@@ -14,6 +16,7 @@ from cloudx.services.access.ports import TokenVerifier
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.fleet.fit import CountFit, KnownFleet
 from cloudx.services.fleet.latency import MeasureLatency
+from cloudx.services.fleet.readiness import CheckReadiness
 from cloudx.services.fleet.sources import ClusterWatch
 from cloudx.services.fleet.watch import FleetWatch, LedgerFleet
 from cloudx.services.ledger.ledger import OpenLedger
@@ -29,32 +32,40 @@ if TYPE_CHECKING:
 
 
 def api_dependencies(settings: Settings) -> Dependencies:
-    """What one API process needs."""
+    """The services of one API process."""
     from cloudx.api.dependencies import Dependencies
-    from cloudx.api.json_codec import encode
 
     open_ledger = open_ledger_of(settings)
     resolver, policies = SystemResolver(), PolicyCache()
     cluster = _cluster_watch(settings)
-    known = KnownFleet(cluster.view, settings.cloudx_executor is Executor.NOMAD)
-    fleet = FleetWatch(LedgerFleet(open_ledger), encode, cluster=cluster)
+    known = KnownFleet(cluster.snapshot, settings.cloudx_executor is Executor.NOMAD)
+    fleet = FleetWatch(LedgerFleet(open_ledger), cluster=cluster)
     return Dependencies(
         settings=settings,
         open_ledger=open_ledger,
         resolver=resolver,
         submit_scan=SubmitScan(open_ledger, resolver, policies, known, settings.cloudx_chunk_seconds),
+        check_readiness=CheckReadiness(open_ledger, fleet),
         measure_latency=MeasureLatency(open_ledger, resolver, policies, EchoOrConnect()),
         authenticate=_authenticate(settings, open_ledger),
         fleet=fleet,
+        host_history=_host_history(),
         dispatching=_dispatching(settings, open_ledger, CountFit(lambda: fleet.current().reading, known)),
     )
 
 
-def import_for_api(settings: Settings) -> None:
-    """Load the libraries that the API with these settings will use: once, before the fork, they are shared by all."""
+def prepare_for_fork(settings: Settings) -> None:
+    """Make what gunicorn's workers share: the machine's history, and the libraries that these settings need."""
+    _host_history()
     _cluster_watch(settings)
     _clerk_sessions(settings)
     _workload_identities(settings)
+
+
+@cache
+def _host_history() -> SharedHostHistory:
+    """One for this process and all that it forks: there is one machine."""
+    return SharedHostHistory()
 
 
 def _dispatching(settings: Settings, open_ledger: OpenLedger, count_fit: CountFit) -> KeepDispatching | None:
@@ -75,11 +86,11 @@ def _dispatching(settings: Settings, open_ledger: OpenLedger, count_fit: CountFi
 
 
 def _cluster_watch(settings: Settings) -> ClusterWatch:
-    """Consul and Nomad where they are configured; without them heartbeats alone make the view."""
+    """Consul and Nomad where they are configured; without them heartbeats alone make the fleet."""
     return ClusterWatch(consul=_consul_instances(settings), nomad=_nomad_clients(settings))
 
 
-# Imported only where they are configured: what Consul, Nomad and signatures need takes 29 MB of every process.
+# Imported only where they are configured: the libraries for Consul, Nomad and signatures take 29 MB of every process.
 def _consul_instances(settings: Settings) -> ConsulCatalog | None:
     if not settings.consul_http_addr:
         return None

@@ -19,7 +19,7 @@ from cloudx.domain.tools import Tool
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.chunks.claim import Claimant, ClaimChunk
 from cloudx.services.chunks.renew import RenewLeases
-from cloudx.services.fleet.judge_clock import LedgerClock, judge_clock
+from cloudx.services.fleet.judge_clock import CheckClock, judge_clock
 from cloudx.services.fleet.judge_send_rate import judge_send_rate
 from cloudx.services.fleet.ports import NodeReporter
 from cloudx.services.fleet.report import LedgerReporter
@@ -78,7 +78,7 @@ class WorkerStart:
         )
         is_local = settings.uses_own_sqlite
         reports = settings.cloudx_executor is not Executor.NOMAD  # there, an agent reports the machine
-        checks = _machine_checks(settings, self._look, LedgerClock(open_ledger), reports)
+        checks = _machine_checks(settings, self._look, CheckClock(open_ledger), reports)
         return ResidentWorker(
             claimant=claimant,
             claim_chunk=ClaimChunk(open_ledger, policies),

@@ -10,6 +10,7 @@ import typer
 from cloudx import __version__
 from cloudx.cli.cluster.commands import cluster
 
+from .audit_command import audit
 from .dev import dev
 from .node_commands import nodes
 from .policy_commands import exclusions, scopes, tokens
@@ -49,7 +50,13 @@ def cloudx(
 
 _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Scans": {"scan": scan, "scans": scans, "show": show, "stop": stop, "delete": delete, "results": results},
-    "The fleet, and who may": {"nodes": nodes, "scopes": scopes, "exclusions": exclusions, "tokens": tokens},
+    "The fleet, and who may": {
+        "nodes": nodes,
+        "scopes": scopes,
+        "exclusions": exclusions,
+        "tokens": tokens,
+        "audit": audit,
+    },
     "Processes": {"up": up, "serve": serve, "worker": worker, "agent": agent, "db": db},
     "The cluster": {"dev": dev, "cluster": cluster},
 }

@@ -20,11 +20,6 @@ class Coverage:
         """True when every planned unit is accounted for exactly once."""
         return self.planned == self.completed + self.excluded + self.failed + self.remaining
 
-    @property
-    def is_total(self) -> bool:
-        """True when nothing is left to do."""
-        return self.balances and self.remaining == 0
-
 
 def progress_percent(coverage: Coverage, in_flight_units: float) -> float:
     """0–100 with one decimal; 100 only when nothing remains. In flight: sent by chunks not yet committed."""

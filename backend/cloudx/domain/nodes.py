@@ -19,7 +19,6 @@ OFFLINE_AFTER_SECONDS = 30.0
 DEGRADED_MEMORY_PERCENT = 95.0
 RAW_SOCKET = "raw_socket"
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
-CAPABILITIES = ("nmap", "masscan", "zmap", RAW_SOCKET)
 
 
 class NodeStatus(StrEnum):

@@ -1,4 +1,4 @@
-"""A gevent worker that lets idle connections go when it is told to stop, instead of waiting out their keep-alive."""
+"""A gevent worker that closes idle connections when it is told to stop, instead of waiting out their keep-alive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IDLE_GRACE_SECONDS = 2.0
 
 
 class DrainingWorker(GeventWorker):  # type: ignore[misc]
-    """gunicorn's own, plus the knowledge which connections wait for a next request."""
+    """gunicorn's own worker, which also knows the connections that wait for a next request."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -36,7 +36,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
                 del self._idle[waiting]
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
-        """SIGTERM: requests are finished, idle connections closed soon."""
+        """On SIGTERM, finish running requests and soon close idle connections."""
         super().handle_exit(sig, frame)
         gevent.spawn(self._close_idle)
 
@@ -44,12 +44,12 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
         while True:
             gevent.sleep(IDLE_GRACE_SECONDS)
             for waiting, timeout in list(self._idle.items()):
-                # As if its keep-alive had run out: gunicorn closes such connections in its own way.
+                # As if its keep-alive had run out, which gunicorn handles by itself.
                 gevent.kill(waiting, timeout)
 
 
 def write_json_error(sock: Any, status_int: int, reason: str, mesg: str) -> None:
-    """What gunicorn says to requests that are no HTTP, in the shape of every other error."""
+    """gunicorn's answer to a request that is not HTTP, in the one shape of errors."""
     error = f"{reason}: {mesg[:200]}. Send a valid HTTP/1.1 request." if mesg else f"{reason}."
     code = "invalid_input" if status_int < 500 else "internal_error"
     body = json.dumps({"error": error, "code": code}).encode()
@@ -64,10 +64,10 @@ util.write_error = write_json_error  # gunicorn has no setting for it
 
 
 class PropagatingLogger(Logger):  # type: ignore[misc]
-    """gunicorn's words go where the application's go, in the same form."""
+    """Sends gunicorn's log to the application's, in the same form."""
 
     def setup(self, cfg: Any) -> None:
-        """No handlers of its own."""
+        """Remove gunicorn's own handlers."""
         super().setup(cfg)
         for log in (self.error_log, self.access_log):
             log.handlers = [handler for handler in log.handlers if not getattr(handler, "_gunicorn", False)]

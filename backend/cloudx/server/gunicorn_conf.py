@@ -1,4 +1,7 @@
-"""How gunicorn runs the API. The patch comes before every other import, so that all I/O gives way to other requests."""
+"""How gunicorn runs the API. gunicorn executes this file outside its package, so it imports by full names.
+
+The patch comes before every other import, so that all I/O gives way to other requests.
+"""
 
 from gevent import monkey
 
@@ -15,18 +18,18 @@ from typing import Any
 
 from cloudx.config import Settings, load_settings
 
-# Memory, not a disk: the metric files are mapped, and a full disk under a mapping kills the process (SIGBUS).
+# In memory: the metric files are mapped, and a full disk under a mapping kills the process (SIGBUS).
 _MEMORY = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 
 
 def _fresh_metrics_folder(settings: Settings) -> Path:
-    """An empty folder for the workers' metric files; what an earlier run left would be counted again."""
+    """An empty folder for the workers' metric files: those of an earlier run would be counted again."""
     install = zlib.crc32(str(settings.cloudx_data_dir.absolute()).encode())
     folder = (_MEMORY or Path(tempfile.gettempdir())) / f"cloudx-metrics-{os.getuid()}-{install:08x}-{settings.port}"
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True)
-    except OSError:  # somebody else's, since anybody may write there
+    except OSError:  # the folder is another user's: anybody may write there
         return Path(tempfile.mkdtemp(prefix="cloudx-metrics-", dir=_MEMORY))
     return folder
 
@@ -46,8 +49,8 @@ from cloudx.logs import configure_logs
 from cloudx.server.draining_worker import DrainingWorker, PropagatingLogger
 
 configure_logs(_settings)
-cloudx.bootstrap.api.import_for_api(_settings)
-# What is imported stays for ever: the collector need not touch it, and so un-share it, in every worker.
+cloudx.bootstrap.api.prepare_for_fork(_settings)
+# Imported modules stay for ever, so the collector need not touch them, which would copy their pages in every worker.
 gc.collect()
 gc.freeze()
 cloudx.bootstrap.database.cooperate_with_gevent()
@@ -59,27 +62,27 @@ worker_class = DrainingWorker
 logger_class = PropagatingLogger
 worker_connections = 1000
 limit_request_line = 8190
-# The modules are shared already; the application itself is made in each worker, so that no thread, connection
-# or lock is ever carried through a fork.
+# The modules are shared already. The application itself is made in each worker, so that no thread, connection or lock
+# goes through a fork.
 preload_app = False
 control_socket_disable = True
 graceful_timeout = 25  # below Nomad's longest kill_timeout, 30 s
 timeout = 60
-keepalive = 75  # longer than Fabio keeps idle connections (15 s): it must never write into a closed one
-worker_tmp_dir = str(_MEMORY) if _MEMORY else None  # a slow disk is no hung worker
-forwarded_allow_ips = ""  # no proxy's word is taken for who a client is
+keepalive = 75  # longer than Fabio keeps idle connections (15 s), so that it never writes into a closed one
+worker_tmp_dir = str(_MEMORY) if _MEMORY else None  # on a slow disk a worker would seem hung
+forwarded_allow_ips = ""  # no proxy is trusted to name the client
 
 
 def post_worker_init(worker: Any) -> None:
-    """The background work of a worker, once its application is there."""
+    """Start the background work of a worker, once its application is there."""
     worker.wsgi.extensions[EXTENSION].start_background()
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """Fold away the gauges of a worker that is gone."""
+    """Remove the gauges of a worker that is gone."""
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def on_exit(_server: Any) -> None:
-    """Leave nothing behind."""
+    """Remove the metric files."""
     shutil.rmtree(_metrics_folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What gunicorn serves: `cloudx.server.wsgi:app`."""
+"""The application that gunicorn serves: `cloudx.server.wsgi:app`."""
 
 from cloudx.api.app import create_app
 from cloudx.bootstrap.api import api_dependencies

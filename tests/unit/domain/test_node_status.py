@@ -10,7 +10,6 @@ import pytest
 
 from cloudx.domain.errors import NoCapableNode
 from cloudx.domain.nodes import (
-    CAPABILITIES,
     RAW_SOCKET,
     Check,
     CheckStatus,
@@ -22,6 +21,7 @@ from cloudx.domain.nodes import (
     seconds_to_next_beat,
 )
 from cloudx.domain.tools import SCAN_TYPES, Tool
+from fixtures.capabilities import CAPABILITIES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 N = NodeStatus

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cloudx.domain.nodes import CAPABILITIES, Check, CheckStatus, ClientState, Node, NodeRole, NodeStatus
+from cloudx.domain.nodes import Check, CheckStatus, ClientState, Node, NodeRole, NodeStatus
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.fleet.fit import CountFit, FitCount, KnownFleet
 from cloudx.services.fleet.join import ClusterSnapshot
 from cloudx.services.fleet.ports import NomadClient
-from cloudx.services.fleet.watch import FleetReading
+from cloudx.services.fleet.snapshot import FleetReading
+from fixtures.capabilities import CAPABILITIES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BEATING = Node("n1", "one", "10.0.0.1", NodeRole.WORKER, CAPABILITIES, "1", NOW, NOW)
@@ -51,8 +52,8 @@ def test_a_node_that_could_not_reach_us_a_moment_ago_is_fit_as_soon_as_we_hear_i
 def test_the_fit_nodes_are_counted_once_for_each_reading_of_the_fleet() -> None:
     joined = replace(BEATING, client=ClientState.READY), replace(BEATING_TOO, client=ClientState.DRAINING)
     readings = [FleetReading(joined, NOW), FleetReading((), NOW)]
-    view = clients(ClientState.READY, ClientState.DRAINING)
-    count = CountFit(lambda: readings[0], KnownFleet(lambda: view, workers_are_dispatched=True))
+    cluster = clients(ClientState.READY, ClientState.DRAINING)
+    count = CountFit(lambda: readings[0], KnownFleet(lambda: cluster, workers_are_dispatched=True))
     assert count(SCAN_TYPE) == FitCount(1, unfit=frozenset({"n2"}))
     assert count(SCAN_TYPE) is count(SCAN_TYPE)
     del readings[0]

@@ -39,7 +39,7 @@ def follow(
     server = Server(*answers)
     shown: list[tuple[str | None, str | None]] = []
     query = FollowedQuery("test", server, clock=lambda: 50.0, random_share=lambda: 1.0)
-    query._on_change = lambda: shown.append((query.view.value, query.view.problem))
+    query._on_change = lambda: shown.append((query.state.value, query.state.problem))
     rests = [query.step() for _ in answers]
     return query, server, rests, shown
 
@@ -53,7 +53,7 @@ def test_each_question_carries_the_last_answer_s_index():
 def test_an_index_that_goes_back_is_followed_from_the_start():
     query, server, _, shown = follow((900, "a"), (5, "restored"), (5, "restored"), (6, "next"))
     assert server.asked == [0, 900, 0, 5]
-    assert query.view.value == "next" and ("restored", None) in shown
+    assert query.state.value == "next" and ("restored", None) in shown
 
 
 def test_an_index_below_one_counts_as_one_or_the_question_would_not_wait():
@@ -75,7 +75,7 @@ def test_a_failure_keeps_the_last_answer_says_why_and_begins_anew():
     query, server, _, shown = follow((7, "a"), AWAY, (3, "a"))
     assert shown == [("a", None), ("a", "it is away"), ("a", None)]
     assert server.asked == [0, 7, 0]
-    assert query.view.problem is None and query.view.held_at == 50.0
+    assert query.state.problem is None and query.state.held_at == 50.0
 
 
 def test_the_same_failure_again_is_said_once():
@@ -96,7 +96,7 @@ def test_retries_are_spread_so_that_a_fleet_of_watchers_does_not_return_at_once(
 
 def test_an_answer_that_cannot_be_decoded_is_a_problem_and_not_the_end_of_following():
     query, _, _, _ = follow((7, "a"), RuntimeError("a defect"), (8, "b"))
-    assert query.view.value == "b" and query.view.problem is None
+    assert query.state.value == "b" and query.state.problem is None
 
 
 def test_following_rests_as_long_as_an_answer_took_to_be_read():
@@ -113,4 +113,4 @@ def test_a_listener_that_fails_does_not_stop_the_following():
 
     query._on_change = fail
     query.step(), query.step()
-    assert query.view.value == "b" and query.view.problem is None
+    assert query.state.value == "b" and query.state.problem is None

@@ -30,8 +30,8 @@ def instance(*checks: Check, node_id: str = "a", version: str = "2", created: in
     return NodeInstance(node_id, "consul-a", "10.0.0.2", version, checks or (WELL,), created)
 
 
-def client(state: ClientState = C.READY, node_id: str = "a", said: str = "") -> NomadClient:
-    return NomadClient(node_id, "nomad-a", "10.0.0.3", state, said)
+def client(state: ClientState = C.READY, node_id: str = "a", remark: str = "") -> NomadClient:
+    return NomadClient(node_id, "nomad-a", "10.0.0.3", state, remark)
 
 
 def joined(
@@ -96,7 +96,7 @@ def test_a_lost_machine_is_offline_as_soon_as_nomad_and_the_silence_agree():
 
 
 def test_a_machine_that_beats_but_lost_its_nomad_agent_is_critical_and_says_the_remedy():
-    node = joined(beating(), clients=(client(C.DOWN, said="heartbeat missed"),))
+    node = joined(beating(), clients=(client(C.DOWN, remark="heartbeat missed"),))
     assert node.status(NOW) is S.CRITICAL
     assert "heartbeat missed" in node.checks[-1].output and "systemctl restart nomad" in node.checks[-1].output
 

@@ -1,4 +1,4 @@
-"""What is shown of a scan: coverage, progress, time left, and the document the frontend reads."""
+"""What is shown of a scan: coverage, progress, time left."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.ledger.ids import new_id
-from cloudx.services.ledger.records import FindingRow, HostRow, ScanRecord, Tally
-from cloudx.services.scans.results import nmap_host
+from cloudx.services.ledger.records import ScanRecord, Tally
 from cloudx.services.scans.view import coverage_of, view_of
 from unit.domain.scan_builder import NOW, a_scan
 
@@ -56,35 +55,10 @@ def test_chunks_that_nobody_has_are_what_is_left_of_the_total() -> None:
     assert tally.chunks_pending == 4
 
 
-def test_an_nmap_host_reads_as_nmaps_own_document_with_plain_keys() -> None:
-    host = HostRow("10.0.0.1", "up", "a.example", "Linux 5", {})
-    row = FindingRow(
-        "s", "10.0.0.1", "tcp", 80, "open", "http", None, NOW, "n", {"product": "nginx", "reason": "syn-ack"}
-    )
-    assert nmap_host(host, [row]) == {
-        "address": {"addr": "10.0.0.1", "addrtype": "ipv4"},
-        "status": {"state": "up"},
-        "hostnames": {"hostname": {"name": "a.example"}},
-        "os": {"osmatch": [{"name": "Linux 5"}]},
-        "ports": {
-            "port": [
-                {
-                    "portid": 80,
-                    "protocol": "tcp",
-                    "state": {"state": "open"},
-                    "service": {"name": "http", "product": "nginx"},
-                }
-            ]
-        },
-    }
-    bare = nmap_host(HostRow("fd00::1", "up", None, None, {}), [])
-    assert (bare["address"]["addrtype"], bare["hostnames"], bare["os"]) == ("ipv6", {}, {"osmatch": []})
-
-
 def test_ids_are_uuids_of_version_7_that_sort_by_their_time() -> None:
     ids = [new_id() for _ in range(2000)]
     assert len(set(ids)) == len(ids)
-    milliseconds = [one[:13] for one in ids]
+    milliseconds = [scan_id[:13] for scan_id in ids]
     assert milliseconds == sorted(milliseconds)
-    assert {one[14] for one in ids} == {"7"}
-    assert {one[19] for one in ids} <= set("89ab")
+    assert {scan_id[14] for scan_id in ids} == {"7"}
+    assert {scan_id[19] for scan_id in ids} <= set("89ab")

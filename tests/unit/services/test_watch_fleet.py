@@ -1,14 +1,14 @@
-"""The fleet's view in memory."""
+"""The fleet's snapshot in memory."""
 
-import gzip
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.domain.nodes import Node, NodeRole
-from cloudx.services.fleet.watch import FleetReading, FleetWatch
+from cloudx.services.fleet.join import HEARTBEAT
+from cloudx.services.fleet.snapshot import FleetReading, take_snapshot
+from cloudx.services.fleet.watch import FleetSource, FleetWatch
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -18,7 +18,7 @@ def node(node_id: str, role: NodeRole = NodeRole.WORKER, silent_seconds: float =
     return Node(node_id, node_id, "10.0.0.1", role, ("nmap",), "1", seen, seen)
 
 
-class Source:
+class Source(FleetSource):
     """A fleet that can be changed and broken."""
 
     def __init__(self, *nodes: Node) -> None:
@@ -41,24 +41,20 @@ class Clock:
         return self.now
 
 
-def encode(value: object) -> bytes:
-    return json.dumps(value, default=str).encode()
-
-
 def watch(source: Source) -> tuple[FleetWatch, Clock]:
     clock = Clock()
-    return FleetWatch(source, encode, clock), clock
+    return FleetWatch(source, clock), clock
 
 
 def test_many_requests_within_a_second_read_the_fleet_once():
     source = Source(node("a"))
     fleet, _ = watch(source)
     for _ in range(50):
-        fleet.current().encoded()
+        fleet.current()
     assert source.reads == 1
 
 
-def test_a_view_older_than_a_second_is_read_anew():
+def test_a_snapshot_older_than_a_second_is_taken_again():
     source = Source(node("a"))
     fleet, clock = watch(source)
     fleet.current()
@@ -75,55 +71,25 @@ def test_a_nudge_makes_the_next_look_fresh():
     assert len(fleet.current().nodes) == 1
 
 
-def test_the_same_fleet_keeps_its_etag_and_another_gets_a_new_one():
-    source = Source(node("a"))
-    fleet, clock = watch(source)
-    first = fleet.current().encoded()
-    clock.now += 2
-    assert fleet.current().encoded().etag == first.etag
-    source.nodes, clock.now = (node("b"),), clock.now + 2
-    assert fleet.current().encoded().etag != first.etag
-
-
-def test_the_compressed_body_is_the_plain_one_under_an_etag_of_its_own():
-    fleet, _ = watch(Source(node("a")))
-    encoded = fleet.current().encoded()
-    assert gzip.decompress(encoded.gzipped) == encoded.body
-    assert encoded.gzipped_etag != encoded.etag
-
-
-def test_filters_choose_from_the_same_view():
-    source = Source(node("a"), node("b", NodeRole.PRIMARY), node("c", silent_seconds=60))
-    fleet, _ = watch(source)
-
-    def chosen(*filters: str | None) -> list[str]:
-        return [n["node_id"] for n in json.loads(fleet.current().encoded(*filters).body)]
-
-    assert chosen("healthy") == ["a", "b"]
-    assert chosen("offline") == ["c"]
-    assert chosen(None, "primary") == ["b"]
-    assert chosen("offline", "primary") == []
-    assert source.reads == 1
-
-
 def test_a_node_shows_how_many_scans_it_runs():
     fleet, _ = watch(Source(node("a"), node("b")))
-    assert [n["scans_running"] for n in fleet.current().nodes] == [2, 0]
+    assert [shown.scans_running for shown in fleet.current().nodes] == [2, 0]
 
 
 @pytest.mark.parametrize("failure", [DependencyUnavailable("the database is away"), RuntimeError("a defect")])
-def test_when_reading_fails_the_last_view_stays_and_says_that_it_is_stale(failure):
+def test_when_reading_fails_the_last_snapshot_stays_and_says_that_it_is_stale(failure):
     source = Source(node("a"))
     fleet, clock = watch(source)
     fleet.current()
     source.broken, clock.now = failure, clock.now + 2
-    assert [(n["node_id"], n["stale"]) for n in fleet.current().nodes] == [("a", True)]
-    assert fleet.freshness()[0] == "error"
+    assert [(shown.node.node_id, shown.is_stale) for shown in fleet.current().nodes] == [("a", True)]
+    assert (fleet.freshness().status, fleet.freshness().sources[HEARTBEAT].status) == ("error", "error")
     source.broken, clock.now = None, clock.now + 2
-    assert fleet.freshness()[0] == "active"
+    assert (fleet.freshness().status, fleet.freshness().sources[HEARTBEAT].status) == ("active", "active")
+    assert not fleet.current().nodes[0].is_stale
 
 
-def test_before_the_first_view_the_answer_is_an_error_that_can_be_retried():
+def test_before_the_first_snapshot_the_answer_is_an_error_that_can_be_retried():
     source = Source()
     source.broken = DependencyUnavailable("the database is away")
     fleet, _ = watch(source)
@@ -133,13 +99,24 @@ def test_before_the_first_view_the_answer_is_an_error_that_can_be_retried():
 
 def test_an_empty_fleet_is_inactive_and_says_how_to_start_a_worker():
     fleet, _ = watch(Source())
-    assert fleet.freshness()[0] == "inactive"
-    assert "cloudx worker" in fleet.freshness()[1]
+    assert fleet.freshness().status == "inactive"
+    assert "cloudx worker" in fleet.freshness().reason
 
 
-def test_whoever_listens_is_told_of_each_new_view():
+def test_a_listener_is_called_with_each_new_snapshot():
     fleet, _ = watch(Source(node("a")))
-    told: list[int] = []
-    fleet.on_refresh(lambda snapshot: told.append(len(snapshot.nodes)))
+    counted: list[int] = []
+    fleet.on_refresh(lambda snapshot: counted.append(len(snapshot.nodes)))
     fleet.refresh()
-    assert told == [1]
+    assert counted == [1]
+
+
+def test_within_one_reading_a_node_that_did_not_change_is_the_same_object_and_a_problem_makes_every_node_stale():
+    a, b = node("a"), node("b")
+    first = take_snapshot(FleetReading((a, b), NOW), 1.0)
+    joined = take_snapshot(FleetReading((a, node("b", NodeRole.PRIMARY)), NOW), 2.0, last=first)
+    assert joined.nodes[0] is first.nodes[0] and joined.nodes[1] is not first.nodes[1]
+    stale = first.with_problem("away")
+    assert [shown.is_stale for shown in stale.nodes] == [True, True]
+    assert all(shown.is_stale for shown in take_snapshot(FleetReading((a, b), NOW), 2.0, "away", stale).nodes)
+    assert not any(shown.is_stale for shown in take_snapshot(FleetReading((a, b), NOW), 3.0, None, stale).nodes)

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.domain.nodes import Check, CheckStatus, Preflight
-from cloudx.services.fleet.judge_clock import KNOWN_SECONDS, LedgerClock
+from cloudx.services.fleet.judge_clock import KNOWN_SECONDS, CheckClock
 from cloudx.services.fleet.judge_send_rate import SendMeasure, judge_send_rate
 from cloudx.services.ledger.ledger import Ledger
 from cloudx.worker import machine_checks
@@ -58,13 +58,13 @@ class Database:
 
 
 def test_a_clock_ten_minutes_ahead_of_the_databases_makes_unfit_and_is_told() -> None:
-    check = LedgerClock(Database(), lambda: NOON.timestamp() + 600)()
+    check = CheckClock(Database(), lambda: NOON.timestamp() + 600)()
     assert (check.status, "600 s ahead of the database's" in check.output) == (CheckStatus.CRITICAL, True)
 
 
 def test_while_the_database_is_away_its_last_answer_counts(monkeypatch) -> None:
     database, ahead = Database(), 600.0
-    clock = LedgerClock(database, lambda: NOON.timestamp() + ahead)
+    clock = CheckClock(database, lambda: NOON.timestamp() + ahead)
     assert clock().status is CheckStatus.CRITICAL
     asked, database.is_away, ahead = database.asked, True, 0.0
     assert clock().status is CheckStatus.CRITICAL

@@ -11,25 +11,25 @@ import orjson
 import requests
 from consul import base
 from consul.std import HTTPClient
+from typing_extensions import override
 
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
 from cloudx.domain.nodes import Check, CheckStatus, word_of
-from cloudx.services.fleet.ports import Answer, NodeInstance
+from cloudx.services.fleet.ports import Answer, BlockingQuery, NodeInstance
 
 NODE_SERVICE = "cloudx-node"
 CONNECT_SECONDS = 3.0
 _OUTPUT_LIMIT = 2000
-# Consul adds up to a sixteenth to the wait, so that not all watchers return at once.
-_LONGEST_WAIT_FACTOR = 1.07
+_LONGEST_WAIT_FACTOR = 1.07  # the sixteenth that the server may add
 _GRACE_SECONDS = 2.0
 _HTTP_PREFIX = re.compile(r"^HTTP GET \S+: (\d{3} [\w -]*?) Output: ")
 
 
 class ConsulClient:
-    """Asks one Consul agent; the token is asked for anew each time, since its file may change.
+    """Reads one Consul agent; `token` is called for each request, since its file may change. Not thread-safe.
 
-    python-consul2's transport and errors without its `Consul` class: that one lets CONSUL_HTTP_ADDR and
-    CONSUL_HTTP_TOKEN of the environment win over what it is given. One instance a thread.
+    It uses python-consul2's transport and errors without its `Consul` class, in which CONSUL_HTTP_ADDR and
+    CONSUL_HTTP_TOKEN of the environment take precedence over the arguments.
     """
 
     def __init__(self, address: str, token: Callable[[], str | None]) -> None:
@@ -42,34 +42,37 @@ class ConsulClient:
         self._token = token
 
     def ask(self, path: str, params: list[tuple[str, Any]], answer_seconds: float) -> tuple[int, Callable[[], Any]]:
-        """(the index or 0, what decodes the answer). Raises DependencyUnavailable, for want of rights too."""
+        """The index, 0 where there is none, and a function that decodes the body.
+
+        Raises DependencyUnavailable, where a right is missing too.
+        """
         token = self._token()
-        # How long is set here and now: the library knows one timeout for all requests.
+        # The library has one timeout for all requests, so each request sets it.
         self._http.timeout = (CONNECT_SECONDS, answer_seconds)
         try:
-            answer = self._http.get(_checked, path, params, {"X-Consul-Token": token} if token else {})
+            response = self._http.get(_checked, path, params, {"X-Consul-Token": token} if token else {})
         except base.ACLPermissionDenied as error:
             raise DependencyUnavailable(f"{self._url} refuses the token ({error}). {_ACCESS_REMEDY}") from error
         except (requests.RequestException, base.ConsulException) as error:
             raise DependencyUnavailable(self._unreachable(error)) from error
-        if _is_withheld(answer, token):
+        if _is_withheld(response, token):
             raise DependencyUnavailable(f"{self._url} does not show all of it. {_ACCESS_REMEDY}")
-        return int(answer.headers.get("X-Consul-Index", 0)), lambda: orjson.loads(answer.content)
+        return int(response.headers.get("X-Consul-Index", 0)), lambda: orjson.loads(response.content)
 
     def _unreachable(self, error: Exception) -> str:
-        said = f"{self._url} does not answer ({type(error).__name__})"
-        return f"{said}. See whether the Consul agent runs there: `consul members`."
+        problem = f"{self._url} does not answer ({type(error).__name__})"
+        return f"{problem}. See whether the Consul agent runs there: `consul members`."
 
 
-class ConsulCatalog:
-    """Implements services.fleet_ports.BlockingQuery for the node agents, the sick ones too."""
+class ConsulCatalog(BlockingQuery[tuple[NodeInstance, ...]]):
+    """Queries the node agents, those with failing checks too."""
 
     def __init__(self, address: str, token: Callable[[], str | None], service: str = NODE_SERVICE) -> None:
         self._client = ConsulClient(address, token)
         self._path = f"/v1/health/service/{service}"
 
+    @override
     def __call__(self, index: int, wait_seconds: float) -> Answer[tuple[NodeInstance, ...]]:
-        """Implements BlockingQuery."""
         params = [("index", index), ("wait", f"{wait_seconds:g}s")] if index else []
         answered_index, load = self._client.ask(
             self._path, params, wait_seconds * _LONGEST_WAIT_FACTOR + _GRACE_SECONDS
@@ -84,7 +87,7 @@ _ACCESS_REMEDY = (
 
 
 def consul_address(address: str) -> tuple[str, str, int]:
-    """(scheme, host, port) of CONSUL_HTTP_ADDR in any of upstream's forms. Raises BadConfiguration."""
+    """(scheme, host, port) of CONSUL_HTTP_ADDR in any of Consul's own forms. Raises BadConfiguration."""
     full = address if "://" in address else f"http://{address}"
     try:
         parts = urlsplit(full)
@@ -97,11 +100,11 @@ def consul_address(address: str) -> tuple[str, str, int]:
     return parts.scheme, host, port
 
 
-def _is_withheld(answer: base.Response, token: str | None) -> bool:
-    """A short list for want of rights is no small fleet. To requests without a token Consul does not say it."""
+def _is_withheld(response: base.Response, token: str | None) -> bool:
+    """Whether Consul left nodes out because a right is missing; requests without a token do not learn it directly."""
     if token is None:
-        return bool(answer.headers.get("X-Consul-Default-ACL-Policy") == "deny" and answer.content.strip() == b"[]")
-    return bool(answer.headers.get("X-Consul-Results-Filtered-By-ACLs") == "true")
+        return bool(response.headers.get("X-Consul-Default-ACL-Policy") == "deny" and response.content.strip() == b"[]")
+    return bool(response.headers.get("X-Consul-Results-Filtered-By-ACLs") == "true")
 
 
 def _checked(response: base.Response) -> base.Response:
@@ -110,7 +113,7 @@ def _checked(response: base.Response) -> base.Response:
 
 
 def parse_instances(entries: list[dict[str, Any]]) -> tuple[NodeInstance, ...]:
-    """What /v1/health/service answers, in its order."""
+    """The instances in an answer of /v1/health/service, in its order."""
     return tuple(_instance(entry) for entry in entries)
 
 
@@ -122,24 +125,24 @@ def _instance(entry: dict[str, Any]) -> NodeInstance:
         hostname=meta.get("hostname") or machine["Node"],
         ip=service.get("Address") or machine["Address"],
         version=meta.get("version", ""),
-        checks=tuple(_check(said) for said in entry["Checks"]),
+        checks=tuple(_check(check) for check in entry["Checks"]),
         created_index=service["CreateIndex"],
     )
 
 
-def _check(said: dict[str, Any]) -> Check:
-    check_id, name = said["CheckID"], said["Name"]
+def _check(check: dict[str, Any]) -> Check:
+    check_id, name = check["CheckID"], check["Name"]
     if check_id.startswith("_nomad-check-"):  # Nomad's ids are hashes; a check's name is its id to people
         check_id = word_of(name) or check_id
-    return Check(check_id, name, CheckStatus(said["Status"]), shown_output(said["Output"]))
+    return Check(check_id, name, CheckStatus(check["Status"]), shown_output(check["Output"]))
 
 
 def shown_output(output: str) -> str:
-    """A check's output without the address that was asked, on one line; what is not printable is blanked."""
+    """A check's output on one line, without the address of its request; unprintable characters become spaces."""
     text = _HTTP_PREFIX.sub(_telling_status, output)[:_OUTPUT_LIMIT].strip()
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def _telling_status(preface: re.Match[str]) -> str:
-    # 429 is how a check says "warning" to Consul, which the check's state says already.
+    # A check answers 429 to mean "warning", and its state tells that already.
     return "" if preface[1].startswith(("200", "429")) else f"{preface[1]}: "

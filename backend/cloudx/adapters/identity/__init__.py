@@ -1,1 +1,1 @@
-"""Signed tokens: who made them and for whom they stand."""
+"""Signed tokens: their issuers, and the principals they stand for."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from cloudx.domain.access import Principal, Role
 from cloudx.domain.errors import Unauthenticated
+from cloudx.services.access.ports import TokenVerifier
 
 from .jwt import jwks_client, unverified_claims, verified_claims
 
@@ -14,11 +17,11 @@ _REQUIRED = ("exp", "nbf", "iat", "iss", "sub")
 _PEOPLE = (Role.VIEWER.value, Role.OPERATOR.value, Role.ADMIN.value)
 
 
-class ClerkSessions:
-    """Implements services.ports.TokenVerifier for one Clerk instance.
+class ClerkSessions(TokenVerifier):
+    """The users of one Clerk instance.
 
     `jwt_key` is Clerk's PEM for use without a network; else keys come from the issuer's JWKS.
-    `authorized_parties` are the origins whose sessions are accepted; none given: any.
+    `authorized_parties` are the origins whose sessions are accepted; () accepts any.
     """
 
     def __init__(
@@ -36,8 +39,8 @@ class ClerkSessions:
         )
         self._default_role = default_role
 
+    @override
     def verify(self, token: str) -> Principal | None:
-        """The user of a session. Raises Unauthenticated or DependencyUnavailable."""
         if unverified_claims(token).get("iss") != self._issuer:
             return None
         claims = verified_claims(token, self._keys, required=_REQUIRED, issuer=self._issuer)
@@ -48,7 +51,7 @@ class ClerkSessions:
         return Principal(f"clerk:{claims['sub']}", self._role(claims))
 
     def _role(self, claims: Mapping[str, Any]) -> Role:
-        """`metadata.role`, else `public_metadata.role`, else the default; an unknown word gives the least."""
+        """`metadata.role`, else `public_metadata.role`, else the default; an unknown role becomes viewer."""
         for place in ("metadata", "public_metadata"):
             metadata = claims.get(place)
             named = metadata.get("role") if isinstance(metadata, dict) else None

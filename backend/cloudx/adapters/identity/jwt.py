@@ -1,4 +1,4 @@
-"""What all verifiers of signed tokens share: one algorithm, required claims, and keys that may be out of reach."""
+"""What all verifiers of signed tokens share: one algorithm, required claims, and keys that may be unreachable."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _SIGN_IN_AGAIN = "Sign in again, or use an API token."
 
 
 def jwks_client(url: str) -> PyJWKClient:
-    """A client for a JWKS; an unknown key id fetches anew at most twice a minute."""
+    """A client for a JWKS; for an unknown key id it fetches the set again, at most twice a minute."""
     return PyJWKClient(url, timeout=JWKS_TIMEOUT_SECONDS, lifespan=JWKS_LIFESPAN_SECONDS)
 
 
 def unverified_claims(token: str) -> dict[str, Any]:
-    """What a token says of itself, only to choose who verifies it; {} when it is no JWT."""
+    """The claims of a token before any check, only to choose its verifier; {} when it is not a JWT."""
     try:
         return jwt.decode(token, options={"verify_signature": False})
     except PyJWTError:
@@ -35,7 +35,7 @@ def verified_claims(
 ) -> dict[str, Any]:
     """The claims of a token with a good RS256 signature; `keys` are a JWKS or one PEM.
 
-    Raises Unauthenticated, or DependencyUnavailable when the keys cannot be had.
+    Raises Unauthenticated, or DependencyUnavailable when the keys cannot be fetched.
     """
     try:
         key = keys if isinstance(keys, str) else _key_of(token, keys)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from typing_extensions import override
+
 from cloudx.domain.access import Principal, Role
 from cloudx.domain.errors import Unauthenticated
+from cloudx.services.access.ports import TokenVerifier
 
 from .jwt import jwks_client, unverified_claims, verified_claims
 
@@ -14,11 +17,11 @@ AUDIENCE = "cloudx"  # what an `identity` block for this API names in `aud`
 _REQUIRED = ("exp", "iat", "sub", "nomad_job_id", "nomad_allocation_id")
 
 
-class WorkloadIdentities:
-    """Implements services.ports.TokenVerifier for the tasks of one Nomad cluster: they are nodes, and nothing else.
+class WorkloadIdentities(TokenVerifier):
+    """The tasks of one Nomad cluster, as nodes.
 
-    An identity speaks for its own node alone: the one it carries (`nomad_node_id` or `node_id`), else the one that its
-    allocation runs on, which `node_of` asks Nomad for. Without `node_of` it speaks for any.
+    An identity speaks for its own node alone: the one in its claims (`nomad_node_id` or `node_id`), else the one that
+    runs its allocation, which `node_of` looks up in Nomad. Without `node_of` it speaks for any node.
     """
 
     def __init__(self, jwks_url: str, node_of: Callable[[str], str] | None = None, audience: str = AUDIENCE) -> None:
@@ -26,8 +29,9 @@ class WorkloadIdentities:
         self._node_of = node_of
         self._audience = audience
 
+    @override
     def verify(self, token: str) -> Principal | None:
-        """The node a task runs on. Raises Unauthenticated, DependencyUnavailable, or Forbidden for want of a policy."""
+        """The node that runs the task. Raises Forbidden too, where the policy for `node_of` is missing."""
         if "nomad_job_id" not in unverified_claims(token):
             return None
         claims = verified_claims(token, self._keys, required=_REQUIRED)

@@ -11,10 +11,10 @@ NEEDED_BYTES = 64 << 20  # a dense chunk at 20,000 packets/s writes half of it
 
 
 def disk_check(folder: Path) -> Check:
-    """Microseconds; asks of the nearest folder above that is there."""
-    there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
-    found = os.statvfs(there)
-    if found.f_bavail * found.f_frsize >= NEEDED_BYTES:
+    """The check `disk` for the disk of a folder, which need not exist yet; takes microseconds."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    disk = os.statvfs(existing)
+    if disk.f_bavail * disk.f_frsize >= NEEDED_BYTES:
         return Check("disk", "disk space", CheckStatus.PASSING, f"over {NEEDED_BYTES >> 20} MB free for {folder}")
     remedy = (
         f"the disk of {folder} is full (under {NEEDED_BYTES >> 20} MB free): what is found could not be kept, so "

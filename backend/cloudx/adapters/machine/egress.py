@@ -1,4 +1,4 @@
-"""How packets leave this machine: the kernel's routes and neighbours, asked by `ip -j`."""
+"""How packets leave this machine: the kernel's routes and neighbours, read by `ip -j`."""
 
 from __future__ import annotations
 
@@ -21,27 +21,26 @@ _USE_NMAP = "Scan it with nmap, or leave it out with `exclude`."
 _SEARCHED = "/usr/sbin:/usr/bin:/sbin:/bin"
 _NEIGHBOUR_SECONDS = 2.0
 _DISCARD_PORT = 9
-_MAX_ROUTES = 5_000  # a router with a full table has one way out for most of it: enough is looked at
+_MAX_ROUTES = 5_000  # a router with a full table has one next hop for most of it, so these are enough
 
 
 def egress_for(addresses: AddressSet) -> Egress:
-    """The one way out for all these IPv4 addresses.
+    """The egress that all these IPv4 addresses share.
 
-    masscan and zmap send every frame to one MAC address, so addresses that lie
-    behind different gateways, on the link or on this machine cannot share a
-    run. Raises CloudxError naming them and the remedy.
+    masscan and zmap send every frame of a run to one MAC address, so addresses behind different gateways, on the link
+    or on this machine cannot share a run. Raises CloudxError naming them and the remedy.
     """
-    ways = {_way(route): point for point in _turning_points(addresses) for route in [_route_to(point)]}
-    if len(ways) > 1:
-        some = " and ".join(f"{point} ({_described(way)})" for way, point in list(ways.items())[:2])
-        raise CloudxError(f"masscan and zmap use one gateway a run, but {some} differ. Scan them apart, or with nmap.")
-    ((interface, source_ip, gateway_ip), point) = next(iter(ways.items()))
+    hops = {_next_hop(address): address for address in _one_per_route(addresses)}
+    if len(hops) > 1:
+        two = " and ".join(f"{address} ({_described(hop)})" for hop, address in list(hops.items())[:2])
+        raise CloudxError(f"masscan and zmap use one gateway a run, but {two} differ. Scan them apart, or with nmap.")
+    ((interface, source_ip, gateway_ip), address) = next(iter(hops.items()))
     if gateway_ip is None and addresses.size > 1:
         raise CloudxError(
             f"{addresses.texts()[0]} is on the network of {interface} itself, with no gateway to send to; masscan "
             f"and zmap reach one such address at a time. {_USE_NMAP}"
         )
-    mac = neighbour_mac(gateway_ip or str(point), interface)
+    mac = neighbour_mac(gateway_ip or str(address), interface)
     return Egress(interface, source_ip, gateway_ip, mac, offloads_on(interface))
 
 
@@ -52,7 +51,7 @@ def default_interface() -> str | None:
 
 
 def neighbour_mac(ip: str, interface: str) -> str:
-    """The MAC address of a neighbour; a datagram makes the kernel ask for it. Raises CloudxError."""
+    """The MAC address of a neighbour; a datagram makes the kernel resolve it. Raises CloudxError."""
     deadline = time.monotonic() + _NEIGHBOUR_SECONDS
     while True:
         for neighbour in _ip("-4", "neigh", "show", "to", ip, "dev", interface):
@@ -73,18 +72,15 @@ def _send_datagram(ip: str) -> None:
         sender.sendto(b"", (ip, _DISCARD_PORT))
 
 
-Way = tuple[str, str, str | None]  # interface, source address, gateway
+NextHop = tuple[str, str, str | None]  # interface, source address, gateway
 
 
-def _way(route: dict[str, Any]) -> Way:
-    return route["dev"], route["prefsrc"], route.get("gateway")
+def _described(hop: NextHop) -> str:
+    interface, _, gateway_ip = hop
+    return f"via {gateway_ip}" if gateway_ip else f"on the link of {interface}"
 
 
-def _described(way: Way) -> str:
-    return f"via {way[2]}" if way[2] else f"on the link of {way[0]}"
-
-
-def _route_to(address: Address) -> dict[str, Any]:
+def _next_hop(address: Address) -> NextHop:
     try:
         route: dict[str, Any] = _ip("-4", "route", "get", str(address))[0]
     except (CloudxError, IndexError) as error:
@@ -96,19 +92,19 @@ def _route_to(address: Address) -> dict[str, Any]:
         raise CloudxError(f"{address} is this machine itself, which masscan and zmap cannot scan. {_USE_NMAP}")
     if kind != "unicast" or "prefsrc" not in route:
         raise CloudxError(f"{address} is no host that can be scanned ({kind}). Leave it out with `exclude`.")
-    return route
+    return route["dev"], route["prefsrc"], route.get("gateway")
 
 
-def _turning_points(addresses: AddressSet) -> list[Address]:
-    """An address for each route that part of the set may take: asking for every address would take hours."""
-    points: list[Address] = []
+def _one_per_route(addresses: AddressSet) -> list[Address]:
+    """An address for each route that part of the set may take: to look up every address would take hours."""
+    found: list[Address] = []
     rest = addresses
     for network in _more_specific_first(_ip("-4", "route", "show", "table", "all")[:_MAX_ROUTES]):
         inside = rest & AddressSet.of_networks([network])
         if inside:
-            points.append(from_key(inside.ranges[0][0]))
+            found.append(from_key(inside.ranges[0][0]))
             rest = rest - inside
-    return points + ([from_key(rest.ranges[0][0])] if rest else [])
+    return found + ([from_key(rest.ranges[0][0])] if rest else [])
 
 
 def _more_specific_first(routes: list[dict[str, Any]]) -> list[ipaddress.IPv4Network]:
@@ -124,5 +120,5 @@ def _ip(*arguments: str) -> list[dict[str, Any]]:
     done = subprocess.run([path, "-j", *arguments], capture_output=True, timeout=5, check=False)
     if done.returncode != 0:
         raise CloudxError(f"`ip {' '.join(arguments)}` failed: {done.stderr.decode(errors='replace').strip()[:200]}")
-    found: list[dict[str, Any]] = json.loads(done.stdout or b"[]")
-    return found
+    answer: list[dict[str, Any]] = json.loads(done.stdout or b"[]")
+    return answer

@@ -9,7 +9,10 @@ import struct
 import time
 from collections.abc import Callable
 
+from typing_extensions import override
+
 from cloudx.domain.addresses import Address
+from cloudx.services.fleet.ports import LatencyProbe, RoundTrip
 
 PROBE_TIMEOUT_SECONDS = 0.5
 _ECHO_REQUEST = {4: 8, 6: 128}
@@ -18,18 +21,22 @@ _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 _COMMON_PORTS = (443, 80, 22)
 
 
-class EchoOrConnect:
-    """Implements services.ports.LatencyProbe."""
+class EchoOrConnect(LatencyProbe):
+    """By ICMP first; a machine that drops it is probed by TCP, where a refusal is an answer too."""
 
-    def round_trips_ms(self, address: Address, count: int) -> list[float]:
-        """ICMP first; a machine that drops it is asked by TCP, where a refusal is an answer too."""
+    @override
+    def round_trips(self, address: Address, count: int) -> list[RoundTrip]:
         by_echo = _several(lambda number: _echo_ms(address, number), count)
         return by_echo or _several(lambda number: _connect_ms(address, _COMMON_PORTS[number % 3]), count)
 
 
-def _several(measure: Callable[[int], float | None], count: int) -> list[float]:
-    answers = (measure(number) for number in range(count))
-    return [round(answer, 3) for answer in answers if answer is not None]
+def _several(measure: Callable[[int], float | None], count: int) -> list[RoundTrip]:
+    round_trips = []
+    for number in range(count):
+        milliseconds = measure(number)
+        if milliseconds is not None:
+            round_trips.append(RoundTrip(round(milliseconds, 3), time.time_ns() // 1_000_000))
+    return round_trips
 
 
 def _echo_ms(address: Address, sequence: int) -> float | None:

@@ -1,4 +1,4 @@
-"""The machine a worker runs on: what it can do, what is wrong with it, and the way out."""
+"""The machine a worker runs on: what it can do, what is wrong with it, and how packets leave it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import shutil
 import socket
 import subprocess
 
+from typing_extensions import override
+
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import RAW_SOCKET, Check, CheckStatus, Preflight
 from cloudx.domain.tools import Tool
-from cloudx.services.chunks.scanner_port import Egress
+from cloudx.services.chunks.scanner_port import Egress, Machine
 
 from .egress import default_interface, egress_for
 from .interface_offloads import offloads_on, remedy_for
@@ -19,15 +21,15 @@ from .interface_offloads import offloads_on, remedy_for
 # Debian keeps zmap in sbin, which is not on every user's PATH.
 _SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _VERSION = re.compile(rb"\d+\.\d+(?:\.\d+)*")
-# The oldest whose options and output are the ones that scanners/ knows.
+# The oldest versions whose options and output scanners/ knows.
 _OLDEST = {Tool.NMAP: (7, 80), Tool.MASSCAN: (1, 3), Tool.ZMAP: (2, 1)}
 
 
-class LocalMachine:
-    """Implements services.ports.Machine."""
+class LocalMachine(Machine):
+    """This machine, by its tools, its raw sockets and the interface of its default route."""
 
+    @override
     def preflight(self) -> Preflight:
-        """Look at tools, raw sockets and the interface of the default route."""
         versions = {tool.value: version for tool in Tool if (version := _version_of(tool)) is not None}
         raw_socket_error = _raw_socket_error()
         interface, problem = _default_route()
@@ -44,8 +46,8 @@ class LocalMachine:
             interface=interface,
         )
 
+    @override
     def egress_for(self, addresses: AddressSet) -> Egress:
-        """The way out for masscan and zmap. Raises CloudxError with the remedy when there is not exactly one."""
         return egress_for(addresses)
 
 
@@ -61,8 +63,8 @@ def _version_of(tool: Tool) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = _VERSION.search(done.stdout + done.stderr)
-    return found[0].decode() if found else None
+    version = _VERSION.search(done.stdout + done.stderr)
+    return version[0].decode() if version else None
 
 
 def _usable(versions: dict[str, str]) -> list[str]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import ipaddress
 import socket
 
+from typing_extensions import override
+
 from cloudx.domain.addresses import Address
 from cloudx.domain.errors import DependencyUnavailable
+from cloudx.services.access.ports import Resolver
 
 
-class SystemResolver:
-    """Implements services.ports.Resolver with getaddrinfo, so /etc/hosts and resolv.conf count."""
+class SystemResolver(Resolver):
+    """By getaddrinfo(3), so /etc/hosts and resolv.conf count."""
 
+    @override
     def resolve(self, host_name: str) -> list[Address]:
-        """The addresses of a name, IPv4 first; [] when it has none. Raises DependencyUnavailable."""
         try:
             found = socket.getaddrinfo(host_name, None, type=socket.SOCK_STREAM)
         except socket.gaierror as error:

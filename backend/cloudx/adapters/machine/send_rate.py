@@ -1,10 +1,9 @@
-"""How many packets a second this machine can send: measured once a boot, without one of them leaving it.
+"""How many packets per second this machine can send: measured once per boot, without any of them leaving it.
 
-Run as a program it measures: frames of a probe's size go into the loopback interface by a raw
-socket, one call a frame, as masscan and zmap send them. No protocol takes their type (0x88B5, for
-experiments: IEEE 802), so the kernel drops them where it would hand them in. What limits a real
-link besides (its speed, the driver) is not in it; the link's speed is read and capped elsewhere.
-Python's own part of a call makes the figure a low one: masscan got 0.8 to 1 times it on a veth.
+Run as a program, this module measures. Frames of a probe's size go into the loopback interface by a raw socket, one
+call per frame, as masscan and zmap send them. No protocol handles their type (0x88B5, for experiments: IEEE 802), so
+the kernel drops them on receipt. The figure ignores what else limits a real link: its speed, which judge_send_rate
+caps, and its driver. Python's share of each call makes it low: masscan sent 0.8 to 1 times as much on a veth.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _MEASURE_SECONDS = 20
 
 
 class SendRate:
-    """What this machine can send, as far as it is known; measures in the background, one process a machine."""
+    """What this machine can send, as far as it is known; one process of a machine measures, in the background."""
 
     def __init__(self, fallback_folder: Path, boot_folder: Path = BOOT_FOLDER) -> None:
         """`fallback_folder` keeps the figure where `boot_folder` may not be written."""
@@ -43,11 +42,11 @@ class SendRate:
         self._problem = ""
 
     def measure_in_background(self) -> None:
-        """Begin, unless it was measured since the machine was booted; `on(…)` has it when it is there."""
+        """Begin, unless it was measured since the boot; `on(…)` tells the figure from when it is there."""
         threading.Thread(target=self.measure, daemon=True).start()
 
     def measure(self) -> None:
-        """The same, and wait for it."""
+        """The same, and wait for the figure."""
         folder = next((folder for folder in self._folders if _is_writable(folder)), None)
         if folder is None:
             self._problem = f"neither {self._folders[0]} nor {self._folders[1]} can be written"
@@ -72,7 +71,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _read(file: Path) -> int | None:
-    """What was measured since the boot."""
+    """The figure of an earlier process since the boot, if there is one."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(file.read_text())
         if kept["boot_id"] == _BOOT_ID.read_text():
@@ -81,7 +80,7 @@ def _read(file: Path) -> int | None:
 
 
 def _measured(file: Path) -> int:
-    """Measure in a process of its own (here it would keep every thread waiting) and keep the figure."""
+    """Measure in a child process, since here it would block every thread, and keep the figure."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", "cloudx.adapters.machine.send_rate"],
         capture_output=True, text=True, timeout=_MEASURE_SECONDS, check=False, stdin=subprocess.DEVNULL,
@@ -96,7 +95,7 @@ def _measured(file: Path) -> int:
 
 
 def _speed_mbit(interface: str) -> int | None:
-    """What the driver says of the link; virtual ones say -1 or nothing."""
+    """The link's speed by its driver; None where it tells none (virtual links: -1, or an error)."""
     with contextlib.suppress(OSError, ValueError):
         speed = int((_LINKS / interface / "speed").read_text())
         return speed if speed > 0 else None

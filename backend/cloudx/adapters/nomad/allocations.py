@@ -1,4 +1,4 @@
-"""On which machine an allocation runs: Nomad's workload identities do not say it themselves."""
+"""Which machine runs an allocation: the claims of a workload identity do not always tell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KNOWN_LIMIT = 10_000  # an allocation never moves, so what is known stays true
 
 
 class NomadAllocations:
-    """Asks one Nomad agent, once for each allocation; the token is asked for anew each time."""
+    """Looks each allocation up once, at one Nomad agent; `token` is called each time, since its file may change."""
 
     def __init__(self, address: str, token: Callable[[], str | None]) -> None:
         self._address = address
@@ -22,11 +22,11 @@ class NomadAllocations:
         self._known: dict[str, str] = {}
 
     def node_of(self, allocation_id: str) -> str:
-        """The node's id. Raises Unauthenticated for an allocation that there is not, or DependencyUnavailable."""
+        """The node's id. Raises Unauthenticated for an unknown allocation, DependencyUnavailable, or Forbidden."""
         known = self._known.get(allocation_id)
         if known is not None:
             return known
-        client = nomad_client(self._address, self._token())  # of its own: requests come from many threads
+        client = nomad_client(self._address, self._token())  # not shared: many threads call this
         try:
             node_id = str(client.allocation.get_allocation(allocation_id)["NodeID"])
         except BaseNomadException as error:

@@ -11,11 +11,11 @@ from nomad.api.exceptions import BaseNomadException
 from cloudx.domain.errors import BadConfiguration, CloudxError, DependencyUnavailable, Forbidden, InvalidInput, NotFound
 
 NOMAD_TIMEOUT_SECONDS = 15
-_SAID_LIMIT = 500
+_REASON_LIMIT = 500
 
 
 def nomad_client(address: str, token: str | None = None) -> Nomad:
-    """A client of one agent that verifies certificates (the library's own default does not). One a thread."""
+    """A client of one agent that verifies certificates (the library's own default does not). Not thread-safe."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadConfiguration(f"NOMAD_ADDR: takes http://HOST:PORT or https://HOST:PORT, not {address!r}.")
@@ -26,16 +26,16 @@ def nomad_client(address: str, token: str | None = None) -> Nomad:
 
 
 def nomad_failure(address: str, error: BaseNomadException, needs: str) -> CloudxError:
-    """Our error for one of the library's; `needs` is the ACL rule that the request takes."""
+    """Our error for one of the library's; `needs` is the ACL rule that the request requires."""
     response = error.nomad_resp
     if not isinstance(response, requests.Response):
-        said = f"{address} does not answer ({type(response).__name__})"
-        return DependencyUnavailable(f"{said}. See whether the Nomad agent runs there: `nomad server members`.")
-    said = response.text.strip()[:_SAID_LIMIT]
+        problem = f"{address} does not answer ({type(response).__name__})"
+        return DependencyUnavailable(f"{problem}. See whether the Nomad agent runs there: `nomad server members`.")
+    reason = response.text.strip()[:_REASON_LIMIT]
     if response.status_code in (401, 403):
-        return Forbidden(f"Nomad refuses the token ({said}). NOMAD_TOKEN or NOMAD_TOKEN_FILE needs {needs}.")
+        return Forbidden(f"Nomad refuses the token ({reason}). NOMAD_TOKEN or NOMAD_TOKEN_FILE needs {needs}.")
     if response.status_code == 404:
-        return NotFound(f"Nomad does not know it: {said}. `nomad status` lists what there is.")
-    if response.status_code == 400 or "Unexpected response" in said:
-        return InvalidInput("job", f"Nomad refuses it: {said}")
-    return DependencyUnavailable(f"{address} answers {response.status_code}: {said}. See the Nomad servers' logs.")
+        return NotFound(f"Nomad does not know it: {reason}. `nomad status` lists what there is.")
+    if response.status_code == 400 or "Unexpected response" in reason:
+        return InvalidInput("job", f"Nomad refuses it: {reason}")
+    return DependencyUnavailable(f"{address} answers {response.status_code}: {reason}. See the Nomad servers' logs.")

@@ -8,20 +8,20 @@ from typing import Any
 import orjson
 from nomad.api.exceptions import BaseNomadException
 from requests import Response
+from typing_extensions import override
 
 from cloudx.domain.nodes import ClientState
-from cloudx.services.fleet.ports import Answer, NomadClient
+from cloudx.services.fleet.ports import Answer, BlockingQuery, NomadClient
 
 from .client import nomad_client, nomad_failure
 
 CONNECT_SECONDS = 3.0
-# Nomad adds up to a sixteenth to the wait, as Consul does.
-_LONGEST_WAIT_FACTOR = 1.07
+_LONGEST_WAIT_FACTOR = 1.07  # the sixteenth that the server may add
 _GRACE_SECONDS = 2.0
 
 
-class NomadNodes:
-    """Asks one Nomad agent; the token is asked for anew each time. One instance a thread.
+class NomadNodes(BlockingQuery[tuple[NomadClient, ...]]):
+    """Queries one Nomad agent; `token` is called for each request, since its file may change. Not thread-safe.
 
     `get_nodes` of python-nomad drops the index and takes no wait, so this goes through its `request`.
     """
@@ -31,8 +31,8 @@ class NomadNodes:
         self._nodes = nomad_client(address).nodes
         self._token = token
 
+    @override
     def __call__(self, index: int, wait_seconds: float) -> Answer[tuple[NomadClient, ...]]:
-        """Implements services.ports.BlockingQuery."""
         self._nodes.token = self._token()
         params: dict[str, Any] = {"index": index, "wait": f"{wait_seconds:g}s"} if index else {}
         timeout = (CONNECT_SECONDS, wait_seconds * _LONGEST_WAIT_FACTOR + _GRACE_SECONDS)
@@ -44,21 +44,21 @@ class NomadNodes:
 
 
 def parse_clients(stubs: list[dict[str, Any]]) -> tuple[NomadClient, ...]:
-    """What /v1/nodes answers."""
+    """The clients in an answer of /v1/nodes, in its order."""
     return tuple(
         NomadClient(
             node_id=stub["ID"],
             name=stub["Name"],
             ip=stub["Address"],
             state=state_of(stub),
-            said=stub.get("StatusDescription") or "",
+            remark=stub.get("StatusDescription") or "",
         )
         for stub in stubs
     )
 
 
 def state_of(stub: dict[str, Any]) -> ClientState:
-    """A machine that Nomad does not reach is down, whatever else was decided about it."""
+    """The state of a node stub; a machine that Nomad does not reach is down, even if it drains or is ineligible."""
     if stub["Status"] != "ready":  # initializing, down, disconnected
         return ClientState.DOWN
     if stub["Drain"]:

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def placement_reason(metric: dict[str, Any]) -> str:
-    """Why no machine took a group, from an AllocMetric, as `nomad job status` words it."""
+    """Why no machine took a group, from an AllocMetric, in the words of `nomad job status`."""
     evaluated = metric["NodesEvaluated"]
     if not evaluated:
         return "no machine is eligible in its datacenters and node pool"

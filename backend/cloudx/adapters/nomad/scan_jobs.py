@@ -1,4 +1,4 @@
-"""Nomad's dispatched scan jobs, by python-nomad's requests (its dispatch_job puts the token where Nomad ignores it)."""
+"""Nomad's dispatched scan jobs, by python-nomad's `request`: its dispatch_job puts the token where Nomad ignores it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import orjson
 from nomad.api.exceptions import BaseNomadException
+from typing_extensions import override
 
 from cloudx.domain.dispatch.states import Child, DispatchOutcome, Placement
 from cloudx.domain.errors import CloudxError, DependencyUnavailable, NotFound
-from cloudx.services.dispatch.ports import Ending
+from cloudx.services.dispatch.ports import Ending, ScanJobs
 
 from .client import nomad_client, nomad_failure
 from .placement import placement_reason
@@ -21,14 +22,14 @@ TOKEN = "dispatch"  # noqa: S105 - the name of a key: jobs/scan.nomad.hcl, meta_
 _NEEDS = 'namespace "default" { capabilities = ["list-jobs", "read-job", "dispatch-job", "deregister-job"] }'
 _DISPATCH_TIMEOUT_SECONDS = 10.0
 _DETAIL_LIMIT = 300
-_PLACING_SECONDS = 0.5  # a leader that is being elected places nothing
+_PLACING_SECONDS = 0.5  # nothing is placed while the servers elect a leader
 _LOOK_SECONDS = 0.02
 _ROUTINE = ("Received", "Task Setup", "Started", "Not Restarting", "Killed")
-_LEAVING = "Sent interrupt"  # a Killing event may tell why, too: no login from Vault
+_LEAVING = "Sent interrupt"  # other Killing events tell a cause, such as no login from Vault
 
 
-class NomadScanJobs:
-    """Implements services.dispatch_ports.ScanJobs; the token is asked for anew each time. One instance a thread."""
+class NomadScanJobs(ScanJobs):
+    """Through one Nomad agent; `token` is called for each request, since its file may change. Not thread-safe."""
 
     def __init__(self, address: str, token: Callable[[], str | None], job: str = JOB) -> None:
         self._address = address
@@ -37,40 +38,42 @@ class NomadScanJobs:
         self._prefix = f"{job}/dispatch-"
         self._nomad = nomad_client(address)
 
+    @override
     def dispatch(self, scan_id: str, token: str) -> str:
-        """The same token again is answered with the job of the first time."""
         body = {"Meta": {"scan_id": scan_id, TOKEN: token}}
         query = {"idempotency_token": token}
         try:
-            said = self._ask("post", self._nomad.job, self._job, "dispatch", params=query, json=body)
+            answer = self._request("post", self._nomad.job, self._job, "dispatch", params=query, json=body)
         except CloudxError as error:
             if "parameterized job not found" in error.message or "is stopped" in error.message:
                 raise DependencyUnavailable(
                     f"Nomad has no job {self._job!r}. Run it: nomad job run jobs/scan.nomad.hcl"
                 ) from error
             raise
-        return str(said["DispatchedJobID"])
+        return str(answer["DispatchedJobID"])
 
+    @override
     def wait_until_placed(self, nomad_job_ids: Sequence[str]) -> None:
-        """Until none of their evaluations is pending."""
+        """A job is looked at for as long as one of its evaluations is pending."""
         deadline = time.monotonic() + _PLACING_SECONDS
         for job_id in nomad_job_ids:
             while self._is_being_placed(job_id) and time.monotonic() < deadline:
                 time.sleep(_LOOK_SECONDS)
 
     def _is_being_placed(self, nomad_job_id: str) -> bool:
-        evaluations = self._ask("get", self._nomad.job, nomad_job_id, "evaluations")
+        evaluations = self._request("get", self._nomad.job, nomad_job_id, "evaluations")
         return any(each["Status"] == "pending" for each in evaluations)
 
+    @override
     def children(self) -> list[Child]:
-        """Those that are not over."""
         query = {"prefix": self._prefix, "meta": "true", "filter": 'Status != "dead"'}
-        stubs = self._ask("get", self._nomad.jobs, params=query)
+        stubs = self._request("get", self._nomad.jobs, params=query)
         return [_child(stub) for stub in stubs if stub["ParentID"] == self._job]
 
+    @override
     def no_room(self) -> dict[str, str]:
-        """By their blocked evaluations."""
-        blocked = self._ask("get", self._nomad.evaluations, params={"status": "blocked"})
+        """Read from blocked evaluations."""
+        blocked = self._request("get", self._nomad.evaluations, params={"status": "blocked"})
         ours = [each for each in blocked if each["JobID"].startswith(self._prefix)]
         return {
             each["JobID"]: placement_reason(next(iter(each["FailedTGAllocs"].values())))
@@ -78,38 +81,42 @@ class NomadScanJobs:
             if each.get("FailedTGAllocs")
         }
 
+    @override
     def machines(self) -> dict[str, str]:
-        """By their running allocations."""
+        """Read from running allocations."""
         query = {"filter": f'ClientStatus == "running" and JobID matches "^{self._prefix}"', "task_states": "false"}
-        return {stub["JobID"]: stub["NodeID"] for stub in self._ask("get", self._nomad.allocations, params=query)}
+        return {stub["JobID"]: stub["NodeID"] for stub in self._request("get", self._nomad.allocations, params=query)}
 
+    @override
     def last_words(self, nomad_job_id: str) -> str:
-        """By its newest allocation's last event."""
-        allocations = self._ask("get", self._nomad.job, nomad_job_id, "allocations")
+        """Read from the newest allocation."""
+        allocations = self._request("get", self._nomad.job, nomad_job_id, "allocations")
         if not allocations:
             return ""
         newest = max(allocations, key=lambda stub: int(stub["CreateIndex"]))
         return _words(newest, routine=())
 
+    @override
     def stop(self, nomad_job_id: str) -> None:
-        """End it; Nomad keeps what it knows of it until its garbage collection."""
+        """Without purge: Nomad keeps the job's record until its garbage collection."""
         try:
-            self._ask("delete", self._nomad.job, nomad_job_id)
+            self._request("delete", self._nomad.job, nomad_job_id)
         except NotFound:
             return
 
+    @override
     def ending(self, nomad_job_id: str) -> Ending:
-        """By its newest allocation."""
-        allocations = self._ask("get", self._nomad.job, nomad_job_id, "allocations")
+        """Read from the newest allocation."""
+        allocations = self._request("get", self._nomad.job, nomad_job_id, "allocations")
         if allocations:
             return _ending(max(allocations, key=lambda stub: int(stub["CreateIndex"])))
         try:
-            self._ask("get", self._nomad.job, nomad_job_id)
+            self._request("get", self._nomad.job, nomad_job_id)
         except NotFound:
             return Ending(DispatchOutcome.GONE)
         return Ending(DispatchOutcome.NO_ROOM)
 
-    def _ask(self, method: str, endpoint: Any, *path: str, **options: Any) -> Any:
+    def _request(self, method: str, endpoint: Any, *path: str, **options: Any) -> Any:
         endpoint.token = self._token()
         try:
             response = endpoint.request(*path, method=method, timeout=_DISPATCH_TIMEOUT_SECONDS, **options)
@@ -135,7 +142,7 @@ def _placement(groups: list[dict[str, int]]) -> Placement:
 
 
 def _ending(stub: dict[str, Any]) -> Ending:
-    """Of an allocation, which may still be leaving where Nomad was told to stop it."""
+    """How an allocation ended; one that Nomad was told to stop may still be running."""
     status = stub["ClientStatus"]
     is_dead = status in ("complete", "failed")
     worker_id = f"{stub['NodeID']}/{stub['ID']}"

@@ -1,6 +1,6 @@
-"""One blueprint a resource; a view parses a schema, calls one service and returns what it says."""
+"""One blueprint for each resource; a route parses a schema, calls one service and shows what it returned."""
 
-from . import documents, health, metrics, nodes, policy, results, scans, system, tokens
+from . import audit, documents, health, metrics, nodes, policy, results, scans, system, tokens
 
 ALL = (
     health.blueprint,
@@ -10,6 +10,7 @@ ALL = (
     policy.scopes,
     policy.exclusions,
     tokens.blueprint,
+    audit.blueprint,
     system.blueprint,
     metrics.blueprint,
     documents.blueprint,

@@ -21,7 +21,7 @@ from ..schemas.machine import FilePath
 blueprint = resource("documents", "", is_public=True)
 
 _SWAGGER_FOLDER = Path(plugins.__file__).parent / "templates" / "swagger"
-# Swagger UI styles by inline attributes; its script and ours are files.
+# Swagger UI uses inline style attributes; its script and ours are files.
 _DOCS_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 )
@@ -59,7 +59,7 @@ def docs() -> Any:
 @blueprint.get("/api/docs/start.js", doc_ui=False)
 @access(Access.ANYONE)
 def docs_start() -> Any:
-    """What starts Swagger UI; a file, so that the page needs no inline script."""
+    """Starts Swagger UI; a file, so that the page needs no inline script."""
     return Response(_START, mimetype="text/javascript")
 
 
@@ -81,7 +81,7 @@ def script(path: FilePath) -> Any:
 
 
 def _file_below(folder: Path, name: str) -> Response:
-    """A regular file of a folder; a link that leads out of it is none of its files."""
+    """A regular file of a folder; a link that leads out of the folder does not count. Raises NotFound."""
     root = folder.resolve()
     if "\0" in name or not (root / name).resolve().is_relative_to(root):
         raise NotFound("There is no such file.")

@@ -1,10 +1,8 @@
-"""Does it live, can it serve, is what it shows fresh."""
+"""Does it live, can it serve, is its snapshot of the fleet fresh."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from cloudx.services.fleet.readiness import check_readiness
 
 from ..access import Access, access
 from ..blueprint import resource
@@ -28,22 +26,25 @@ def health() -> Any:
 @blueprint.get("/ping", summary="Answers pong", responses={200: Pong})
 @access(Access.ANYONE)
 def ping() -> Any:
-    """For a look whether anybody is there."""
+    """The cheapest answer there is."""
     return json_response(_PONG)
 
 
 @blueprint.get("/ready", summary="Each dependency's state", responses={200: Readiness, 503: Readiness})
 @access(Access.ANYONE)
 def ready() -> Any:
-    """What Consul's readiness check and Fabio go by."""
-    readiness = check_readiness(deps().open_ledger, deps().fleet)
-    return readiness.shown(), 200 if readiness.is_ready else 503
+    """For Consul's readiness check, by which Fabio routes."""
+    readiness = deps().check_readiness()
+    dependencies = {name: vars(state) for name, state in readiness.dependencies.items()}
+    if readiness.is_ready:
+        return {"status": "ready", "dependencies": dependencies}
+    return {"status": "unready", "dependencies": dependencies}, 503
 
 
 @blueprint.get("/sync-status", summary="Is the view of the fleet fresh", responses={200: SyncStatus})
 @access(Access.VIEWER)
 def sync_status() -> Any:
     """For the frontend's badge."""
-    fleet = deps().fleet
-    status, reason = fleet.freshness()
-    return {"status": status, "reason": reason, "sources": {name: vars(one) for name, one in fleet.sources().items()}}
+    freshness = deps().fleet.freshness()
+    sources = {name: vars(source) for name, source in freshness.sources.items()}
+    return {"status": freshness.status, "reason": freshness.reason, "sources": sources}

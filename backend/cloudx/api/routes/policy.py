@@ -79,7 +79,7 @@ def create_exclusion(body: ExclusionBody) -> Any:
 @exclusions.delete("/<record_id>", summary="Remove an exclusion", responses={200: Message, **error_responses(404)})
 @access(Access.ADMIN)
 def remove_exclusion(path: RecordPath) -> Any:
-    """It may be probed again."""
+    """Its targets may be probed again."""
     delete_exclusion(deps().open_ledger, principal(), path.record_id)
     return {"message": f"Exclusion {path.record_id} is removed."}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Response
 from flask_openapi.utils import parse_body
@@ -17,6 +16,7 @@ from ..access import Access, access
 from ..blueprint import resource
 from ..context import deps
 from ..json_codec import encode, json_response
+from ..pages import link_next
 from ..present_scans import show_chunk, show_proof_head
 from ..result_formats import csv_of, cursor_of, key_of_cursor, ndjson_of, show_finding, xml_of
 from ..schemas.common import error_responses
@@ -55,10 +55,7 @@ def _page(scan_id: str, query: ResultsQuery) -> Response:
     rows, following = page_findings(deps().open_ledger, scan_id, key_of_cursor(query.cursor), query.limit)
     cursor = cursor_of(following)
     response = json_response(encode({"items": [show_finding(row) for row in rows], "next_cursor": cursor}))
-    if cursor:
-        parameters = urlencode({"limit": query.limit, "cursor": cursor})
-        response.headers["Link"] = f'</api/scans/{rows[0].scan_id}/results?{parameters}>; rel="next"'
-    return response
+    return link_next(response, f"/api/scans/{rows[0].scan_id}/results", query, cursor) if cursor else response
 
 
 @blueprint.get(

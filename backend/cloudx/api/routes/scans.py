@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
-from uuid import UUID
 
-from cloudx.domain.errors import InvalidInput
 from cloudx.services.scans.control import delete_scan, stop_scan
 from cloudx.services.scans.view import get_scan, list_scans
 
@@ -15,6 +12,7 @@ from ..blueprint import resource
 from ..context import deps, principal, process
 from ..json_codec import encode, json_response
 from ..metrics import SUBMITTED
+from ..pages import id_of_cursor, link_next
 from ..present_scans import show_scan, show_scan_alone
 from ..schemas.common import Message, error_responses
 from ..schemas.scans import ScanDetail, ScanList, ScanPath, ScansQuery, ScanSubmitted, SubmitBody, SubmitHeaders
@@ -25,7 +23,7 @@ blueprint = resource("scans", "/api/scans")
 @blueprint.post("", summary="Submit a scan", responses={202: ScanSubmitted, **error_responses(409, 413)})
 @access(Access.OPERATOR)
 def submit(header: SubmitHeaders, body: SubmitBody) -> Any:
-    """Answered 202 means: it is in the database."""
+    """202 means that the scan is in the database."""
     scan = deps().submit_scan(body.to_request(), principal(), header.idempotency_key)
     SUBMITTED.labels(scan.tool.value).inc()
     return {"job_id": scan.id, "status": scan.status}, 202, {"Location": f"/api/scans/{scan.id}"}
@@ -36,16 +34,12 @@ def submit(header: SubmitHeaders, body: SubmitBody) -> Any:
 def list_all(query: ScansQuery) -> Any:
     """The Link header leads to the next page."""
     tool = query.tool.value if query.tool else None
-    before_id = _scan_cursor(query.cursor)
+    before_id = id_of_cursor(query.cursor)
     views = list_scans(deps().open_ledger, limit=query.limit + 1, before_id=before_id, status=query.status, tool=tool)
     page = views[: query.limit]
-    response = json_response(
-        encode([show_scan(*pair) for pair in zip(page, process().embed_results(page), strict=True)])
-    )
-    if len(views) > query.limit:
-        next_page = query.model_dump(exclude_none=True, mode="json") | {"cursor": page[-1].scan.id}
-        response.headers["Link"] = f'</api/scans?{urlencode(next_page)}>; rel="next"'
-    return response
+    results = process().embed_results(page)
+    response = json_response(encode([show_scan(*pair) for pair in zip(page, results, strict=True)]))
+    return link_next(response, "/api/scans", query, page[-1].scan.id if len(views) > query.limit else None)
 
 
 @blueprint.get("/<scan_id>", summary="Show a scan", responses={200: ScanDetail, **error_responses(404)})
@@ -59,7 +53,7 @@ def show(path: ScanPath) -> Any:
 @blueprint.post("/<scan_id>/stop", summary="Stop a scan", responses={200: Message, **error_responses(404)})
 @access(Access.OPERATOR)
 def stop(path: ScanPath) -> Any:
-    """Its scanners end within seconds; what was found stays."""
+    """Its scanners end within seconds; its findings stay."""
     scan = stop_scan(deps().open_ledger, path.scan_id, principal())
     return {"message": f"Scan {scan.id} is {scan.status}."}
 
@@ -67,15 +61,6 @@ def stop(path: ScanPath) -> Any:
 @blueprint.delete("/<scan_id>", summary="Delete a scan", responses={200: Message, **error_responses(404)})
 @access(Access.OPERATOR)
 def delete(path: ScanPath) -> Any:
-    """With all it found; a running one ends by that."""
+    """With all its findings; a running scan ends."""
     delete_scan(deps().open_ledger, path.scan_id, principal())
     return {"message": f"Scan {path.scan_id} is deleted."}
-
-
-def _scan_cursor(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        return str(UUID(cursor))
-    except ValueError:
-        raise InvalidInput("cursor", "This is no cursor. Follow the Link header of the page before.") from None

@@ -1,1 +1,1 @@
-"""What goes in and out, one module a resource: pydantic models of bodies and queries, and of answers for the docs."""
+"""Requests and answers as pydantic models, one module for each resource; those of answers are for the docs."""

@@ -1,4 +1,4 @@
-"""What all schemas share."""
+"""The types and errors that all schemas share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_ENTRY = 1 << 20
 
 
 def _no_controls(text: str) -> str:
-    """Control characters have no place in names and notes, and PostgreSQL takes no NUL."""
+    """The text, if it has no control characters; PostgreSQL takes no NUL."""
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise ValueError("holds control characters; leave them out")
     return text
@@ -36,23 +36,23 @@ Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_after_197
 
 
 class Body(BaseModel):
-    """A request body: typed strictly, and a field nobody knows is an error, not a silent nothing."""
+    """A request body: typed strictly; an unknown field is an error, never ignored."""
 
     model_config = Strict
 
 
 class Parameters(BaseModel):
-    """Query, header or path parameters. Their schema is asked for at each request, so it is kept."""
+    """Query, header or path parameters. flask-openapi reads their schema at each request, so it is cached."""
 
     @classmethod
     @cache
     def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]
-        """As pydantic's, made once."""
+        """The same as pydantic's, made once."""
         return super().model_json_schema(*args, **options)
 
 
 class Error(BaseModel):
-    """Every error there is."""
+    """Every error has this shape."""
 
     error: str = Field(description="A sentence with the remedy")
     code: str = Field(description="Stable, for programs", examples=["invalid_input"])
@@ -60,11 +60,11 @@ class Error(BaseModel):
 
 
 class Message(BaseModel):
-    """What was done."""
+    """A sentence that tells what was done."""
 
     message: str
 
 
 def error_responses(*statuses: int) -> dict[str | int, Any]:
-    """The documented errors of a route, on top of those that all have."""
+    """The documented errors of a route, on top of those that every route has."""
     return dict.fromkeys(statuses, Error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -10,19 +10,19 @@ from .common import Parameters
 
 
 class Health(BaseModel):
-    """The process lives."""
+    """The process is alive."""
 
     status: Literal["ok"]
 
 
 class Pong(BaseModel):
-    """It answers."""
+    """The process answers."""
 
     status: Literal["pong"]
 
 
 class DependencyState(BaseModel):
-    """One thing the API needs; only those with `required` decide whether it is ready."""
+    """A dependency of the API; the required ones decide whether it is ready."""
 
     status: Literal["ok", "error", "inactive"]
     required: bool
@@ -30,14 +30,14 @@ class DependencyState(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether it can serve."""
+    """Whether the API can serve, and the state of each dependency by its name."""
 
     status: Literal["ready", "unready"]
     dependencies: dict[str, DependencyState]
 
 
 class SourceState(BaseModel):
-    """One source of the view, and how many seconds ago what is shown of it was known to hold."""
+    """One source of what is known of the fleet, and how many seconds ago its last answer was known to hold."""
 
     status: Literal["active", "error"]
     age_seconds: float | None
@@ -45,7 +45,7 @@ class SourceState(BaseModel):
 
 
 class SyncStatus(BaseModel):
-    """Whether the view of the fleet is fresh; `sources` are heartbeat, and consul and nomad where configured."""
+    """Whether what is shown of the fleet is fresh; `sources` are heartbeat, and consul and nomad where configured."""
 
     status: Literal["active", "inactive", "error"]
     reason: str
@@ -53,13 +53,17 @@ class SyncStatus(BaseModel):
 
 
 class MonitorQuery(Parameters):
-    """Which machine: localhost is this one; another is measured from here."""
+    """The machine to show."""
 
-    target: str = Field("localhost", max_length=253)
+    target: str = Field(
+        "localhost",
+        max_length=253,
+        description="localhost, 127.0.0.1, ::1, 0.0.0.0 or nothing is this machine; another is measured from here",
+    )
 
 
 class FilePath(Parameters):
-    """Which file of a folder."""
+    """A file of a folder."""
 
     name: str
 
@@ -69,14 +73,21 @@ class Sample(BaseModel):
 
     value: float
     timestamp: int
-    isSpike: bool | None = None  # noqa: N815 - the frontend's name
+    isSpike: bool  # noqa: N815 - the frontend's name
+    reachable: bool | None = Field(None, description="Of another machine: whether it answered")
+
+
+_Series = Annotated[list[Sample], Field(min_length=1)]
 
 
 class Monitor(BaseModel):
-    """Oldest first; of another machine only `network`, in milliseconds."""
+    """Newest first and never empty.
 
-    cpu: list[Sample] | None = None
-    memory: list[Sample] | None = None
-    disk: list[Sample] | None = None
-    network: list[Sample]
+    This machine: four series in percent. Another: `network` alone, in milliseconds, 0 while it is not reachable.
+    """
+
+    cpu: _Series | None = None
+    memory: _Series | None = None
+    disk: _Series | None = None
+    network: _Series
     is_agentless: bool | None = None

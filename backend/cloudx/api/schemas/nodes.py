@@ -22,7 +22,7 @@ class _NodeBody(BaseModel):
 
 
 class CheckBody(_NodeBody):
-    """What the node's preflight found."""
+    """One result of the node's preflight."""
 
     id: _Word
     name: Name
@@ -30,12 +30,12 @@ class CheckBody(_NodeBody):
     output: Annotated[str, StringConstraints(max_length=2000)] = ""
 
     def to_check(self) -> Check:
-        """The domain's form; control characters are blanked, since tools' output may hold any."""
+        """The domain's form, with a space for each control character: tools' output may hold any."""
         return Check(self.id, self.name, self.status, "".join(c if c.isprintable() else " " for c in self.output))
 
 
 class RegisterBody(_NodeBody):
-    """Who a node is."""
+    """The node's identity and what it can do."""
 
     node_id: NodeId
     hostname: Name
@@ -47,7 +47,7 @@ class RegisterBody(_NodeBody):
     rate_limit_pps: _Pps | None = None
 
     def to_registration(self) -> Registration:
-        """What the service takes."""
+        """The form that the service takes."""
         return Registration(
             node_id=self.node_id,
             hostname=self.hostname,
@@ -61,7 +61,7 @@ class RegisterBody(_NodeBody):
 
 
 class HeartbeatBody(_NodeBody):
-    """How a node is."""
+    """How the node is; cpu and mem in percent."""
 
     node_id: NodeId
     status: NodeStatus = NodeStatus.HEALTHY
@@ -71,18 +71,18 @@ class HeartbeatBody(_NodeBody):
     updated_at: Moment
 
     def to_heartbeat(self) -> Heartbeat:
-        """What the service takes."""
+        """The form that the service takes."""
         return Heartbeat(self.node_id, self.status, self.cpu, self.mem, tuple(self.loadavg), self.updated_at)
 
 
 class NodePath(Parameters):
-    """Which node."""
+    """The id of a node."""
 
     node_id: str
 
 
 class NodesQuery(Parameters):
-    """Which nodes."""
+    """The status and the role to show; any where left out."""
 
     status: NodeStatus | None = None
     role: NodeRole | None = None
@@ -120,7 +120,7 @@ class NodeItem(BaseModel):
 
 
 class NodeList(RootModel[list[NodeItem]]):
-    """By id."""
+    """Every node, by id."""
 
 
 class Registered(BaseModel):

@@ -14,13 +14,13 @@ _Targets = Annotated[list[TargetText], Field(min_length=1, max_length=10_000)]
 
 
 class RecordPath(Parameters):
-    """Which one."""
+    """The id of a record."""
 
     record_id: str
 
 
 class ScopeBody(Body):
-    """What may be scanned, and who answers for it."""
+    """Targets that may be scanned, and the owner who answers for it."""
 
     targets: _Targets
     owner: Name
@@ -29,14 +29,14 @@ class ScopeBody(Body):
 
 
 class ExclusionBody(Body):
-    """What never may."""
+    """Targets that must never be scanned."""
 
     targets: _Targets
     note: PlainText = ""
 
 
 class TokenBody(Body):
-    """Who gets in."""
+    """A credential to make."""
 
     name: Name
     role: Annotated[Role, Field(strict=False)]
@@ -45,7 +45,7 @@ class TokenBody(Body):
 
 
 class ExclusionItem(BaseModel):
-    """An exclusion."""
+    """Targets that are never scanned."""
 
     id: str
     targets: list[str]
@@ -55,7 +55,7 @@ class ExclusionItem(BaseModel):
 
 
 class ScopeItem(ExclusionItem):
-    """A scope."""
+    """Targets that may be scanned while `live`."""
 
     owner: str
     expires_at: str | None
@@ -75,18 +75,18 @@ class TokenItem(BaseModel):
 
 
 class NewToken(TokenItem):
-    """With its secret, shown this once."""
+    """A token with its secret, which is shown this once."""
 
     token: str
 
 
 class ScopeList(RootModel[list[ScopeItem]]):
-    """Oldest first."""
+    """Every scope, oldest first."""
 
 
 class ExclusionList(RootModel[list[ExclusionItem]]):
-    """Oldest first."""
+    """Every exclusion, oldest first."""
 
 
 class TokenList(RootModel[list[TokenItem]]):
-    """Oldest first."""
+    """Every token, oldest first."""

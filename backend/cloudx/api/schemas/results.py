@@ -18,7 +18,7 @@ class ResultsQuery(Parameters):
 
 
 class FindingItem(BaseModel):
-    """One finding, and what the tool adds."""
+    """One finding, with the fields that the tool adds."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -34,7 +34,7 @@ class FindingItem(BaseModel):
 
 
 class ResultsPage(BaseModel):
-    """A page; any depth costs the same."""
+    """One page of findings; any depth costs the same."""
 
     items: list[FindingItem]
     next_cursor: str | None

@@ -19,7 +19,7 @@ Ports = StrictInt | _PortText
 
 
 class SubmitBody(Body):
-    """What to scan and how."""
+    """What to scan, and how."""
 
     target: TargetText | None = Field(None, description="Addresses, CIDRs, ranges, names; comma, space or newline")
     targets: TargetList | None = Field(None, description="The same as a list")
@@ -34,7 +34,7 @@ class SubmitBody(Body):
     max_workers: int | None = Field(None, description="At most so many workers at a time, where Nomad dispatches them")
 
     def to_request(self) -> ScanRequest:
-        """What the service takes. Raises InvalidInput."""
+        """The form that the service takes. Raises InvalidInput."""
         return ScanRequest(
             targets=self._targets(),
             tool=self.tool,
@@ -63,7 +63,7 @@ class SubmitBody(Body):
 
 
 class SubmitHeaders(Parameters):
-    """Lets a client ask again without scanning twice."""
+    """A key that lets a client repeat a request without a second scan."""
 
     idempotency_key: str | None = Field(
         None, alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$"
@@ -71,13 +71,13 @@ class SubmitHeaders(Parameters):
 
 
 class ScanPath(Parameters):
-    """Which scan."""
+    """The id of a scan."""
 
     scan_id: str
 
 
 class ScansQuery(Parameters):
-    """Which scans."""
+    """The page, the status and the tool to list."""
 
     limit: int = Field(100, ge=1, le=500)
     cursor: str | None = Field(None, description="From the Link header of the page before", max_length=64)
@@ -110,11 +110,11 @@ class ScanItem(BaseModel):
 
 
 class ScanList(RootModel[list[ScanItem]]):
-    """Newest first."""
+    """One page of scans, newest first."""
 
 
 class CoverageCounts(BaseModel):
-    """In probes, or hosts for nmap."""
+    """Counts in probes, for nmap in hosts."""
 
     unit: Literal["probes", "hosts"]
     planned: int
@@ -125,7 +125,7 @@ class CoverageCounts(BaseModel):
 
 
 class ChunkCounts(BaseModel):
-    """How many chunks are where."""
+    """How many chunks are in each state."""
 
     pending: int
     leased: int
@@ -135,7 +135,7 @@ class ChunkCounts(BaseModel):
 
 
 class WorkerItem(BaseModel):
-    """A node's part."""
+    """A node's part in a scan; `rate` in packets per second, now."""
 
     node_id: str
     chunks_done: int
@@ -143,7 +143,7 @@ class WorkerItem(BaseModel):
 
 
 class ScanDetail(ScanItem):
-    """A scan alone."""
+    """A scan shown alone, with its coverage, chunks and workers."""
 
     ports: str | None
     priority: int
@@ -171,7 +171,7 @@ class AttemptItem(BaseModel):
 
 
 class ChunkItem(BaseModel):
-    """One chunk of the proof."""
+    """One chunk of the proof, with every try at it."""
 
     number: int
     state: str

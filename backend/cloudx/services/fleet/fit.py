@@ -1,4 +1,4 @@
-"""Which nodes can run a scan now, by all that is known of them: heartbeats, Consul's checks, Nomad's word."""
+"""Which nodes can run a scan now, by all that is known of them: heartbeats, Consul's checks, Nomad's clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cloudx.domain.nodes import Check, CheckStatus, Node, capable, word_of
 from cloudx.domain.tools import ScanType
 
 from .join import HEARTBEAT, ClusterSnapshot, join_fleet
-from .watch import FleetReading
+from .snapshot import FleetReading
 
 NOT_A_CLIENT = Check(
     "nomad-client",
@@ -24,34 +24,37 @@ NOT_A_CLIENT = Check(
 class KnownFleet:
     """Joins the ledger's nodes with what Consul and Nomad say at the moment."""
 
-    view: Callable[[], ClusterSnapshot] = ClusterSnapshot
+    cluster: Callable[[], ClusterSnapshot] = ClusterSnapshot
     workers_are_dispatched: bool = False
 
     def of(self, beating: Iterable[Node]) -> list[Node]:
-        """Every node that anybody knows, by id."""
-        view = self.view()
-        return self.judged(join_fleet(beating, view), view)
+        """Every node that any source knows, by id, with the checks that decide whether it gets work."""
+        cluster = self.cluster()
+        return self.judged(join_fleet(beating, cluster), cluster)
 
-    def judged(self, joined: Iterable[Node], view: ClusterSnapshot | None = None) -> list[Node]:
-        """Where workers are dispatched, a machine without a Nomad client gets none; while Nomad is unheard, all may."""
-        view = view or self.view()
-        takes_a_client = self.workers_are_dispatched and bool(view.clients)
-        return [_judged(node, takes_a_client) for node in joined]
+    def judged(self, joined: Iterable[Node], cluster: ClusterSnapshot | None = None) -> list[Node]:
+        """Nodes that are joined already, with the checks that decide whether each gets work.
+
+        Where workers are dispatched, a machine without a Nomad client gets none. While Nomad does not answer, all may.
+        """
+        cluster = cluster or self.cluster()
+        needs_client = self.workers_are_dispatched and bool(cluster.clients)
+        return [_judged(node, needs_client) for node in joined]
 
 
-def _judged(node: Node, takes_a_client: bool) -> Node:
+def _judged(node: Node, needs_client: bool) -> Node:
     checks = node.checks
-    # That we do not hear it we know ourselves, and sooner: after an outage of ours it would keep every node from work.
+    # Whether we hear a node we know ourselves, and sooner: after an outage of ours its check would keep it from work.
     if any(word_of(check.name) == HEARTBEAT for check in checks):
         checks = tuple(check for check in checks if word_of(check.name) != HEARTBEAT)
-    if takes_a_client and node.client is None:
+    if needs_client and node.client is None:
         checks = (*checks, NOT_A_CLIENT)
     return node if checks is node.checks else replace(node, checks=checks)
 
 
 @dataclass(frozen=True)
 class FitCount:
-    """How many nodes can run a scan type now, why none can, and which cannot."""
+    """How many nodes can run a scan type now, why none can, and the ids of those that cannot."""
 
     nodes: int
     why_none: str = ""
@@ -59,22 +62,29 @@ class FitCount:
 
 
 @dataclass
+class _LastCounts:
+    """The counts of one reading of the fleet, by scan type."""
+
+    reading: FleetReading | None = None
+    by_type: dict[ScanType, FitCount] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class CountFit:
     """Counts once for each reading of the fleet and each scan type."""
 
     reading: Callable[[], FleetReading]
     fleet: KnownFleet
-    _counted: FleetReading | None = None
-    _known: dict[ScanType, FitCount] = field(default_factory=dict)
+    _last: _LastCounts = field(default_factory=_LastCounts)
 
     def __call__(self, scan_type: ScanType) -> FitCount:
         """The count. Raises DependencyUnavailable while the fleet has never been read."""
-        reading = self.reading()
-        if reading is not self._counted:
-            self._counted, self._known = reading, {}
-        if scan_type not in self._known:
-            self._known[scan_type] = self._count(reading, scan_type)
-        return self._known[scan_type]
+        reading, last = self.reading(), self._last
+        if reading is not last.reading:
+            last.reading, last.by_type = reading, {}
+        if scan_type not in last.by_type:
+            last.by_type[scan_type] = self._count(reading, scan_type)
+        return last.by_type[scan_type]
 
     def _count(self, reading: FleetReading, scan_type: ScanType) -> FitCount:
         nodes = self.fleet.judged(reading.nodes)

@@ -1,4 +1,4 @@
-"""Join what heartbeats, Consul and Nomad know into one node a machine. Pure."""
+"""Join what heartbeats, Consul and Nomad know into one node for each machine. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .ports import NodeInstance, NomadClient
 
 HEARTBEAT, CONSUL, NOMAD = "heartbeat", "consul", "nomad"
 
-_NOMAD_SAYS = {
+_CLIENT_CHECKS = {
     ClientState.READY: (CheckStatus.PASSING, "ready for work"),
     ClientState.INELIGIBLE: (
         CheckStatus.WARNING,
@@ -30,7 +30,7 @@ _NOMAD_SAYS = {
 
 @dataclass(frozen=True)
 class ClusterSnapshot:
-    """What Consul and Nomad said last; the names in `stale` are those that do not answer now."""
+    """What Consul and Nomad answered last; `stale` names those of the two that do not answer now."""
 
     instances: tuple[NodeInstance, ...] = ()
     clients: tuple[NomadClient, ...] = ()
@@ -41,13 +41,13 @@ Inputs = tuple[Node | None, NodeInstance | None, NomadClient | None, frozenset[s
 
 
 class JoinedNodes:
-    """Joins again and again, and only what differs from the last time: a change is one node's of thousands."""
+    """Joins again and again, and only what differs from the last time: most changes concern one node of thousands."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[Inputs, Node]] = {}
 
     def join(self, beating: Iterable[Node], cluster: ClusterSnapshot) -> tuple[Node, ...]:
-        """As join_fleet does; a node that nothing changed about is the very object of the last time."""
+        """As join_fleet does; a node that nothing changed about is the same object as the last time."""
         last, self._last = self._last, {}
         for node_id, inputs in _inputs(beating, cluster):
             known = last.get(node_id)
@@ -57,7 +57,7 @@ class JoinedNodes:
 
 
 def join_fleet(beating: Iterable[Node], cluster: ClusterSnapshot) -> tuple[Node, ...]:
-    """One node for each id that anybody knows, by id."""
+    """One node for each id that any of the three knows, by id."""
     return JoinedNodes().join(beating, cluster)
 
 
@@ -71,7 +71,7 @@ def _inputs(beating: Iterable[Node], cluster: ClusterSnapshot) -> Iterator[tuple
 
 
 def _newest(instances: Iterable[NodeInstance]) -> dict[str, NodeInstance]:
-    """While an agent is replaced, two are registered: the newer one speaks for the machine."""
+    """The newest instance of each node: while an agent is replaced, two are registered."""
     newest: dict[str, NodeInstance] = {}
     for instance in instances:
         known = newest.get(instance.node_id)
@@ -81,7 +81,7 @@ def _newest(instances: Iterable[NodeInstance]) -> dict[str, NodeInstance]:
 
 
 def _unheard(node_id: str) -> Node:
-    """A machine that never beat."""
+    """A machine that never sent a heartbeat."""
     return Node(node_id, "", "", NodeRole.WORKER, (), "", registered_at=None, last_seen=None, sources=())
 
 
@@ -94,7 +94,7 @@ def _joined(
 ) -> Node:
     node = beating or _unheard(node_id)
     if instance is None and client is None:
-        return node  # one that only beats is taken as it is
+        return node  # known by its heartbeats alone: taken as it is
     sources = (*((CONSUL,) if instance else ()), *((NOMAD,) if client else ()), *node.sources)
     return replace(
         node,
@@ -117,9 +117,9 @@ def _checks(node: Node, instance: NodeInstance | None, client: NomadClient | Non
     checks = _live_first(instance.checks, node.checks) if instance else node.checks
     if client is None:
         return checks
-    status, meaning = _NOMAD_SAYS[client.state]
-    said = f"{client.said}: {meaning}" if client.said else meaning
-    checks = (*checks, Check("nomad-client", "Nomad client", status, said))
+    status, meaning = _CLIENT_CHECKS[client.state]
+    output = f"{client.remark}: {meaning}" if client.remark else meaning
+    checks = (*checks, Check("nomad-client", "Nomad client", status, output))
     is_unheard = instance is None and not node.sources
     return (*checks, _NO_AGENT) if is_unheard and client.state is ClientState.READY else checks
 
@@ -133,7 +133,7 @@ _NO_AGENT = Check(
 
 
 def _live_first(live: tuple[Check, ...], reported: tuple[Check, ...]) -> tuple[Check, ...]:
-    """Consul's checks are looked at every few seconds, those of a registration once: the former replace the latter."""
+    """All checks, where Consul's replace those of the registration: Consul runs its own every few seconds."""
     known = {word for check in live for word in (word_of(check.id), word_of(check.name))}
     kept = [check for check in reported if word_of(check.id) not in known and word_of(check.name) not in known]
     return (*live, *kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import Check, CheckStatus
@@ -16,7 +17,7 @@ _REMEDY = "Let the machine set its clock, as by `timedatectl set-ntp true`"
 
 
 def judge_clock(ahead_seconds: float | None, whose: str = "the API") -> Check:
-    """`ahead_seconds` is this clock minus theirs; None until they have answered."""
+    """The check `clock`; `ahead_seconds` is this clock minus the other one, None before the other has answered."""
     if ahead_seconds is None:
         return _check(CheckStatus.PASSING, f"{whose} has not answered yet, so there is nothing to compare with")
     if abs(ahead_seconds) <= TOLERATED_SECONDS:
@@ -28,29 +29,37 @@ def judge_clock(ahead_seconds: float | None, whose: str = "the API") -> Check:
     return _check(CheckStatus.CRITICAL, f"{off} would be wrong, so nothing is scanned from here. {_REMEDY}")
 
 
-class LedgerClock:
-    """How far this machine's clock is from the database's, asked now and then."""
+@dataclass
+class _LastComparison:
+    """How far ahead this clock was at the last comparison, and when that was, by the monotonic clock."""
 
-    def __init__(self, open_ledger: OpenLedger, clock: Callable[[], float] = time.time) -> None:
-        self._open_ledger = open_ledger
-        self._clock = clock
-        self._ahead_seconds: float | None = None
-        self._asked_at = float("-inf")
+    ahead_seconds: float | None = None
+    made_at: float = float("-inf")
+
+
+@dataclass(frozen=True)
+class CheckClock:
+    """Compares this machine's clock with the database's, at most each KNOWN_SECONDS."""
+
+    open_ledger: OpenLedger
+    clock: Callable[[], float] = time.time
+    _last: _LastComparison = field(default_factory=_LastComparison)
 
     def __call__(self) -> Check:
-        """By the last answer, while the database is away."""
-        if time.monotonic() > self._asked_at + KNOWN_SECONDS:
-            self._asked_at = time.monotonic()
+        """The check as of now; while the database is away, as of the last comparison."""
+        last = self._last
+        if time.monotonic() > last.made_at + KNOWN_SECONDS:
+            last.made_at = time.monotonic()
             try:
-                self._ahead_seconds = self._ask()
+                last.ahead_seconds = self._compare()
             except CloudxError:
-                self._asked_at = float("-inf")
-        return judge_clock(self._ahead_seconds, "the database")
+                last.made_at = float("-inf")
+        return judge_clock(last.ahead_seconds, "the database")
 
-    def _ask(self) -> float:
-        with self._open_ledger(read_only=True) as ledger:
+    def _compare(self) -> float:
+        with self.open_ledger(read_only=True) as ledger:
             ledger.now()  # the first one may have to connect
-            before, there, after = self._clock(), ledger.now().timestamp(), self._clock()
+            before, there, after = self.clock(), ledger.now().timestamp(), self.clock()
         return (before + after) / 2 - there
 
 

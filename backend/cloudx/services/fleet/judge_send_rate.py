@@ -11,7 +11,7 @@ _PROBE_BITS = 84 * 8  # the smallest Ethernet frame, with its preamble and the g
 
 @dataclass(frozen=True)
 class SendMeasure:
-    """`measured_pps` is None until it has been measured; `problem` says why it cannot be."""
+    """What a machine was measured to send; None before the measurement, and `problem` says why there is none."""
 
     measured_pps: int | None
     problem: str = ""
@@ -20,15 +20,15 @@ class SendMeasure:
 
 
 def judge_send_rate(measure: SendMeasure, allowed_pps: int) -> tuple[int | None, Check]:
-    """The node's limit in packets per second (None while it is unknown), and the check that says whence it comes."""
+    """The node's limit in packets per second, None while it is unknown, and the check that tells its origin."""
     if measure.problem:
         return None, _check(CheckStatus.WARNING, f"what it can send cannot be measured: {measure.problem}")
     if measure.measured_pps is None:
         return None, _check(CheckStatus.PASSING, "what it can send is being measured")
     bounds = [(measure.measured_pps, "measured on its loopback")]
     if measure.link_mbit is not None:
-        what = f"what the {measure.link_mbit:,} Mbit/s of {measure.link} carry"
-        bounds.append((measure.link_mbit * 1_000_000 // _PROBE_BITS, what))
+        carried = f"what the {measure.link_mbit:,} Mbit/s of {measure.link} carry"
+        bounds.append((measure.link_mbit * 1_000_000 // _PROBE_BITS, carried))
     bounds.append((allowed_pps, "CLOUDX_NODE_RATE_LIMIT_PPS"))
     limit, why = min(bounds)
     more = "" if limit == measure.measured_pps else f"; {measure.measured_pps:,} measured on its loopback"

@@ -12,37 +12,38 @@ from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import Resolver
 from cloudx.services.ledger.ledger import OpenLedger
 
-from .ports import LatencyProbe
+from .ports import LatencyProbe, RoundTrip
 
 PROBES = 3
 
 
 @dataclass(frozen=True)
 class MeasureLatency:
-    """The use case with what it needs."""
+    """Probes one machine from here, if it is in scope."""
 
     open_ledger: OpenLedger
     resolver: Resolver
     policies: PolicyCache
     probe: LatencyProbe
 
-    def __call__(self, target: str) -> list[float]:
-        """Round trips in milliseconds, [] when it is silent. Raises InvalidInput or TargetOutOfScope."""
-        address, named = self._one_address(target)
+    def __call__(self, target: str) -> list[RoundTrip]:
+        """At most three answers, newest first; [] when it is silent. Raises InvalidInput or TargetOutOfScope."""
+        address, host_names = self._address_of(target)
         with self.open_ledger(read_only=True) as ledger:
             policy = self.policies.current(ledger.policies)
-            allowed = policy.allowed(ledger.now(), named) - policy.excluded()
+            allowed = policy.allowed(ledger.now(), host_names) - policy.excluded()
         require_in_scope(AddressSet.of_addresses([address]), allowed)
-        return self.probe.round_trips_ms(address, PROBES)
+        return self.probe.round_trips(address, PROBES)[::-1]
 
-    def _one_address(self, target: str) -> tuple[Address, dict[str, str]]:
+    def _address_of(self, target: str) -> tuple[Address, dict[str, str]]:
+        """The one address to probe, and the host name it came from by its text."""
         targets = parse_targets(target, "target")
         if targets.addresses.size + len(targets.host_names) != 1:
             raise InvalidInput("target", "Name one machine to measure: localhost, an address or a host name.")
         if targets.addresses:
             return next(iter(targets.addresses)), {}
         name = targets.host_names[0]
-        found = self.resolver.resolve(name)
-        if not found:
+        addresses = self.resolver.resolve(name)
+        if not addresses:
             raise InvalidInput("target", f"The host name {name!r} has no address. Check it, or give the address.")
-        return found[0], {str(found[0]): name}
+        return addresses[0], {str(addresses[0]): name}

@@ -1,4 +1,4 @@
-"""What knowing the fleet needs from the outside: Consul's and Nomad's answers, latencies, a place to report to."""
+"""What knowing the fleet needs from the outside: Consul, Nomad, this machine, other machines, a place to report."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class NodeInstance:
 
 @dataclass(frozen=True)
 class NomadClient:
-    """A machine as Nomad has it; `said` is Nomad's own remark."""
+    """A machine as Nomad has it; `remark` is Nomad's own description of its state."""
 
     node_id: str
     name: str
     ip: str
     state: ClientState
-    said: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,28 +44,60 @@ class Answer(Generic[T_co]):
 
 
 class BlockingQuery(Protocol[T_co]):
-    """A question that is answered when its answer has changed (Consul's and Nomad's blocking queries)."""
+    """A query that is answered when its answer has changed (Consul's and Nomad's blocking queries)."""
 
     def __call__(self, index: int, wait_seconds: float) -> Answer[T_co]:
-        """The answer once its index is not `index`, or after the wait. Raises DependencyUnavailable."""
+        """The answer once its index is not `index`, or after the wait. Raises DependencyUnavailable.
+
+        The server may add up to a sixteenth to the wait, so that not all clients return at once.
+        """
         ...
+
+
+@dataclass(frozen=True)
+class HostSample:
+    """This machine at one moment: each figure in percent, and the names of those that stand out of the last minute."""
+
+    unix_ms: int
+    percent: dict[str, float]  # by name: cpu, memory, disk, network
+    spikes: frozenset[str] = frozenset()
+
+
+class HostHistory(Protocol):
+    """The last minutes of this machine, the same for every process of this API."""
+
+    def start(self) -> None:
+        """Begin sampling in the background; once in each process, after the fork."""
+        ...
+
+    def samples(self) -> list[HostSample]:
+        """Newest first, never empty."""
+        ...
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """One answer of a machine: how long it took, and when it came."""
+
+    milliseconds: float
+    unix_ms: int
 
 
 class LatencyProbe(Protocol):
     """Measures how far away an address is."""
 
-    def round_trips_ms(self, address: Address, count: int) -> list[float]:
-        """One figure an answer, in milliseconds; [] when the address stays silent. Never waits over 3 seconds."""
+    def round_trips(self, address: Address, count: int) -> list[RoundTrip]:
+        """At most `count` answers, oldest first; [] when the address stays silent. Never waits over 3 seconds."""
         ...
 
 
 class NodeReporter(Protocol):
-    """Where a node registers and beats: the shared ledger, or the primary node over HTTP."""
+    """Where a node registers and sends its heartbeats: the shared ledger, or the primary node over HTTP."""
 
-    def register(self, said: Registration) -> None:
-        """Say who the node is and what it can do."""
+    def register(self, registration: Registration) -> None:
+        """Tell what the node is and can do. Raises DependencyUnavailable."""
         ...
 
-    def beat(self, said: Heartbeat) -> None:
-        """Say how it is. Raises NodeNotRegistered when it must register again."""
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Tell how the node is. Raises NodeNotRegistered when it must register again, or DependencyUnavailable."""
         ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from cloudx.domain.errors import CloudxError
 from cloudx.services.ledger.ledger import OpenLedger
@@ -16,7 +15,7 @@ _DATABASE_REMEDY = "If it stays so: does the database run, and does DATABASE_URL
 
 @dataclass(frozen=True)
 class DependencyState:
-    """One dependency: ok, inactive or error, with the reason; those required decide."""
+    """One dependency: ok, inactive or error, with the reason; the required ones decide."""
 
     status: str
     required: bool
@@ -25,32 +24,34 @@ class DependencyState:
 
 @dataclass(frozen=True)
 class Readiness:
-    """All of them."""
+    """Every dependency, by its name."""
 
     dependencies: dict[str, DependencyState]
 
     @property
     def is_ready(self) -> bool:
-        """True when everything required is ok."""
+        """True when every required dependency is ok."""
         return all(state.status == "ok" for state in self.dependencies.values() if state.required)
 
-    def shown(self) -> dict[str, Any]:
-        """As GET /api/ready says it."""
-        status = "ready" if self.is_ready else "unready"
-        return {"status": status, "dependencies": {name: vars(state) for name, state in self.dependencies.items()}}
 
+@dataclass(frozen=True)
+class CheckReadiness:
+    """Asks each dependency at the moment of the call."""
 
-def check_readiness(open_ledger: OpenLedger, fleet: FleetWatch) -> Readiness:
-    """Ask each dependency now."""
-    status, reason = fleet.freshness()
-    view = DependencyState("ok" if status == "active" else status, required=False, reason=reason)
-    return Readiness({"database": _database(open_ledger), "fleet": view})
+    open_ledger: OpenLedger
+    fleet: FleetWatch
 
+    def __call__(self) -> Readiness:
+        """The state of the database, which is required, and of the fleet's snapshot, which is not."""
+        freshness = self.fleet.freshness()
+        status = "ok" if freshness.status == "active" else freshness.status
+        fleet = DependencyState(status, required=False, reason=freshness.reason)
+        return Readiness({"database": self._database(), "fleet": fleet})
 
-def _database(open_ledger: OpenLedger) -> DependencyState:
-    try:
-        with open_ledger(read_only=True) as ledger:
-            ledger.policies.version()  # a table, so that a missing schema is noticed too
-    except CloudxError as error:
-        return DependencyState("error", required=True, reason=f"{error.message} {_DATABASE_REMEDY}")
-    return DependencyState("ok", required=True)
+    def _database(self) -> DependencyState:
+        try:
+            with self.open_ledger(read_only=True) as ledger:
+                ledger.policies.version()  # reads a table, so that a missing schema is noticed too
+        except CloudxError as error:
+            return DependencyState("error", required=True, reason=f"{error.message} {_DATABASE_REMEDY}")
+        return DependencyState("ok", required=True)

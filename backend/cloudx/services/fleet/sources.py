@@ -1,4 +1,4 @@
-"""Follow Consul and Nomad, where they are configured, and say how fresh what they said is."""
+"""Follow Consul and Nomad, where they are configured, and say how fresh their answers are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Clients = tuple[NomadClient, ...]
 
 @dataclass(frozen=True)
 class SourceFreshness:
-    """How one source is: active or error, and how many seconds ago its view was known to hold."""
+    """How one source is: active or error, why, and how many seconds ago its answer was known to hold."""
 
     status: str
     age_seconds: float | None
@@ -24,7 +24,7 @@ class SourceFreshness:
 
 
 class ClusterWatch:
-    """The newest view of both; without either there is nothing to join."""
+    """The newest answers of both; without either there is nothing to join."""
 
     def __init__(
         self,
@@ -37,28 +37,28 @@ class ClusterWatch:
         self.nomad = FollowedQuery(NOMAD, nomad, clock) if nomad else None
 
     def start(self, on_change: Callable[[], None]) -> None:
-        """Begin following, after the fork."""
+        """Begin following, after the fork; `on_change` runs after each change of an answer, in a background thread."""
         for followed in self._followed():
             followed.start(on_change)
 
-    def view(self) -> ClusterSnapshot:
-        """What both said last; waits for nobody."""
-        instances = self.consul.view.value if self.consul else None
-        clients = self.nomad.view.value if self.nomad else None
-        stale = frozenset(one.name for one in self._followed() if one.view.problem is not None)
+    def snapshot(self) -> ClusterSnapshot:
+        """What both answered last; waits for neither."""
+        instances = self.consul.state.value if self.consul else None
+        clients = self.nomad.state.value if self.nomad else None
+        stale = frozenset(followed.name for followed in self._followed() if followed.state.problem is not None)
         return ClusterSnapshot(instances or (), clients or (), stale)
 
     def freshness(self) -> dict[str, SourceFreshness]:
-        """By name, those that are configured."""
+        """How fresh each configured source is, by its name."""
         return {followed.name: self._freshness_of(followed) for followed in self._followed()}
 
     def _freshness_of(self, followed: FollowedQuery[Instances] | FollowedQuery[Clients]) -> SourceFreshness:
-        view = followed.view
-        age_seconds = None if view.held_at is None else round(self._clock() - view.held_at, 3)
-        if view.problem is None:
-            return SourceFreshness("active", age_seconds, f"{len(view.value or ())} nodes.")
+        state = followed.state
+        age_seconds = None if state.held_at is None else round(self._clock() - state.held_at, 3)
+        if state.problem is None:
+            return SourceFreshness("active", age_seconds, f"{len(state.value or ())} nodes.")
         shown = "" if age_seconds is None else f" Its view of {age_seconds:.0f} s ago is shown."
-        return SourceFreshness("error", age_seconds, view.problem + shown)
+        return SourceFreshness("error", age_seconds, state.problem + shown)
 
     def _followed(self) -> list[FollowedQuery[Instances] | FollowedQuery[Clients]]:
         return [followed for followed in (self.consul, self.nomad) if followed is not None]

@@ -11,6 +11,7 @@ from cloudx.domain.nodes import Node
 from cloudx.domain.scopes import Exclusion, Scope
 
 from .dispatches import Dispatches
+from .records import AuditEntry
 from .scans import Chunks, Claims, Findings, Scans
 from .splits import Splits
 
@@ -92,14 +93,25 @@ class Policies(Protocol):
 
 
 class Audit(Protocol):
-    """Who asked what, kept for ever."""
+    """Who changed what, kept for ever."""
 
     def record(self, principal: Principal, action: str, subject: str, **detail: Any) -> None:
-        """Add an entry."""
+        """Add an entry; `action` is `noun.verb`, `subject` the id of the record it is about."""
         ...
 
-    def entries(self, limit: int) -> list[dict[str, Any]]:
-        """The newest entries, newest first."""
+    def entries(
+        self,
+        limit: int,
+        *,
+        before_id: str | None = None,
+        principal: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+    ) -> list[AuditEntry]:
+        """At most `limit` entries, newest first to the millisecond; `before_id` is the last id of the page before.
+
+        `principal` and `action` match whole, `since` includes its moment; None leaves all in.
+        """
         ...
 
 

@@ -179,4 +179,17 @@ class HostRow:
     extra: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class AuditEntry:
+    """One change: who made it, when by the database's clock, and to what; `detail` depends on the action."""
+
+    id: str
+    at: datetime
+    principal: str
+    role: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+
+
 FindingKey = tuple[str, str, int]  # ip, protocol, port: the order of result pages

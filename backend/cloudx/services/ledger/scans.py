@@ -176,7 +176,3 @@ class Findings(Protocol):
     def hosts(self, scan_id: str, after_ip: str | None, limit: int) -> list[HostRow]:
         """Host findings in address order."""
         ...
-
-    def hosts_between(self, scan_id: str, first_ip: str, last_ip: str) -> dict[str, HostRow]:
-        """Host findings of an address span, by ip."""
-        ...

@@ -9,9 +9,9 @@ from cloudx.services.ledger.ledger import OpenLedger
 
 
 def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Scan:
-    """Stop a scan: nothing more is claimed, and running scanners end at their next renewal (seconds).
+    """Stop a scan: its pending chunks are cancelled, and running scanners end at their next renewal (seconds).
 
-    Stopping a scan that is already final changes nothing. Raises NotFound.
+    Stopping a final scan changes nothing. Raises NotFound.
     """
     with open_ledger() as ledger:
         scan = ledger.scans.lock(scan_id)
@@ -28,11 +28,10 @@ def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Sc
 
 
 def delete_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> None:
-    """Stop a scan and remove it with all it found. Raises NotFound.
+    """Stop a scan and remove it with all its findings. Raises NotFound.
 
-    Two transactions: a first claim and a stop lock the scan before its chunks, a
-    recut and a delete the chunks before the scan. Nobody does the former with a
-    stopped scan, so the delete meets no deadlock.
+    Two transactions, to avoid a deadlock. A first claim and a stop lock the scan before its chunks, a split and a
+    delete lock the chunks before the scan; nothing claims from a stopped scan.
     """
     scan = stop_scan(open_ledger, scan_id, principal)
     with open_ledger() as ledger:
@@ -43,5 +42,5 @@ def delete_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> 
 
 
 def scan_not_found(scan_id: str) -> NotFound:
-    """The error for an id nobody has."""
+    """The error for an id that no scan has."""
     return NotFound(f"There is no scan {scan_id[:64]!r}. `cloudx scans` and GET /api/scans list them.")

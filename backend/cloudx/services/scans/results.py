@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
+from itertools import chain, groupby, islice
 
+from cloudx.domain.errors import Conflict, DependencyUnavailable
+from cloudx.domain.scans import Scan
 from cloudx.domain.tools import Tool
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.ledger.records import FindingKey, FindingRow, HostRow, ScanRecord
@@ -14,16 +16,8 @@ from cloudx.services.ledger.records import FindingKey, FindingRow, HostRow, Scan
 from .control import scan_not_found
 
 INLINE_HOSTS = 1000
-MAX_INLINE_ROWS = 20_000  # a host may have 65,535 ports: the inline document has to stay small too
+MAX_INLINE_ROWS = 20_000  # a host may have 65,535 ports
 STREAM_PAGE = 2_000
-
-
-@dataclass(frozen=True)
-class InlineResults:
-    """The document in a scan's `results`; `truncated` when there is more at the results URL."""
-
-    document: dict[str, Any]
-    truncated: bool
 
 
 def get_record(open_ledger: OpenLedger, scan_id: str) -> ScanRecord:
@@ -43,7 +37,10 @@ def key_of(row: FindingRow) -> FindingKey:
 def page_findings(
     open_ledger: OpenLedger, scan_id: str, after: FindingKey | None, limit: int
 ) -> tuple[list[FindingRow], FindingKey | None]:
-    """One page, and the key to ask for the next with (None at the end). Raises NotFound."""
+    """At most `limit` rows from the one behind `after` on, and the `after` of the next page, None at the end.
+
+    Raises NotFound.
+    """
     with open_ledger(read_only=True) as ledger:
         if ledger.scans.get(scan_id) is None:
             raise scan_not_found(scan_id)
@@ -63,63 +60,64 @@ def stream_findings(open_ledger: OpenLedger, scan_id: str) -> Iterator[FindingRo
         after = key_of(rows[-1])
 
 
-def inline_results(ledger: Ledger, record: ScanRecord) -> InlineResults | None:
-    """The results as the frontend reads them; None while there is none."""
-    rows = _first_rows(ledger, record.scan.id)
-    if record.scan.tool is Tool.NMAP:
-        hosts = ledger.findings.hosts(record.scan.id, None, INLINE_HOSTS + 1)
-        if not hosts and not rows and not record.scan.status.is_final:
-            return None
-        return _nmap_document(hosts, rows)
-    if not rows and not record.scan.status.is_final:
+@dataclass(frozen=True)
+class InlineFindings:
+    """The first findings of a scan in address order: as many as are shown within the scan itself.
+
+    `hosts` are at most INLINE_HOSTS, and nmap's alone; `rows` are at most MAX_INLINE_ROWS, for other tools of at most
+    INLINE_HOSTS hosts. `truncated`: there is more, by page or as a stream.
+    """
+
+    hosts: tuple[HostRow, ...]
+    rows: tuple[FindingRow, ...]
+    truncated: bool
+
+
+def read_inline(open_ledger: OpenLedger, scan: Scan) -> InlineFindings | None:
+    """What is shown within the scan itself; None while nothing was found and the scan is not over."""
+    with open_ledger(read_only=True) as ledger:
+        rows = _first_rows(ledger, scan.id)
+        hosts = ledger.findings.hosts(scan.id, None, INLINE_HOSTS + 1) if scan.tool is Tool.NMAP else []
+    if not hosts and not rows and not scan.status.is_final:
         return None
-    return _ports_document(rows)
+    too_many_rows, rows = len(rows) > MAX_INLINE_ROWS, rows[:MAX_INLINE_ROWS]
+    if scan.tool is Tool.NMAP:
+        shown_hosts = tuple(hosts[:INLINE_HOSTS])
+        return InlineFindings(shown_hosts, tuple(rows), too_many_rows or len(hosts) > len(shown_hosts))
+    shown = tuple(_of_first_hosts(rows))
+    return InlineFindings((), shown, too_many_rows or len(rows) > len(shown))
 
 
 def _first_rows(ledger: Ledger, scan_id: str) -> list[FindingRow]:
     """The rows of a little more than INLINE_HOSTS hosts, or of MAX_INLINE_ROWS: no more than is shown is read."""
     rows: list[FindingRow] = []
-    hosts: set[str] = set()
-    while len(hosts) <= INLINE_HOSTS and len(rows) <= MAX_INLINE_ROWS:
+    ips: set[str] = set()
+    while len(ips) <= INLINE_HOSTS and len(rows) <= MAX_INLINE_ROWS:
         page = ledger.findings.page(scan_id, key_of(rows[-1]) if rows else None, STREAM_PAGE)
         rows += page
-        hosts.update(row.ip for row in page)
+        ips.update(row.ip for row in page)
         if len(page) < STREAM_PAGE:
             break
     return rows
 
 
-def _by_host(rows: list[FindingRow]) -> dict[str, list[FindingRow]]:
-    return {ip: list(group) for ip, group in groupby(rows, key=lambda row: row.ip)}
+def _of_first_hosts(rows: list[FindingRow]) -> Iterator[FindingRow]:
+    by_host = groupby(rows, key=lambda row: row.ip)
+    return chain.from_iterable(group for _, group in islice(by_host, INLINE_HOSTS))
 
 
-def _ports_document(rows: list[FindingRow]) -> InlineResults:
-    grouped = _by_host(rows[:MAX_INLINE_ROWS])
-    hosts = [
-        {"host": ip, "ports": [{"portid": row.port, "state": row.state} for row in found if row.port]}
-        for ip, found in list(grouped.items())[:INLINE_HOSTS]
-    ]
-    return InlineResults({"hosts": hosts}, len(grouped) > INLINE_HOSTS or len(rows) > MAX_INLINE_ROWS)
+def recall_document(open_ledger: OpenLedger, scan_id: str) -> bytes | None:
+    """What `keep_document` kept for a scan, by whichever process; None when there is nothing."""
+    with open_ledger(read_only=True) as ledger:
+        return ledger.scans.cached_results(scan_id)
 
 
-def _nmap_document(hosts: list[HostRow], rows: list[FindingRow]) -> InlineResults:
-    grouped = _by_host(rows[:MAX_INLINE_ROWS])
-    shown = [nmap_host(host, grouped.get(host.ip, [])) for host in hosts[:INLINE_HOSTS]]
-    return InlineResults({"nmaprun": {"host": shown}}, len(hosts) > INLINE_HOSTS or len(rows) > MAX_INLINE_ROWS)
+def keep_document(open_ledger: OpenLedger, scan_id: str, document: bytes) -> None:
+    """Keep what was made of a finished scan's inline findings, for every process, until the scan is deleted.
 
-
-def nmap_host(host: HostRow, rows: list[FindingRow]) -> dict[str, Any]:
-    """One host as nmap's XML would read with plain keys."""
-    shown: dict[str, Any] = {
-        "address": {"addr": host.ip, "addrtype": "ipv6" if ":" in host.ip else "ipv4"},
-        "status": {"state": host.state},
-        "hostnames": {"hostname": {"name": host.hostname}} if host.hostname else {},
-        "os": {"osmatch": [{"name": host.os_name}] if host.os_name else []},
-        "ports": {"port": [_nmap_port(row) for row in rows]},
-    }
-    return shown
-
-
-def _nmap_port(row: FindingRow) -> dict[str, Any]:
-    service = {"name": row.service} | {k: row.extra[k] for k in ("product", "version", "extrainfo") if k in row.extra}
-    return {"portid": row.port, "protocol": row.protocol, "state": {"state": row.state}, "service": service}
+    It is a cache: when the database is busy, another process was first or the scan is gone, nothing is kept.
+    """
+    with suppress(DependencyUnavailable, Conflict), open_ledger() as ledger:
+        if ledger.scans.lock(scan_id) is not None:
+            ledger.scans.cache_results(scan_id, document)
+            ledger.commit()

@@ -31,7 +31,7 @@ _EXAMPLE_PORTS = "80, 80,443 or 1-1000"
 
 @dataclass(frozen=True)
 class ScanRequest:
-    """What a user asks for, as typed by them."""
+    """A scan as a user typed it; `rate_pps` over the whole fleet."""
 
     targets: tuple[str, ...]
     tool: str
@@ -44,22 +44,22 @@ class ScanRequest:
     max_workers: int | None = None
 
     def sha256(self) -> str:
-        """Tells whether two requests ask for the same."""
+        """A hash that is equal for equal requests."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Resolved:
     """The targets and exclusions of a request, every name resolved."""
 
     targets: AddressSet
     excluded: AddressSet
-    names: dict[str, str]  # address → the host name it was asked by
+    host_names: dict[str, str]  # address → the host name that it came from
 
 
 @dataclass(frozen=True)
 class SubmitScan:
-    """The use case with what it needs."""
+    """Parses, resolves, checks and plans a scan, and writes it whole or not at all."""
 
     open_ledger: OpenLedger
     resolver: Resolver
@@ -70,49 +70,48 @@ class SubmitScan:
     def __call__(self, request: ScanRequest, principal: Principal, idempotency_key: str | None = None) -> Scan:
         """Write the scan and its chunks in one transaction and return it.
 
-        With an idempotency key that was used before for the same request, the scan
-        of that time is returned. Raises InvalidInput, TooLarge, TargetOutOfScope,
-        NoCapableNode or Conflict; then nothing was written.
+        An idempotency key that was used before for the same request returns the scan of that time. Raises InvalidInput,
+        TooLarge, TargetOutOfScope, NoCapableNode or Conflict, having written nothing.
         """
         scan_type = scan_type_named(request.tool, request.scan_type)
         ports = _ports(request, scan_type)
         self._check_max_workers(request)
-        asked = self._asked(request)
-        _require_reachable(asked.targets - asked.excluded, scan_type)
+        resolved = self._resolved(request)
+        _require_reachable(resolved.targets - resolved.excluded, scan_type)
         try:
             with self.open_ledger() as ledger:
                 earlier = _earlier(ledger, request, principal, idempotency_key)
                 if earlier:
                     return earlier
-                scan = self._admit(ledger, request, principal, scan_type, ports, asked)
+                scan = self._admit(ledger, request, principal, scan_type, ports, resolved)
                 self._write(ledger, scan, request, principal, idempotency_key)
                 ledger.commit()
                 return scan
         except Conflict:
-            # The same key arrived twice at once: the other request won, so its scan is the answer.
+            # The same key arrived twice at once and the other request was first, so its scan is the answer.
             with self.open_ledger() as ledger:
                 earlier = _earlier(ledger, request, principal, idempotency_key)
             if earlier is None:
                 raise
             return earlier
 
-    def _asked(self, request: ScanRequest) -> _Asked:
-        targets, names = self._resolve(parse_targets(request.targets), "target")
+    def _resolved(self, request: ScanRequest) -> _Resolved:
+        targets, host_names = self._resolve(parse_targets(request.targets), "target")
         excluded, _ = self._resolve(parse_targets(request.exclude, "exclude"), "exclude")
         if not targets:
             raise InvalidInput("target", "No target given. Name at least one address, CIDR, range or host name.")
-        return _Asked(targets, excluded, names)
+        return _Resolved(targets, excluded, host_names)
 
     def _resolve(self, targets: Targets, field: str) -> tuple[AddressSet, dict[str, str]]:
-        """All addresses, and for those that came from a host name which one."""
-        named: dict[str, str] = {}
+        """All addresses, and the host name of each that came from one."""
+        host_names: dict[str, str] = {}
         for name in targets.host_names:
-            found = self.resolver.resolve(name)
-            if not found:
+            addresses = self.resolver.resolve(name)
+            if not addresses:
                 raise InvalidInput(field, f"The host name {name!r} has no address. Check it, or give the address.")
-            ipv4 = [address for address in found if address.version == 4]
-            named.update((str(address), name) for address in (ipv4 or found))
-        return targets.addresses | AddressSet.of_texts(named), named
+            ipv4 = [address for address in addresses if address.version == 4]
+            host_names.update((str(address), name) for address in (ipv4 or addresses))
+        return targets.addresses | AddressSet.of_texts(host_names), host_names
 
     def _admit(
         self,
@@ -121,12 +120,12 @@ class SubmitScan:
         principal: Principal,
         scan_type: ScanType,
         ports: PortSet | None,
-        asked: _Asked,
+        resolved: _Resolved,
     ) -> Scan:
         now = ledger.now()
         policy = self.policies.current(ledger.policies)
-        kept = asked.targets - asked.excluded - policy.excluded()
-        require_in_scope(kept, policy.allowed(now, asked.names))
+        kept = resolved.targets - resolved.excluded - policy.excluded()
+        require_in_scope(kept, policy.allowed(now, resolved.host_names))
         return Scan(
             id=new_id(),
             tool=scan_type.tool,
@@ -135,12 +134,12 @@ class SubmitScan:
             addresses=kept,
             ports=ports,
             rate_pps=_rate_pps(request, scan_type),
-            excluded_addresses=asked.targets.size - kept.size,
+            excluded_addresses=resolved.targets.size - kept.size,
             created_at=now,
             created_by=principal.name,
             name=request.name,
             priority=request.priority,
-            host_names=asked.names,
+            host_names=resolved.host_names,
             max_workers=request.max_workers,
         )
 
@@ -187,17 +186,17 @@ def _earlier(ledger: Ledger, request: ScanRequest, principal: Principal, key: st
 
 
 def _ports(request: ScanRequest, scan_type: ScanType) -> PortSet | None:
-    what = f"{scan_type.tool} {scan_type.name}"
+    scan_name = f"{scan_type.tool} {scan_type.name}"
     if request.ports is None or str(request.ports).strip() == "":
         if scan_type.ports in (PortRule.REQUIRED, PortRule.ONE):
             example = "80" if scan_type.ports is PortRule.ONE else _EXAMPLE_PORTS
-            raise InvalidInput("port", f"{what} needs a port: give for example {example}.")
+            raise InvalidInput("port", f"{scan_name} needs a port: give for example {example}.")
         return None
     if scan_type.ports is PortRule.NONE:
-        raise InvalidInput("port", f"{what} sends ICMP and takes no port: leave it out.")
+        raise InvalidInput("port", f"{scan_name} sends ICMP and takes no port: leave it out.")
     ports = PortSet.parse(request.ports, "port")
     if scan_type.ports is PortRule.ONE and ports.size != 1:
-        raise InvalidInput("port", f"{what} takes one port; use masscan for several.")
+        raise InvalidInput("port", f"{scan_name} takes one port; use masscan for several.")
     return ports
 
 

@@ -1,4 +1,4 @@
-"""What is shown of scans: status, progress, coverage, workers, time left."""
+"""What people see of scans: status, progress, coverage, workers, time left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROOF_PAGE = 500
 
 @dataclass(frozen=True)
 class ScanView:
-    """One scan as people see it."""
+    """One scan as people see it; `progress` in percent."""
 
     scan: Scan
     tally: Tally
@@ -42,7 +42,7 @@ def coverage_of(record: ScanRecord) -> Coverage:
 
 
 def view_of(record: ScanRecord, now: datetime, workers: tuple[WorkerShare, ...] = ()) -> ScanView:
-    """Everything derived from a record."""
+    """The view of a record at a moment of the ledger's clock."""
     coverage = coverage_of(record)
     progress = progress_percent(coverage, record.tally.in_flight_units)
     if record.scan.status is ScanStatus.COMPLETED:
@@ -76,7 +76,7 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView:
 
 
 def _why_slower(ledger: Ledger, scan: Scan, now: datetime) -> str | None:
-    """When it asks for more than its nodes can send."""
+    """The reason, where the scan's rate is more than its nodes can send."""
     if scan.status.is_final:
         return None
     limits = [node.rate_limit_pps for node in fit_nodes(ledger.nodes.all(), scan.type, now)]
@@ -86,7 +86,7 @@ def _why_slower(ledger: Ledger, scan: Scan, now: datetime) -> str | None:
 def list_scans(
     open_ledger: OpenLedger, *, limit: int, before_id: str | None, status: ScanStatus | None, tool: str | None
 ) -> list[ScanView]:
-    """Scans, newest first."""
+    """At most `limit` scans, newest first; `before_id` is the last id of the page before."""
     with open_ledger(read_only=True) as ledger:
         now = ledger.now()
         records = ledger.scans.page(limit=limit, before_id=before_id, status=status, tool=tool)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, RowMapping, insert, select
 from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now
@@ -13,10 +14,11 @@ from cloudx.adapters.database.schema.tables import audit
 from cloudx.domain.access import Principal
 from cloudx.services.ledger.ids import new_id
 from cloudx.services.ledger.ledger import Audit
+from cloudx.services.ledger.records import AuditEntry
 
 
 class SqlAudit(Audit):
-    """Implements Audit."""
+    """Ids sort by the millisecond they were made in, so the primary key is the order of the pages."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -36,6 +38,25 @@ class SqlAudit(Audit):
         )
 
     @override
-    def entries(self, limit: int) -> list[dict[str, Any]]:
-        rows = self._connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit)).mappings()
-        return [{**row, "detail": json.loads(row["detail"])} for row in rows]
+    def entries(
+        self,
+        limit: int,
+        *,
+        before_id: str | None = None,
+        principal: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+    ) -> list[AuditEntry]:
+        conditions = [
+            audit.c.id < before_id if before_id is not None else None,
+            audit.c.principal == principal if principal is not None else None,
+            audit.c.action == action if action is not None else None,
+            audit.c.at >= since if since is not None else None,
+        ]
+        query = select(audit).where(*(each for each in conditions if each is not None))
+        rows = self._connection.execute(query.order_by(audit.c.id.desc()).limit(limit)).mappings()
+        return [_entry(row) for row in rows]
+
+
+def _entry(row: RowMapping) -> AuditEntry:
+    return AuditEntry(**{**row, "detail": json.loads(row["detail"])})

@@ -61,11 +61,6 @@ class SqlFindings(Findings):
             query = query.where(hosts.c.ip > after_ip)
         return [_host_row(row) for row in self._connection.execute(query.order_by(hosts.c.ip).limit(limit)).mappings()]
 
-    @override
-    def hosts_between(self, scan_id: str, first_ip: str, last_ip: str) -> dict[str, HostRow]:
-        query = select(hosts).where(hosts.c.scan_id == scan_id, hosts.c.ip.between(first_ip, last_ip))
-        return {row["ip"]: _host_row(row) for row in self._connection.execute(query).mappings()}
-
 
 def _only_findings(findings: Iterable[AnyFinding], seen_hosts: list[HostFinding]) -> Iterator[Finding]:
     """The findings as they stream by; hosts are few (nmap's alone) and set aside."""
