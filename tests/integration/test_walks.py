@@ -70,6 +70,7 @@ def test_a_finding_walks_from_the_tools_record_to_the_answer(api, tmp_path):
     (tmp_path / "results.ndjson").write_bytes(RECORD * 2)
     process = ScannerProcess(Command(["true"]), tmp_path)
     list(scanner.follow(assigned(claim), tmp_path, *process.streams))
+    assert process.wait() == 0
     # 4–5 the reply becomes a finding; 6–8 services/chunks/finish.py stores its row and marks the chunk done.
     assert complete_chunk(api.open_ledger, claim, scanner.findings(assigned(claim), tmp_path)) == 1
     # 9–11 GET results: services/scans/results.py reads a page of rows, api/ shows it.
