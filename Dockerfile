@@ -9,10 +9,10 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
 ARG PIP_DEFAULT_TIMEOUT
 # Debian's own Python comes without ensurepip; the official image's has it.
-RUN python3 -c 'import ensurepip' 2>/dev/null \
+RUN python3 -I -c 'import ensurepip' 2>/dev/null \
  || { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv; }
 # pip stays outside of the environment that is shipped.
-RUN python3 -m venv /installer && python3 -m venv --without-pip /app/.venv
+RUN python3 -I -m venv /installer && python3 -I -m venv --without-pip /app/.venv
 # The bracket makes the certificates optional: scripts/make-image adds them where PIP_CERT names some.
 COPY requirements/build.txt requirements/run.txt pip-cert.pe[m] /build/
 RUN if [ -e /build/pip-cert.pem ]; then export PIP_CERT=/build/pip-cert.pem; fi \

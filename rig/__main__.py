@@ -1,4 +1,4 @@
-"""`python -m rig`: what `make rig` and `scripts/rig` start."""
+"""`python -P -m rig`: what `make rig` and `scripts/rig` start."""
 
 from .commands import run
 

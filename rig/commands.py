@@ -87,4 +87,4 @@ def run() -> None:
     if len(sys.argv) > 1 and sys.argv[1] not in ("up", "--help") and not folder.env.exists():
         say("error: no rig runs on this machine. Start one with `make rig N=4` in another terminal.")
         sys.exit(2)
-    app()
+    app(prog_name="scripts/rig")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
-import re
 import socket
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -26,6 +23,7 @@ from pydantic import (
 
 from cloudx.domain.access import Role
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
+from cloudx.urls import is_database_url, is_loopback, is_redis_url, is_web_url
 
 
 class AuthMode(StrEnum):
@@ -105,16 +103,30 @@ class Settings(BaseModel):
             raise ValueError("takes viewer, operator or admin")
         return role
 
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        if not is_database_url(url):
+            raise ValueError("takes postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:///FILE")
+        return url
+
+    @field_validator("cloudx_url", "primary_node_url")
+    @classmethod
+    def _one_address(cls, url: str) -> str:
+        if not is_web_url(url):
+            raise ValueError("takes http://HOST:PORT or https://HOST:PORT")
+        return url
+
     @field_validator("cloudx_redis_url")
     @classmethod
     def _one_redis(cls, url: str) -> str:
-        if not _is_redis_url(url):
+        if not is_redis_url(url):
             raise ValueError("takes redis://[:PASSWORD@]HOST[:PORT][/NUMBER], or rediss:// for TLS")
         return url
 
     @model_validator(mode="after")
     def _open_only_on_loopback(self) -> Settings:
-        if self.cloudx_auth is AuthMode.OPEN and not _is_loopback(self.cloudx_bind):
+        if self.cloudx_auth is AuthMode.OPEN and not is_loopback(self.cloudx_bind):
             raise ValueError(
                 "CLOUDX_AUTH: open lets anybody scan, so it needs CLOUDX_BIND on loopback (127.0.0.1); "
                 f"it is {self.cloudx_bind}. Use token, or bind to 127.0.0.1."
@@ -217,24 +229,6 @@ def _read_if_changed(file: Path) -> str | None:
         return known[2] or None
     except OSError:
         return None
-
-
-def _is_loopback(bind: str) -> bool:
-    if bind == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(bind).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_redis_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in ("redis", "rediss") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:  # of the port, or of an IPv6 address
-        return False
-    return bool(known) and re.fullmatch(r"/?|/\d{1,4}", parts.path) is not None and not (parts.query or parts.fragment)
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

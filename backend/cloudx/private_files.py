@@ -9,33 +9,76 @@ from pathlib import Path
 
 def write_private(file: Path, text: str) -> None:
     """Replace a file in one step, mode 0600; a symbolic link in its place is replaced, not followed."""
+    _written_beside(file, text).replace(file)
+
+
+def create_private(file: Path, text: str) -> bool:
+    """Make a file in one step, mode 0600; False where something of that name exists, which stays as it is."""
+    part = _written_beside(file, text)
+    try:
+        os.link(part, file)  # unlike a rename, it fails where there is one
+        return True
+    except FileExistsError:
+        return False
+    finally:
+        part.unlink()
+
+
+def why_folder_untrusted(folder: Path) -> str | None:
+    """Why others could decide what is in a folder, with the remedy; None if they cannot, or it is missing.
+
+    A folder of root's with the sticky bit is fine, as /tmp is: what others put there does not belong to us, and
+    `why_file_untrusted` refuses it.
+    """
+    found = _status(folder)
+    if found is None:
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        return f"{folder} is {_kind(found)}. Name a folder, not what leads to it or lies in its place."
+    is_sticky = bool(found.st_mode & stat.S_ISVTX)
+    if is_sticky and found.st_uid == 0:
+        return None
+    return _why_open("folder", folder, found, may_be_shared=is_sticky)
+
+
+def why_file_untrusted(file: Path) -> str | None:
+    """Why others could decide what is in a file, with the remedy; None if they cannot, or it is missing."""
+    found = _status(file)
+    if found is None:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return f"{file} is {_kind(found)}. Remove it, or put the file itself there."
+    return _why_open("file", file, found, may_be_shared=False)
+
+
+def _written_beside(file: Path, text: str) -> Path:
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
     with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as opened:
         opened.write(text)
-    part.replace(file)
+    return part
 
 
-def why_untrusted(path: Path) -> str | None:
-    """Why others could decide what is in a folder or file, with the remedy; None if they cannot, or it is missing.
-
-    A folder of root's with the sticky bit is fine, as /tmp is: what others put there does not belong to us, and is
-    refused by itself.
-    """
+def _status(path: Path) -> os.stat_result | None:
     try:
-        link, found = path.lstat(), path.stat()
-    except FileNotFoundError:
+        return path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    kind = "folder" if stat.S_ISDIR(found.st_mode) else "file"
-    is_sticky = kind == "folder" and bool(found.st_mode & stat.S_ISVTX)
+
+
+def _kind(found: os.stat_result) -> str:
+    if stat.S_ISLNK(found.st_mode):
+        return "a symbolic link"
+    if stat.S_ISDIR(found.st_mode):
+        return "a folder"
+    return "a file" if stat.S_ISREG(found.st_mode) else "a device or a pipe"
+
+
+def _why_open(kind: str, path: Path, found: os.stat_result, may_be_shared: bool) -> str | None:
     us = os.geteuid()
-    if link.st_uid != us and not (is_sticky and link.st_uid == 0):
+    if found.st_uid != us:
         remedy = f"Run `chown {us} {path}`, or use another."
-        return f"The {kind} {path} belongs to user {link.st_uid}, not to you ({us}). {remedy}"
-    if stat.S_ISLNK(link.st_mode) and kind == "file":
-        return f"The file {path} is a symbolic link. Put the file itself there."
-    if found.st_uid != us and not is_sticky:
-        return f"The {kind} {path} leads to belongs to user {found.st_uid}, not to you ({us}). Use another."
-    if found.st_mode & 0o022 and not is_sticky:
+        return f"The {kind} {path} belongs to user {found.st_uid}, not to you ({us}). {remedy}"
+    if found.st_mode & 0o022 and not may_be_shared:
         return f"Others may write the {kind} {path}. Run `chmod go-w {path}`, and look whether its content is yours."
     return None

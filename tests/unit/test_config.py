@@ -20,6 +20,17 @@ def test_an_empty_environment_gives_a_safe_install() -> None:
     assert settings.sqlalchemy_url.endswith("/data/cloudx.db")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://", "sqlite:///x.db", "sqlite:////srv/a:b.db", "postgresql://u:p:q@h:5432/d", "postgresql://u@[::1]/d",
+        "postgresql://u@[::1]:5432/d?sslmode=require", "postgresql:///d?host=/run/postgresql", "postgresql://h",
+    ],
+)  # fmt: skip
+def test_every_form_of_a_database_url_is_taken(url: str) -> None:
+    assert load_settings({"DATABASE_URL": url}).sqlalchemy_url.endswith(url.partition("://")[2])
+
+
 @pytest.mark.parametrize("plain", ["postgres://u@h/d", "postgresql://u@h/d", "postgresql+psycopg2://u@h/d"])
 def test_every_way_of_writing_postgresql_names_its_driver(plain: str) -> None:
     assert load_settings({"DATABASE_URL": plain}).sqlalchemy_url == "postgresql+psycopg2://u@h/d"
@@ -47,6 +58,13 @@ def test_every_way_of_writing_postgresql_names_its_driver(plain: str) -> None:
         ({"CLOUDX_REDIS_URL": "redis://host/limits"}, "CLOUDX_REDIS_URL: takes redis://"),
         ({"CLOUDX_REDIS_URL": "redis://host?timeout=1"}, "CLOUDX_REDIS_URL: takes redis://"),
         ({"CLOUDX_REDIS_URL": "redis://[::1"}, "CLOUDX_REDIS_URL: takes redis://"),
+        ({"DATABASE_URL": "garbage"}, "DATABASE_URL: takes postgresql://"),
+        ({"DATABASE_URL": "mysql://u:hunter2@h/d"}, "or sqlite:///FILE"),
+        ({"DATABASE_URL": "postgresql+asyncpg://u@h/d"}, "DATABASE_URL: takes postgresql://"),
+        ({"DATABASE_URL": "postgresql://u:hunter2@h:many/d"}, "DATABASE_URL: takes postgresql://"),
+        ({"CLOUDX_URL": "http://[::1"}, "CLOUDX_URL: takes http://HOST:PORT"),
+        ({"CLOUDX_URL": "http://h:99999"}, "CLOUDX_URL: takes http://HOST:PORT"),
+        ({"PRIMARY_NODE_URL": "http://:80"}, "PRIMARY_NODE_URL: takes http://HOST:PORT"),
     ],
 )
 def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(environ: dict[str, str], says: str) -> None:

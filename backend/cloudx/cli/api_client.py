@@ -65,6 +65,10 @@ class ApiClient:
         # An HTTP_PROXY of the shell would never reach this machine's own loopback.
         self._session.trust_env = urlsplit(connection.url).hostname not in _LOOPBACK
 
+    def close(self) -> None:
+        """Close the connections that are kept open between calls."""
+        self._session.close()
+
     def get(self, path: str, answer_seconds: float = ANSWER_SECONDS, **query: Any) -> Any:
         """A document; after `answer_seconds` of silence it counts as unreachable."""
         return self._document(self._send("GET", path, answer_seconds, params=query))

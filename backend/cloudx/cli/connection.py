@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cloudx.config import Settings
 from cloudx.domain.errors import BadConfiguration, CloudxError
-from cloudx.private_files import why_untrusted
+from cloudx.private_files import why_file_untrusted, why_folder_untrusted
 from cloudx.processes.first_start import CLI_FILE
 
 _START_ONE = "Start one with `make run` or `cloudx up`, or set CLOUDX_URL and CLOUDX_TOKEN to one that runs."
@@ -49,7 +49,7 @@ def find_connection(settings: Settings) -> Connection:
 
 
 def _why_untrusted(file: Path) -> str | None:
-    return why_untrusted(file.parent) or why_untrusted(file)
+    return why_folder_untrusted(file.parent) or why_file_untrusted(file)
 
 
 def _read(file: Path) -> tuple[str | None, str | None]:

@@ -11,8 +11,6 @@ from typing import Annotated
 
 import typer
 
-from .session import ending_in_words
-
 
 class Driver(StrEnum):
     """How Nomad runs the jobs."""
@@ -42,6 +40,6 @@ def dev(
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
-    with ending_in_words(), contextlib.suppress(Interrupted):
+    with contextlib.suppress(Interrupted):
         options = DevOptions(Path.cwd(), driver.value, not servers_only, durable, login_ttl, login_max_ttl)
         run_dev(options, stopping)

@@ -6,15 +6,18 @@ import contextlib
 import io
 import sys
 
+from cloudx.processes.exits import ending_in_words
+
 
 def run() -> None:
     """The entry point of `cloudx`."""
-    is_worker, scan_id = plain_worker(sys.argv[1:])
-    if is_worker:
-        from cloudx.processes.worker import run_worker
+    with ending_in_words():
+        is_worker, scan_id = plain_worker(sys.argv[1:])
+        if is_worker:
+            from cloudx.processes.worker import run_worker
 
-        sys.exit(run_worker(scan_id))
-    _run_the_command_line()
+            sys.exit(run_worker(scan_id))
+        _run_the_command_line()
 
 
 def plain_worker(arguments: list[str]) -> tuple[bool, str | None]:

@@ -12,12 +12,12 @@ from typing import Annotated, NamedTuple
 import typer
 
 from cloudx.config import AuthMode, Settings, load_settings
-from cloudx.domain.errors import BadConfiguration, CloudxError, DependencyUnavailable
-from cloudx.processes.exits import exit_with_error
+from cloudx.domain.errors import DependencyUnavailable
+from cloudx.interpreter import module_command
 from cloudx.processes.first_start import ensure_admin_token, require_private, write_cli_file
 from cloudx.processes.locks import claim_data_folder, require_free_port
 from cloudx.processes.startup import read_settings, wait_until
-from cloudx.processes.supervise import COMMANDS, OWN_PYTHON, token_line
+from cloudx.processes.supervise import COMMANDS, token_line
 
 db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
@@ -33,8 +33,8 @@ def up() -> None:
     _prepare(settings)
     environment, token = _with_admin_token(settings)
     write_cli_file(settings.cloudx_data_dir, settings.own_url, load_settings(environment).admin_token())
-    supervise = [*OWN_PYTHON, "-m", "cloudx.processes.supervise", str(settings.cloudx_data_dir), token.source]
-    supervise += ["--new-token"] if token.is_new else []
+    arguments = [str(settings.cloudx_data_dir), token.source, *(["--new-token"] if token.is_new else [])]
+    supervise = module_command("cloudx.processes.supervise", *arguments)
     os.execve(supervise[0], supervise, environment)  # noqa: S606 - a fixed list; it takes this process's place
 
 
@@ -44,6 +44,7 @@ def serve() -> None:
     Example: CLOUDX_BIND=0.0.0.0 DATABASE_URL=postgresql://… cloudx serve
     """
     settings = _api_settings()
+    require_free_port(settings.cloudx_bind, settings.port)
     _prepare(settings)
     environment, token = _with_admin_token(settings)
     secret = load_settings(environment).admin_token() if token.is_new else None
@@ -82,12 +83,8 @@ def agent(
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    try:
-        reports, checks_now = node_agent(settings)
-        server = PreflightServer(parse_address(checks), checks_now) if checks else contextlib.nullcontext()
-    except BadConfiguration as error:
-        exit_with_error(error)
-    with server:
+    reports, checks_now = node_agent(settings)
+    with PreflightServer(parse_address(checks), checks_now) if checks else contextlib.nullcontext():
         reports.run_until(stopping)
 
 
@@ -103,11 +100,8 @@ def upgrade() -> None:
 
 def _api_settings() -> Settings:
     settings = read_settings()
-    try:
-        require_private(settings.cloudx_data_dir)
-        settings.require_for_dispatching()
-    except BadConfiguration as error:
-        exit_with_error(error)
+    require_private(settings.cloudx_data_dir)
+    settings.require_for_dispatching()
     return settings
 
 
@@ -122,10 +116,7 @@ def _prepare(settings: Settings) -> None:
         except DependencyUnavailable as error:
             return error.message
 
-    try:
-        wait_until(why_not)
-    except CloudxError as error:
-        exit_with_error(error)
+    wait_until(why_not)
 
 
 class _AdminToken(NamedTuple):

@@ -1,19 +1,14 @@
-"""One command's talk with the API: how every failure ends, in words and as an exit code."""
+"""One command's talk with the API, and the options that commands share."""
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cloudx.config import load_settings
-from cloudx.domain.errors import CloudxError
-from cloudx.processes.exits import FAILED, exit_with, exit_with_error
 
 if TYPE_CHECKING:
     from .api_client import ApiClient
@@ -24,41 +19,12 @@ ScanIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The scan's id
 
 @contextmanager
 def api_session() -> Iterator[ApiClient]:
-    """The API as the environment names it."""
-    with ending_in_words():
-        from .api_client import ApiClient
-        from .connection import find_connection
+    """The API as the environment names it; its connections are closed at the end."""
+    from .api_client import ApiClient
+    from .connection import find_connection
 
-        yield ApiClient(find_connection(load_settings()))
-
-
-@contextmanager
-def ending_in_words() -> Iterator[None]:
-    """Whatever goes wrong inside ends the command with a sentence and an exit code."""
+    api = ApiClient(find_connection(load_settings()))
     try:
-        yield
-    except (typer.Exit, typer.BadParameter):
-        raise
-    except CloudxError as error:
-        exit_with_error(error)
-    except (KeyboardInterrupt, typer.Abort):
-        exit_with("Interrupted.", "interrupted")
-    except BrokenPipeError:
-        _leave_closed_pipe()
-    except OSError as error:
-        what = f"{error.filename}: " if error.filename else ""
-        exit_with(f"{what}{error.strerror or error}. Choose another place, or make room or rights for it.", "os_error")
-    except Exception as error:
-        exit_with(_defect(error), "internal_error")
-
-
-def _leave_closed_pipe() -> NoReturn:
-    """`cloudx scans | head -1` is no error worth a word; the descriptor is replaced so that the exit's flush works."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise typer.Exit(FAILED)
-
-
-def _defect(error: Exception) -> str:
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119 - a name to show, no path to open
-    return f"A defect of cloudx: {type(error).__name__}: {error} at {where}. Please report it."
+        yield api
+    finally:
+        api.close()

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from pathlib import Path
 
 from cloudx.domain.errors import BadConfiguration
-from cloudx.private_files import why_untrusted, write_private
+from cloudx.private_files import create_private, why_file_untrusted, why_folder_untrusted, write_private
 
 TOKEN_FILE = "admin-token"  # noqa: S105 - a file's name
 CLI_FILE = "cli.json"
-_OURS = (TOKEN_FILE, CLI_FILE, "lock", "cloudx.db")
+# SQLite reads a journal beside a database as part of it.
+_OURS = (TOKEN_FILE, CLI_FILE, "lock", "cloudx.db", "cloudx.db-wal", "cloudx.db-shm", "cloudx.db-journal")
 
 
 def require_private(data_folder: Path) -> None:
     """Refuse a data folder in which others could have put a token or a database. Raises BadConfiguration."""
-    for path in (data_folder, *(data_folder / name for name in _OURS)):
-        if reason := why_untrusted(path):
-            raise BadConfiguration(f"CLOUDX_DATA_DIR: {reason}")
+    reasons = (why_file_untrusted(data_folder / name) for name in _OURS)
+    if reason := why_folder_untrusted(data_folder) or next(filter(None, reasons), None):
+        raise BadConfiguration(f"CLOUDX_DATA_DIR: {reason}")
 
 
 def ensure_admin_token(data_folder: Path) -> tuple[Path, bool]:
     """The file with the install's own admin token, and whether it was made just now (mode 0600)."""
     data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = data_folder.absolute() / TOKEN_FILE
-    try:
-        made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    except FileExistsError:
-        file.chmod(0o600)
-        return file, False
-    with open(made, "w") as opened:
-        opened.write(f"cx_{secrets.token_urlsafe(32)}\n")
-    return file, True
+    if create_private(file, f"cx_{secrets.token_urlsafe(32)}\n"):
+        return file, True
+    file.chmod(0o600)
+    return file, False
 
 
 def write_cli_file(data_folder: Path, url: str, token: str | None) -> None:

@@ -13,7 +13,7 @@ from .exits import exit_with
 def claim_data_folder(folder: Path) -> None:
     """Lock the data folder for this process's life, across exec; stops the start when another has it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
+    lock = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     os.set_inheritable(lock, True)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

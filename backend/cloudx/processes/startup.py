@@ -7,29 +7,24 @@ import time
 from collections.abc import Callable
 
 from cloudx.config import Settings, load_settings
-from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
-
-from .exits import exit_with, exit_with_error
+from cloudx.domain.errors import DependencyUnavailable
 
 DATABASE_WAIT_SECONDS = 60.0
 
 
 def read_settings() -> Settings:
-    """The settings; a bad one stops the start."""
+    """The settings. Raises BadConfiguration."""
     os.umask(0o077)  # what these processes write (database, scanner output) is nobody else's business
-    try:
-        return load_settings()
-    except BadConfiguration as error:
-        exit_with_error(error)
+    return load_settings()
 
 
 def wait_until(why_not: Callable[[], str | None]) -> None:
-    """Ask again until there is nothing wrong; give up with the last reason after DATABASE_WAIT_SECONDS."""
+    """Ask again until there is nothing wrong. Raises DependencyUnavailable after DATABASE_WAIT_SECONDS."""
     deadline = time.monotonic() + DATABASE_WAIT_SECONDS
     said = None
     while reason := why_not():
         if time.monotonic() > deadline:
-            exit_with(reason, DependencyUnavailable.code)
+            raise DependencyUnavailable(reason)
         if reason != said:
             _warn(reason)
         said = reason

@@ -17,18 +17,18 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from .exits import print_error
+from cloudx.interpreter import module_command
+
+from .exits import ending_in_words, print_error
 from .first_start import CLI_FILE
 
 START_SECONDS = 30.0
 WORKER_SECONDS = 10.0  # its preflight asks each scanner for its version
 CHILDREN_LEAVE_SECONDS = 12.0  # a worker gives its chunks back within 8 s
 RESTART_PAUSE_SECONDS = 0.5
-# -P: else Python runs a json.py of the current folder, as root.
-OWN_PYTHON = [sys.executable, "-P"]
 COMMANDS = {
-    "api": [*OWN_PYTHON, "-m", "cloudx.server.run"],
-    "worker": [*OWN_PYTHON, "-m", "cloudx.cli.main", "worker"],
+    "api": module_command("cloudx.server.run"),
+    "worker": module_command("cloudx.cli.main", "worker"),
 }
 _ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}  # threads' own arenas keep what they once held
 # The kernel asks the children to leave when this process dies, kill -9 included.
@@ -134,4 +134,5 @@ def say(words: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(Supervisor(Path(sys.argv[1]), sys.argv[2], "--new-token" in sys.argv[3:]).run())
+    with ending_in_words():
+        sys.exit(Supervisor(Path(sys.argv[1]), sys.argv[2], "--new-token" in sys.argv[3:]).run())

@@ -20,6 +20,7 @@ import threading
 import time
 from pathlib import Path
 
+from cloudx.interpreter import module_command
 from cloudx.services.fleet.judge_send_rate import SendMeasure
 
 BOOT_FOLDER = Path("/run/cloudx")  # emptied by each boot
@@ -82,7 +83,7 @@ def _read(file: Path) -> int | None:
 def _measured(file: Path) -> int:
     """Measure in a child process, since here it would block every thread, and keep the figure."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "cloudx.adapters.machine.send_rate"],
+        module_command("cloudx.adapters.machine.send_rate"),
         capture_output=True, text=True, timeout=_MEASURE_SECONDS, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if done.returncode != 0:

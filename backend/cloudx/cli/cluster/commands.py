@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloudx.cli.session import JsonOption, ending_in_words
+from cloudx.cli.session import JsonOption
 from cloudx.config import load_settings, nomad_variables
 from cloudx.domain.errors import InvalidInput
 from cloudx.processes.exits import exit_with
@@ -37,14 +37,13 @@ def status(as_json: JsonOption = False) -> None:
 
     Example: cloudx cluster status
     """
-    with ending_in_words():
-        from cloudx.cluster.bootstrap import cluster_status
-        from cloudx.terminal import print_json
+    from cloudx.cluster.bootstrap import cluster_status
+    from cloudx.terminal import print_json
 
-        from .tables import document, print_cluster
+    from .tables import document, print_cluster
 
-        state = cluster_status(load_settings())()
-        print_json(document(state)) if as_json else print_cluster(state)
+    state = cluster_status(load_settings())()
+    print_json(document(state)) if as_json else print_cluster(state)
 
 
 @cluster.command()
@@ -61,15 +60,14 @@ def rollout(
 
     Example: cloudx cluster rollout backend --version 1.2.0
     """
-    with ending_in_words():
-        from cloudx.cluster.bootstrap import rollouts
+    from cloudx.cluster.bootstrap import rollouts
 
-        from .display import display_of
+    from .display import display_of
 
-        source = _read_job(job, variables or [], version)
-        with display_of(Path(job).name) as show:
-            outcome = rollouts(load_settings()).roll_out(source, show, timeout_seconds)
-        _end(outcome, as_json)
+    source = _read_job(job, variables or [], version)
+    with display_of(Path(job).name) as show:
+        outcome = rollouts(load_settings()).roll_out(source, show, timeout_seconds)
+    _end(outcome, as_json)
 
 
 @cluster.command()
@@ -83,14 +81,13 @@ def rollback(
 
     Example: cloudx cluster rollback backend
     """
-    with ending_in_words():
-        from cloudx.cluster.bootstrap import rollouts
+    from cloudx.cluster.bootstrap import rollouts
 
-        from .display import display_of
+    from .display import display_of
 
-        with display_of(job_id) as show:
-            outcome = rollouts(load_settings()).roll_back(job_id, to, show, timeout_seconds)
-        _end(outcome, as_json)
+    with display_of(job_id) as show:
+        outcome = rollouts(load_settings()).roll_back(job_id, to, show, timeout_seconds)
+    _end(outcome, as_json)
 
 
 @cluster.command()
@@ -104,28 +101,27 @@ def drain(
 
     Example: cloudx cluster drain vps3 --deadline 300
     """
-    with ending_in_words():
-        from cloudx.cluster.bootstrap import drains
-        from cloudx.cluster.drain import has_drained
-        from cloudx.terminal import print_json, say
+    from cloudx.cluster.bootstrap import drains
+    from cloudx.cluster.drain import has_drained
+    from cloudx.terminal import print_json, say
 
-        from .display import drain_display_of
-        from .tables import document
+    from .display import drain_display_of
+    from .tables import document
 
-        drain_node = drains(load_settings())
-        machine = drain_node.find(node)
-        if off:
-            machine = drain_node.restore(machine)
-            print_json(document(machine)) if as_json else say(f"{machine.name} takes work again.")
-            return
-        with drain_display_of(machine.name) as show:
-            progress = drain_node.drain(machine, deadline_seconds, show)
-        if as_json:
-            print_json(document(progress))
-        if not has_drained(progress):
-            left = f"{machine.name} is not empty: {len(progress.left)} left. Was the drain ended by somebody else?"
-            exit_with(left, "drain_failed")
-        say(f"{machine.name} is empty. `cloudx cluster drain {machine.name} --off` brings it back.")
+    drain_node = drains(load_settings())
+    machine = drain_node.find(node)
+    if off:
+        machine = drain_node.restore(machine)
+        print_json(document(machine)) if as_json else say(f"{machine.name} takes work again.")
+        return
+    with drain_display_of(machine.name) as show:
+        progress = drain_node.drain(machine, deadline_seconds, show)
+    if as_json:
+        print_json(document(progress))
+    if not has_drained(progress):
+        left = f"{machine.name} is not empty: {len(progress.left)} left. Was the drain ended by somebody else?"
+        exit_with(left, "drain_failed")
+    say(f"{machine.name} is empty. `cloudx cluster drain {machine.name} --off` brings it back.")
 
 
 def _read_job(name: str, said: list[str], version: str | None) -> JobSource:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from cloudx.cli.session import ending_in_words
 from cloudx.config import load_settings
 from cloudx.domain.errors import BadConfiguration
 
@@ -40,18 +39,17 @@ def set_up(
     from cloudx.cluster.identities import ClusterPlan
     from cloudx.cluster.identity_ports import DatabaseAdmin
 
-    with ending_in_words():
-        settings = load_settings()
-        nomad = (settings.nomad_addr or "http://127.0.0.1:4646").rstrip("/")
-        admin = DatabaseAdmin(_read(database_admin_file), database.partition("/")[2])
-        plan = ClusterPlan(
-            jwks_url=jwks_url or f"{nomad}/.well-known/jwks.json",
-            database_address=database,
-            vault_plugin=vault_plugin,
-            login_ttl=login_ttl,
-            login_max_ttl=login_max_ttl,
-        )
-        cluster_identities(settings, folder, admin).run(plan)
+    settings = load_settings()
+    nomad = (settings.nomad_addr or "http://127.0.0.1:4646").rstrip("/")
+    admin = DatabaseAdmin(_read(database_admin_file), database.partition("/")[2])
+    plan = ClusterPlan(
+        jwks_url=jwks_url or f"{nomad}/.well-known/jwks.json",
+        database_address=database,
+        vault_plugin=vault_plugin,
+        login_ttl=login_ttl,
+        login_max_ttl=login_max_ttl,
+    )
+    cluster_identities(settings, folder, admin).run(plan)
     typer.echo("The cluster's identities are set up.")
 
 
