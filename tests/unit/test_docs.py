@@ -29,7 +29,7 @@ TREE = {str(path) for name in listed() for path in (PurePosixPath(name), *PurePo
 ROOMS = {name.rpartition("/")[2] for name in TREE if PurePosixPath(name).parent in (PurePosixPath(), PACKAGE)}
 PAGES = listed("*.md")
 
-IN_BACKTICKS = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+IN_BACKTICKS = re.compile(r"`([^`]+)`")
 A_PATH = re.compile(r"\.?[\w*-]+(?:[./][\w*-]+)*/?")
 A_MODULE = re.compile(r"cloudx(?:\.\w+){2,}(?=:\w+$|$)")
 A_LINK = re.compile(r"\]\((?!\w+:)([^)\s#]*)(?:#([^)\s]+))?\)")
