@@ -267,9 +267,9 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
 
 def _one_line(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    said = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ")
     field = ".".join(str(part) for part in first["loc"]).upper()
     if not field:
-        return said
+        return message
     expected = first.get("ctx", {}).get("pattern")
-    return f"{field}: {said}" + (f" (pattern {expected})" if expected and str(expected) not in said else "")
+    return f"{field}: {message}" + (f" (pattern {expected})" if expected and str(expected) not in message else "")

@@ -155,22 +155,22 @@ class ApiClient:
 
 
 def _retry_after_seconds(response: requests.Response) -> float | None:
-    said = response.headers.get("Retry-After", "")
-    return float(said) if said.isascii() and said.isdigit() else None
+    seconds = response.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isascii() and seconds.isdigit() else None
 
 
-def scan_id_of(api: ApiClient, said: str) -> str:
+def scan_id_of(api: ApiClient, typed: str) -> str:
     """A full scan id; the word `last` stands for the newest scan. Raises InvalidInput or ApiRefused."""
-    if said != "last":
-        return checked_id(said)
+    if typed != "last":
+        return checked_id(typed)
     newest = api.get("/api/scans", limit=1)
     if not newest:
         raise ApiRefused(404, "not_found", "There is no scan yet. Start one with `cloudx scan TARGET`.")
     return str(newest[0]["job_id"])
 
 
-def checked_id(said: str) -> str:
+def checked_id(typed: str) -> str:
     """An id that is safe as part of an address. Raises InvalidInput."""
-    if not _ID.match(said):
-        raise InvalidInput("id", f"{said[:64]!r} is not an id. The list commands show the ids there are.")
-    return said
+    if not _ID.match(typed):
+        raise InvalidInput("id", f"{typed[:64]!r} is not an id. The list commands show the ids there are.")
+    return typed

@@ -37,8 +37,8 @@ class DrainNode:
         if not found:
             raise NotFound(f"Nomad knows no machine {name!r}. `cloudx cluster status` lists them.")
         if len(found) > 1:
-            said = ", ".join(f"{one.name} {one.id}" for one in found[:5])
-            raise InvalidInput("node", f"{name!r} may be any of: {said}. Give the whole id.")
+            listed = ", ".join(f"{machine.name} {machine.id}" for machine in found[:5])
+            raise InvalidInput("node", f"{name!r} may be any of: {listed}. Give the whole id.")
         return found[0]
 
     def drain(
@@ -64,7 +64,7 @@ class DrainNode:
         return self.machines.state(machine.id)
 
     def _left(self, node_id: str) -> tuple[Allocation, ...]:
-        return tuple(one for one in self.machines.allocations(node_id) if one.status in _LIVE)
+        return tuple(each for each in self.machines.allocations(node_id) if each.status in _LIVE)
 
 
 def has_drained(progress: DrainProgress) -> bool:

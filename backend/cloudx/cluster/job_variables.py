@@ -26,8 +26,8 @@ def refuse_undeclared(hcl: str, variables: Mapping[str, str]) -> None:
     known = declared_variables(hcl)
     for name in variables:
         if name not in known:
-            said = f"The job has no variable {name!r}. It has: {', '.join(sorted(known)) or 'none'}."
-            raise InvalidInput("var", said)
+            message = f"The job has no variable {name!r}. It has: {', '.join(sorted(known)) or 'none'}."
+            raise InvalidInput("var", message)
 
 
 def declared_variables(hcl: str) -> dict[str, str]:

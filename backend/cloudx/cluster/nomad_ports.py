@@ -61,12 +61,12 @@ class GroupProgress:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Nomad's supervision of one version's rollout; `said` is its own word for the state."""
+    """Nomad's supervision of one version's rollout; `description` is its own word for the state."""
 
     id: str
     version: int
     status: str
-    said: str
+    description: str
     groups: tuple[GroupProgress, ...]
 
     @property
@@ -88,7 +88,7 @@ class Evaluation:
     """The scheduler's work on a submitted job."""
 
     status: str
-    said: str
+    description: str
     failed_placements: tuple[FailedPlacement, ...]
 
     @property

@@ -29,7 +29,7 @@ SHOWN_ILL = 3
 
 @dataclass(frozen=True)
 class LogEnd:
-    """The last lines of one task."""
+    """The last lines of each task."""
 
     allocation_id: str
     task: str
@@ -38,7 +38,7 @@ class LogEnd:
 
 @dataclass(frozen=True)
 class RolloutProgress:
-    """A rollout at one moment; `trouble` says why the newest moment is not known."""
+    """A rollout at each moment; `trouble` says why the newest moment is not known."""
 
     submitted: SubmittedJob
     deployment: Deployment | None = None
@@ -64,7 +64,7 @@ Show = Callable[[RolloutProgress], None]
 
 @dataclass
 class FollowRollout:
-    """Watches one submitted version until Nomad has decided."""
+    """Watches each submitted version until Nomad has decided."""
 
     jobs: JobApi
     checks: Checks | None
@@ -100,9 +100,9 @@ class FollowRollout:
     def _look(self, submitted: SubmittedJob) -> tuple[RolloutProgress, Evaluation]:
         job_id, version = submitted.job_id, submitted.version
         evaluation = self.jobs.evaluation(submitted.evaluation_id)
-        deployments = [one for one in self.jobs.deployments(job_id) if one.version == version]
-        allocations = tuple(one for one in self.jobs.allocations(job_id) if one.version == version)
-        unwell = {one.id for one in allocations if one.healthy is not True}
+        deployments = [each for each in self.jobs.deployments(job_id) if each.version == version]
+        allocations = tuple(each for each in self.jobs.allocations(job_id) if each.version == version)
+        unwell = {each.id for each in allocations if each.healthy is not True}
         self._note_failing(unwell)
         progress = RolloutProgress(
             submitted=submitted,
@@ -129,27 +129,27 @@ class FollowRollout:
 
     def _verdict(self, progress: RolloutProgress, evaluation: Evaluation, has_waited: bool) -> RolloutOutcome | None:
         if has_waited and progress.unplaced and not progress.allocations:
-            return self._failure(progress, "no machine takes it; Nomad places it when one can")
+            return self._failure(progress, "no machine takes it; Nomad places it when each can")
         if progress.deployment is not None:
             return self._deployment_verdict(progress, progress.deployment)
         if evaluation.status in ("failed", "canceled"):
-            return self._failure(progress, f"Nomad could not place it: {evaluation.said or evaluation.status}")
+            return self._failure(progress, f"Nomad could not place it: {evaluation.description or evaluation.status}")
         if not evaluation.is_over:
             return None
         # No deployment: batch jobs, and those without an update block. They are through when all that was placed runs.
-        live = [one for one in progress.allocations if one.desired == "run"]
-        if any(one.status in ("failed", "lost") for one in live):
+        live = [each for each in progress.allocations if each.desired == "run"]
+        if any(each.status in ("failed", "lost") for each in live):
             return self._failure(progress, "an instance failed")
         if progress.unplaced:
             return self._failure(progress, "not every instance found a machine")
-        if all(one.status in ("running", "complete") for one in live):
+        if all(each.status in ("running", "complete") for each in live):
             return self._success(progress)
         return None
 
     def _deployment_verdict(self, progress: RolloutProgress, deployment: Deployment) -> RolloutOutcome | None:
         if deployment.status == "successful":
             return self._success(progress)
-        return self._failure(progress, deployment.said) if deployment.is_over else None
+        return self._failure(progress, deployment.description) if deployment.is_over else None
 
     def _success(self, progress: RolloutProgress) -> RolloutOutcome:
         submitted = progress.submitted
@@ -161,13 +161,13 @@ class FollowRollout:
         return RolloutOutcome(False, message, progress, self._logs(progress))
 
     def _logs(self, progress: RolloutProgress) -> tuple[LogEnd, ...]:
-        ill = [one for one in progress.allocations if one.is_ill] or [
-            one for one in progress.allocations if one.healthy is not True
+        ill = [each for each in progress.allocations if each.is_ill] or [
+            each for each in progress.allocations if each.healthy is not True
         ]
-        tasks = [(one, task) for one in ill[-SHOWN_ILL:] for task in one.tasks]
+        tasks = [(each, task) for each in ill[-SHOWN_ILL:] for task in each.tasks]
         # A task that ended well explains nothing; where all did, each is shown.
-        suspects = [(one, task) for one, task in tasks if task.has_failed or task.state != "dead"] or tasks
-        found = ((one.id, task.name, self.jobs.last_lines(one.id, task.name)) for one, task in suspects)
+        suspects = [(each, task) for each, task in tasks if task.has_failed or task.state != "dead"] or tasks
+        found = ((each.id, task.name, self.jobs.last_lines(each.id, task.name)) for each, task in suspects)
         return tuple(LogEnd(i, name, tuple(text.splitlines()[-SHOWN_LINES:])) for i, name, text in found if text)
 
 
@@ -183,7 +183,7 @@ class RollOut:
         return self._through(self.jobs.submit(source), show, timeout_seconds)
 
     def roll_back(self, job_id: str, to: int | None, show: Show, timeout_seconds: float) -> RolloutOutcome:
-        """Go back to a version, the last stable one before the newest unless told. Raises NotFound."""
+        """Go back to a version, the last stable each before the newest unless told. Raises NotFound."""
         target = choose_version(job_id, self.jobs.versions(job_id), to)
         return self._through(self.jobs.revert(job_id, target.number), show, timeout_seconds)
 
@@ -197,27 +197,27 @@ class RollOut:
     def _restored(self, failed: SubmittedJob, show: Show) -> str | None:
         """Nomad's own way back is a version of its own, with a deployment like any."""
         deployments = self.jobs.deployments(failed.job_id)
-        newer = next((one for one in deployments if one.version > failed.version), None)
+        newer = next((each for each in deployments if each.version > failed.version), None)
         if newer is None:
             return None
         while not newer.is_over:
             self.follow.rest(LOOK_SECONDS)
-            newer = next(one for one in self.jobs.deployments(failed.job_id) if one.id == newer.id)
+            newer = next(each for each in self.jobs.deployments(failed.job_id) if each.id == newer.id)
             back = SubmittedJob(failed.job_id, newer.version, "")
             show(RolloutProgress(back, newer))
         if newer.status == "successful":
             return f"What ran before it runs again, as version {newer.version}."
-        return f"Going back, as version {newer.version}, failed too: {newer.said}"
+        return f"Going back, as version {newer.version}, failed too: {newer.description}"
 
 
 def choose_version(job_id: str, versions: list[JobVersion], to: int | None) -> JobVersion:
     """The version to go back to. Raises NotFound with those there are."""
     if to is not None:
-        chosen = next((one for one in versions if one.number == to), None)
+        chosen = next((each for each in versions if each.number == to), None)
     else:
-        chosen = next((one for one in versions[1:] if one.is_stable), None)
+        chosen = next((each for each in versions[1:] if each.is_stable), None)
     if chosen is None:
-        known = ", ".join(f"{one.number}{' (stable)' if one.is_stable else ''}" for one in versions)
+        known = ", ".join(f"{each.number}{' (stable)' if each.is_stable else ''}" for each in versions)
         wanted = f"version {to}" if to is not None else "stable version before the newest"
-        raise NotFound(f"{job_id} has no {wanted}. It has: {known}. Name one with --to, or roll a job file out.")
+        raise NotFound(f"{job_id} has no {wanted}. It has: {known}. Name each with --to, or roll a job file out.")
     return chosen

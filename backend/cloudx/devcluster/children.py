@@ -73,10 +73,10 @@ class Children:
 
     def _launch(self, name: str) -> None:
         launch = self._launches[name]
-        with open(launch.log, "ab", opener=_private) as log, open(launch.said_to, "ab", opener=_private) as said:
+        with open(launch.log, "ab", opener=_private) as log, open(launch.said_to, "ab", opener=_private) as output:
             # A session of its own: Ctrl-C in the terminal reaches us alone, and we end them in order.
             self._running[name] = subprocess.Popen(
-                [*_DIES_WITH_US, *launch.command], env=launch.environment, stdin=subprocess.DEVNULL, stdout=said,
+                [*_DIES_WITH_US, *launch.command], env=launch.environment, stdin=subprocess.DEVNULL, stdout=output,
                 stderr=log, start_new_session=True, cwd=self._folder.path,
             )  # fmt: skip
         self._note_down()

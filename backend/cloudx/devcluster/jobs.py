@@ -50,20 +50,26 @@ class DevJobs:
         return [name for name in JOBS if not self._is_healthy(name)]
 
     def last_words(self, name: str) -> str:
-        """How a job's allocations stand and what they said last; for one that does not become healthy."""
+        """How a job's allocations stand and what they said last; for a job that does not become healthy."""
         found = self._ask(f"job/{name}/allocations")
-        return "\n".join(self._words_of(one) for one in found) or self._why_not_placed(name) or "no allocation"
+        return (
+            "\n".join(self._words_of(allocation) for allocation in found)
+            or self._why_not_placed(name)
+            or "no allocation"
+        )
 
     def _is_healthy(self, name: str) -> bool:
         if name in _DISPATCHED:
             return bool(self._ask(f"job/{name}")["Status"] == "running")
-        wanted = [one for one in self._ask(f"job/{name}/allocations") if one["DesiredStatus"] == "run"]
+        wanted = [
+            allocation for allocation in self._ask(f"job/{name}/allocations") if allocation["DesiredStatus"] == "run"
+        ]
         for allocation in wanted:
             if allocation["ClientStatus"] == "failed":
                 raise ClusterUnavailable(f"job {name} has failed: {self._words_of(allocation)}")
         if not wanted and (reason := self._why_not_placed(name)):
             raise ClusterUnavailable(f"job {name} cannot be placed: {reason}")
-        return bool(wanted) and all(_is_well(one) for one in wanted)
+        return bool(wanted) and all(_is_well(allocation) for allocation in wanted)
 
     def _why_not_placed(self, name: str) -> str:
         evaluations = self._ask(f"job/{name}/evaluations")
@@ -72,11 +78,11 @@ class DevJobs:
 
     def _words_of(self, allocation: dict[str, Any]) -> str:
         health = (allocation.get("DeploymentStatus") or {}).get("Healthy")
-        said = [f"allocation {allocation['ID'][:8]} is {allocation['ClientStatus']}, healthy: {health}"]
+        lines = [f"allocation {allocation['ID'][:8]} is {allocation['ClientStatus']}, healthy: {health}"]
         for task, state in (allocation.get("TaskStates") or {}).items():
-            said += [f"{task}: {event['DisplayMessage']}" for event in state["Events"][-_EVENTS:]]
-            said += _tail_of(self._folder.nomad / "alloc" / allocation["ID"] / "alloc/logs", task)
-        return "\n  ".join(said)
+            lines += [f"{task}: {event['DisplayMessage']}" for event in state["Events"][-_EVENTS:]]
+            lines += _tail_of(self._folder.nomad / "alloc" / allocation["ID"] / "alloc/logs", task)
+        return "\n  ".join(lines)
 
     def _ask(self, path: str) -> Any:
         address, token = self._environment["NOMAD_ADDR"], self._environment["NOMAD_TOKEN"]

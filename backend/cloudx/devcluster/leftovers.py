@@ -60,7 +60,9 @@ def our_containers(folder: DevFolder) -> list[str]:
     if docker is None:
         return []
     listed = _output([docker, "ps", "-aq", "--filter", f"label={ALLOCATION_LABEL}"]).split()
-    return [one for one in listed if f"{folder.nomad}/" in _output([docker, "inspect", "-f", "{{json .Mounts}}", one])]
+    return [
+        name for name in listed if f"{folder.nomad}/" in _output([docker, "inspect", "-f", "{{json .Mounts}}", name])
+    ]
 
 
 def _end(processes: list[psutil.Process]) -> None:

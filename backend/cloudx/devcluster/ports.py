@@ -15,8 +15,8 @@ def require_free_ports(ports: dict[int, str] = PORTS) -> None:
     """Raises BadConfiguration, which names each taken port and who listens there."""
     taken = {port: name for port, name in ports.items() if not _is_free(port)}
     if taken:
-        said = ", ".join(f"{port} ({name}; {_holder(port)})" for port, name in taken.items())
-        raise BadConfiguration(f"taken on {HOST}: {said}. Stop what listens there and try again.")
+        listed = ", ".join(f"{port} ({name}; {_holder(port)})" for port, name in taken.items())
+        raise BadConfiguration(f"taken on {HOST}: {listed}. Stop what listens there and try again.")
 
 
 def _is_free(port: int) -> bool:

@@ -26,13 +26,13 @@ def read_settings() -> Settings:
 def wait_until(why_not: Callable[[], str | None]) -> None:
     """Ask again until there is nothing wrong; give up with the last reason after DATABASE_WAIT_SECONDS."""
     deadline = time.monotonic() + DATABASE_WAIT_SECONDS
-    said = None
+    last_reason = None
     while reason := why_not():
         if time.monotonic() > deadline:
             exit_with(reason, DependencyUnavailable.code)
-        if reason != said:
+        if reason != last_reason:
             _warn(reason)
-        said = reason
+        last_reason = reason
         time.sleep(1.0)
 
 

@@ -128,7 +128,7 @@ def drain(
         say(f"{machine.name} is empty. `cloudx cluster drain {machine.name} --off` brings it back.")
 
 
-def _read_job(name: str, said: list[str], version: str | None) -> JobSource:
+def _read_job(name: str, assignments: list[str], version: str | None) -> JobSource:
     """The job file with the shell's variables and, before those, what was typed. Raises InvalidInput."""
     from cloudx.cluster.job_variables import refuse_undeclared
     from cloudx.cluster.nomad_ports import JobSource
@@ -140,15 +140,15 @@ def _read_job(name: str, said: list[str], version: str | None) -> JobSource:
         raise InvalidInput(
             "job", f"{file} cannot be read ({error}). Name a job file, or run this in a checkout."
         ) from None
-    typed = dict(_variable(one) for one in said) | ({"version": version} if version else {})
+    typed = dict(_variable(text) for text in assignments) | ({"version": version} if version else {})
     refuse_undeclared(hcl, typed)
     return JobSource(hcl, nomad_variables() | typed)
 
 
-def _variable(said: str) -> tuple[str, str]:
-    name, equals, value = said.partition("=")
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
     if not equals or not name:
-        raise InvalidInput("var", f"--var takes NAME=VALUE, not {said!r}.")
+        raise InvalidInput("var", f"--var takes NAME=VALUE, not {text!r}.")
     return name, value
 
 

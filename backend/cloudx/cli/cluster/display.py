@@ -74,9 +74,9 @@ def rollout_line(progress: RolloutProgress) -> str:
     deployment = progress.deployment
     groups = deployment.groups if deployment else ()
     parts = [f"{g.name} {g.healthy}/{g.desired} healthy" for g in groups]
-    parts += [f"not placed: {one.group}: {one.reason}" for one in progress.unplaced]
+    parts += [f"not placed: {group.group}: {group.reason}" for group in progress.unplaced]
     if not groups:
-        parts.append(f"{sum(one.status == 'running' for one in progress.allocations)} running")
+        parts.append(f"{sum(allocation.status == 'running' for allocation in progress.allocations)} running")
     return start + (f"{deployment.status}, " if deployment else "") + ", ".join(parts)
 
 
@@ -85,13 +85,20 @@ def rollout_picture(progress: RolloutProgress) -> RenderableType:
     parts: list[RenderableType] = []
     if progress.deployment:
         parts.append(_groups(progress))
-        parts.append(Text(f"  {visible(progress.deployment.said)}", style="dim"))
+        parts.append(Text(f"  {visible(progress.deployment.description)}", style="dim"))
     rows = Table.grid(padding=(0, 2))
-    for one in progress.allocations:
-        rows.add_row("  " + one.id[:8], visible(one.node_name, 30), _state(one), Text(_last_event(one), style="dim"))
+    for allocation in progress.allocations:
+        rows.add_row(
+            "  " + allocation.id[:8],
+            visible(allocation.node_name, 30),
+            _state(allocation),
+            Text(_last_event(allocation), style="dim"),
+        )
     parts.append(rows)
-    parts += [Text(f"  not placed: {one.group}: {visible(one.reason)}", style="yellow") for one in progress.unplaced]
-    parts += [Text(f"  {one.name}: {visible(one.output)}", style="red") for one in progress.failing]
+    parts += [
+        Text(f"  not placed: {failed.group}: {visible(failed.reason)}", style="yellow") for failed in progress.unplaced
+    ]
+    parts += [Text(f"  {check.name}: {visible(check.output)}", style="red") for check in progress.failing]
     if progress.trouble:
         parts.append(Text(f"  {visible(progress.trouble)} Trying again.", style="yellow"))
     return Group(*parts)
@@ -107,18 +114,23 @@ def _groups(progress: RolloutProgress) -> Table:
     return rows
 
 
-def _state(one: Allocation) -> Text:
-    healthy = {True: "healthy", False: "unhealthy", None: ""}[one.healthy]
-    return Text(f"{one.status} {healthy}".rstrip(), style="red" if one.is_ill else _STYLES.get(one.status, ""))
+def _state(allocation: Allocation) -> Text:
+    healthy = {True: "healthy", False: "unhealthy", None: ""}[allocation.healthy]
+    return Text(
+        f"{allocation.status} {healthy}".rstrip(),
+        style="red" if allocation.is_ill else _STYLES.get(allocation.status, ""),
+    )
 
 
-def _last_event(one: Allocation) -> str:
-    events = [event for task in one.tasks for event in task.events[-1:] if task.state != "dead" or task.has_failed]
+def _last_event(allocation: Allocation) -> str:
+    events = [
+        event for task in allocation.tasks for event in task.events[-1:] if task.state != "dead" or task.has_failed
+    ]
     return visible(events[-1], 80) if events else ""
 
 
 def drain_line(progress: DrainProgress) -> str:
-    """A moment as one line."""
+    """A moment as allocation line."""
     done = progress.total - len(progress.left)
     return f"{progress.machine.name}: {done} of {progress.total} instances have left"
 
@@ -129,6 +141,11 @@ def drain_picture(progress: DrainProgress) -> RenderableType:
     head = Table.grid(padding=(0, 2))
     head.add_row("  ", bar, drain_line(progress))
     rows = Table.grid(padding=(0, 2))
-    for one in progress.left:
-        rows.add_row("  " + one.id[:8], visible(one.job_id, 40), _state(one), Text(_last_event(one), style="dim"))
+    for allocation in progress.left:
+        rows.add_row(
+            "  " + allocation.id[:8],
+            visible(allocation.job_id, 40),
+            _state(allocation),
+            Text(_last_event(allocation), style="dim"),
+        )
     return Group(head, rows)

@@ -33,10 +33,12 @@ def _label(job: dict[str, Any]) -> str:
     return ""
 
 
-def deployment(said: dict[str, Any]) -> Deployment:
+def deployment(document: dict[str, Any]) -> Deployment:
     """One of /v1/job/ID/deployments."""
-    groups = tuple(_group(name, state) for name, state in sorted((said["TaskGroups"] or {}).items()))
-    return Deployment(said["ID"], said["JobVersion"], said["Status"], said["StatusDescription"] or "", groups)
+    groups = tuple(_group(name, state) for name, state in sorted((document["TaskGroups"] or {}).items()))
+    return Deployment(
+        document["ID"], document["JobVersion"], document["Status"], document["StatusDescription"] or "", groups
+    )
 
 
 def _group(name: str, state: dict[str, Any]) -> GroupProgress:
@@ -51,11 +53,11 @@ def _group(name: str, state: dict[str, Any]) -> GroupProgress:
     )
 
 
-def evaluation(said: dict[str, Any]) -> Evaluation:
+def evaluation(document: dict[str, Any]) -> Evaluation:
     """/v1/evaluation/ID."""
-    failed = (said.get("FailedTGAllocs") or {}).items()
+    failed = (document.get("FailedTGAllocs") or {}).items()
     placements = tuple(FailedPlacement(group, placement_reason(metric)) for group, metric in sorted(failed))
-    return Evaluation(said["Status"], said.get("StatusDescription") or "", placements)
+    return Evaluation(document["Status"], document.get("StatusDescription") or "", placements)
 
 
 def allocation(stub: dict[str, Any]) -> Allocation:

@@ -95,14 +95,14 @@ class NomadJobs(NomadApi, JobApi):
 
     @override
     def evaluation(self, evaluation_id: str) -> Evaluation:
-        said = self._asked(lambda: self._client.evaluation.get_evaluation(evaluation_id), "namespace read-job")
-        return documents.evaluation(said)
+        document = self._asked(lambda: self._client.evaluation.get_evaluation(evaluation_id), "namespace read-job")
+        return documents.evaluation(document)
 
     @override
     def deployments(self, job_id: str) -> list[Deployment]:
         found = self._asked(lambda: self._client.job.get_deployments(job_id), "namespace read-job") or []
-        newest_first = sorted(found, key=lambda one: -int(one["CreateIndex"]))
-        return [documents.deployment(one) for one in newest_first]
+        newest_first = sorted(found, key=lambda document: -int(document["CreateIndex"]))
+        return [documents.deployment(document) for document in newest_first]
 
     @override
     def allocations(self, job_id: str) -> list[Allocation]:
@@ -159,4 +159,4 @@ class NomadMachines(NomadApi, Machines):
     @override
     def allocations(self, node_id: str) -> list[Allocation]:
         found = self._asked(lambda: self._client.node.get_allocations(node_id), "namespace read-job")
-        return [documents.allocation(one) for one in found]
+        return [documents.allocation(document) for document in found]

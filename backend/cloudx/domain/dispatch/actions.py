@@ -154,8 +154,8 @@ class _Planner:
             return None
         if demand.fit_nodes == 0:
             return demand.why_unfit
-        if said := [self._observed.no_room[w.child.nomad_job_id] for w in self._unplaced(scan) if w.child]:
-            return f"Nomad has no room for {_workers(scan.missing + len(scan.in_flight))} more: {said[0]}."
+        if reasons := [self._observed.no_room[w.child.nomad_job_id] for w in self._unplaced(scan) if w.child]:
+            return f"Nomad has no room for {_workers(scan.missing + len(scan.in_flight))} more: {reasons[0]}."
         if slow := [w for w in scan.workers if w.child and w.child.nomad_job_id in self._observed.slow_starts]:
             return _slow_start(self._observed.slow_starts, slow)
         if scan.unplaced_waves:
@@ -171,9 +171,9 @@ class _Planner:
         return None
 
 
-def _slow_start(said: dict[str, str], slow: list[Worker]) -> str:
+def _slow_start(words: dict[str, str], slow: list[Worker]) -> str:
     jobs = [worker.child.nomad_job_id for worker in slow if worker.child]
-    return f"{_workers(len(jobs))} cannot start yet: {said[jobs[0]]}. `nomad job status {jobs[0]}` tells more."
+    return f"{_workers(len(jobs))} cannot start yet: {words[jobs[0]]}. `nomad job status {jobs[0]}` tells more."
 
 
 def _workers(count: int) -> str:
