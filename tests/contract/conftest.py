@@ -55,7 +55,7 @@ def new_sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
 def new_postgres_url(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
     """A fresh, migrated PostgreSQL ledger."""
     name = f"t{uuid.uuid4().hex}"
-    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    postgres.copy_database(postgres_template, name)
     yield postgres.url_of(name)
     postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -16,7 +16,7 @@ from fixtures.ledgers import ADMIN, POSTGRESQL_ALONE, Desk
 
 pytestmark = POSTGRESQL_ALONE  # SQLite has one lock
 
-ROUNDS = 150  # with the locks in any order, each of the two fails within the first ten
+ROUNDS = 60  # with the locks in any order, each of the two fails within the first ten
 IDLE = [f"node-{number}" for number in range(2, 6)]
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +155,7 @@ def test_a_worker_that_slept_past_its_lease_cannot_commit(new_service: NewServic
         until(lambda: "sleeper" in {node["node_id"] for node in service.call("GET", "/api/nodes").json()}, 20)
         scan_id = slow_scan(service, open_port)
         until(lambda: _has_leases(service, scan_id, "sleeper"), 30, log.read_text)
-        sleeper.suspend()
+        _suspend_between_transactions(sleeper, service.data_dir / "cloudx.db")
         # Its scanners run on and finish; only their reader sleeps.
         shown = assert_complete_and_counted_once(service, scan_id, open_port)
         sleeper.resume()
@@ -165,6 +167,19 @@ def test_a_worker_that_slept_past_its_lease_cannot_commit(new_service: NewServic
     finally:
         sleeper.kill()
         sleeper.wait(10)
+
+
+def _suspend_between_transactions(process: psutil.Process, database: Path) -> None:
+    """Not while it holds the lock of the SQLite file: then nothing could go on without it."""
+    while True:
+        process.suspend()
+        try:
+            with closing(sqlite3.connect(database, timeout=3)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError:
+            process.resume()
+            time.sleep(0.1)
 
 
 def _has_leases(service: Service, scan_id: str, node_id: str) -> bool:

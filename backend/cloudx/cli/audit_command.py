@@ -30,7 +30,7 @@ def audit(
     with api_session() as api:
         from cloudx.terminal import print_json, say
 
-        wanted = {"principal": principal, "action": action, "since": since}
+        wanted: dict[str, Any] = {"principal": principal, "action": action, "since": since}
         entries = list(_entries(api, {name: value for name, value in wanted.items() if value is not None}, limit))
         if as_json:
             print_json(entries)
@@ -40,7 +40,7 @@ def audit(
             say("No entry matches. Without --principal, --action and --since all are listed.")
 
 
-def _entries(api: ApiClient, query: dict[str, str], limit: int) -> Iterator[dict[str, Any]]:
+def _entries(api: ApiClient, query: dict[str, Any], limit: int) -> Iterator[dict[str, Any]]:
     """Page by page, until there are enough."""
     left = limit
     while left > 0:

@@ -14,19 +14,40 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # IPv4 lies at 0 … 2³²-1 of one number line and IPv6 from 2³³ on; the gap keeps
 # 255.255.255.255 and :: from ever counting as neighbours.
-_IPV6_BASE = 1 << 33
+IPV6_BASE = 1 << 33
+# ::ffff:0:0/96 (RFC 4291): a socket that connects to ::ffff:10.0.0.1 sends IPv4 to 10.0.0.1.
+_MAPPED = 0xFFFF << 32
+_MAPPED_END = _MAPPED + (1 << 32) - 1
 
 
 def to_key(address: Address) -> int:
-    """The address's place on the number line that IPv4 and IPv6 share."""
-    return int(address) if address.version == 4 else _IPV6_BASE + int(address)
+    """The address's place on the number line that IPv4 and IPv6 share; a mapped address is its IPv4 address."""
+    if address.version == 4:
+        return int(address)
+    number = int(address)
+    return number - _MAPPED if _MAPPED <= number <= _MAPPED_END else IPV6_BASE + number
+
+
+def key_ranges(first: Address, last: Address) -> list[tuple[int, int]]:
+    """The keys from one address to another of its version.
+
+    A range of mapped addresses is the range of IPv4 addresses. A wider IPv6 range leaves the mapped ones out: it
+    means IPv6 machines.
+    """
+    low, high = int(first), int(last)
+    if first.version == 4:
+        return [(low, high)]
+    if low >= _MAPPED and high <= _MAPPED_END:
+        return [(low - _MAPPED, high - _MAPPED)]
+    parts = [(low, min(high, _MAPPED - 1)), (max(low, _MAPPED_END + 1), high)]
+    return [(IPV6_BASE + start, IPV6_BASE + end) for start, end in parts if start <= end]
 
 
 def from_key(key: int) -> Address:
     """The address at a place on the number line."""
-    if key < _IPV6_BASE:
+    if key < IPV6_BASE:
         return ipaddress.IPv4Address(key)
-    return ipaddress.IPv6Address(key - _IPV6_BASE)
+    return ipaddress.IPv6Address(key - IPV6_BASE)
 
 
 @dataclass(frozen=True)
@@ -49,7 +70,7 @@ class AddressSet:
     @classmethod
     def of_networks(cls, networks: Iterable[Network]) -> AddressSet:
         """The addresses of whole networks."""
-        return cls.of((to_key(n.network_address), to_key(n.broadcast_address)) for n in networks)
+        return cls.of(part for n in networks for part in key_ranges(n.network_address, n.broadcast_address))
 
     @classmethod
     def of_addresses(cls, addresses: Iterable[Address]) -> AddressSet:
@@ -124,7 +145,7 @@ class AddressSet:
     @cached_property
     def ipv4_size(self) -> int:
         """How many of the addresses are IPv4; they come first."""
-        return sum(last - first + 1 for first, last in self.ranges if first < _IPV6_BASE)
+        return sum(last - first + 1 for first, last in self.ranges if first < IPV6_BASE)
 
     def __iter__(self) -> Iterator[Address]:
         """Every single address: only for sets known to be small."""
@@ -141,11 +162,10 @@ class AddressSet:
     @classmethod
     def of_texts(cls, texts: Iterable[str]) -> AddressSet:
         """The inverse of `texts`; for stored sets, not for what people type."""
-        ranges = []
+        ranges: list[tuple[int, int]] = []
         for text in texts:
             first, _, last = text.partition("-")
-            low = to_key(ipaddress.ip_address(first))
-            ranges.append((low, to_key(ipaddress.ip_address(last)) if last else low))
+            ranges += key_ranges(ipaddress.ip_address(first), ipaddress.ip_address(last or first))
         return cls.of(ranges)
 
     def networks(self) -> list[Network]:

@@ -9,6 +9,7 @@ from itertools import chain
 
 from .addresses import AddressSet
 from .errors import TargetOutOfScope
+from .identity import unauthorised_part
 from .targets import Targets, parse_targets
 
 # What a fresh install may scan: loopback and private ranges (RFC 1918, RFC 6598 left out, RFC 4193, RFC 4291).
@@ -70,7 +71,7 @@ def with_names(allowed: Targets, named: dict[str, str]) -> AddressSet:
 
 def require_in_scope(asked: AddressSet, allowed: AddressSet) -> None:
     """Raise TargetOutOfScope, naming what is outside and how to add it."""
-    outside = asked - allowed
+    outside = unauthorised_part(asked, allowed)
     if not outside:
         return
     shown = outside.texts()

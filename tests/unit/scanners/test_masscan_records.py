@@ -122,7 +122,7 @@ def test_each_probe_of_a_chunk_is_answered_exactly_once(
     for key, port in replies:
         text = str(next(iter(AddressSet(((key, key),))))).encode()
         expected = addresses.index_of_key(key) is not None and ports.index_of(port) is not None
-        place = asked.place_of_first_reply(text, str(port).encode())
+        place = asked.probe_of_first_reply(text, str(port).encode())
         assert (place is not None) == (expected and (key, port) not in new)
         if expected:
             new.add((key, port))

@@ -1,8 +1,8 @@
 """masscan's NDJSON into findings, fast: a chunk may hold hundreds of thousands of them.
 
 They are read while masscan is still running (it writes them in blocks of 4 KiB), into eight
-bytes a reply, so that little is left to do when it ends. Sorted, those are in the order of
-the findings' primary key, which is how a database likes its rows best.
+bytes a reply, so that little is left to do when it ends. Sorted, replies are in the order of
+the rows' primary key, which a database inserts fastest.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RECORD = re.compile(
     rb'"data":\{"status":"open","reason":"([^"]*)","ttl":(\d{1,3})\}\}\r?$',
     re.MULTILINE,
 )
-# A reply's eight bytes, from the top: the probe's place in the chunk, seconds since the first reply, how it answered.
+# A reply's eight bytes, from the top: the probe's number in the chunk, seconds since the first reply, kind of answer.
 _SECONDS_BITS, _ANSWER_BITS = 18, 10
 _MAX_SECONDS, _MAX_ANSWERS = (1 << _SECONDS_BITS) - 1, 1 << _ANSWER_BITS
 _SORTED_REPLIES = 50_000  # at once, which takes 2 MB
@@ -39,9 +39,9 @@ class Replies:
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
-        self._asked = ReplyDedup(assignment.addresses, assignment.ports)
+        self._dedup = ReplyDedup(assignment.addresses, assignment.ports)
         self._wanted = assignment.scan_type.protocol.encode()
-        self._packed = array("Q")
+        self._kept = array("Q")
         self._answers: dict[tuple[bytes, bytes], int] = {}
         self._first_second: int | None = None
         self._offset = 0
@@ -64,33 +64,33 @@ class Replies:
         for ip, seconds, port, protocol, reason, ttl in _RECORD.findall(lines):
             if protocol != self._wanted:
                 continue
-            place = self._asked.place_of_first_reply(ip, port)
-            if place is None:
+            probe = self._dedup.probe_of_first_reply(ip, port)
+            if probe is None:
                 continue
             if self._first_second is None:
                 self._first_second = int(seconds)
             later = min(max(int(seconds) - self._first_second, 0), _MAX_SECONDS)
             answer = self._answers.setdefault((reason, ttl), min(len(self._answers), _MAX_ANSWERS - 1))
-            self._packed.append((place << _SECONDS_BITS | later) << _ANSWER_BITS | answer)
+            self._kept.append((probe << _SECONDS_BITS | later) << _ANSWER_BITS | answer)
 
     def save(self, folder: Path) -> None:
         """Leave them in the run's folder, for `saved_findings`."""
         answers = [[reason.decode("ascii", "replace"), int(ttl)] for reason, ttl in self._answers]
         (folder / _ANSWERS_FILE).write_text(json.dumps([self._first_second or 0, answers]))
         with open(folder / _REPLIES_FILE, "wb") as file:
-            self._packed.tofile(file)
+            self._kept.tofile(file)
 
 
 def saved_findings(folder: Path, assignment: Assignment) -> Iterator[Finding]:
     """The findings of a run that was saved, in blocks ordered by address and port; equal answers share a dictionary."""
     first_second, answers = json.loads((folder / _ANSWERS_FILE).read_text())
     extras = [_extra(reason, ttl) for reason, ttl in answers]
-    packed = array("Q", (folder / _REPLIES_FILE).read_bytes())
+    replies = array("Q", (folder / _REPLIES_FILE).read_bytes())
     protocol = assignment.scan_type.protocol
     state = "up" if protocol == "icmp" else "open"
     stamps: dict[int, datetime] = {}
-    for start in range(0, len(packed), _SORTED_REPLIES):
-        for ip, port, reply in _probes_of(sorted(packed[start : start + _SORTED_REPLIES]), assignment):
+    for start in range(0, len(replies), _SORTED_REPLIES):
+        for ip, port, reply in _probes_of(sorted(replies[start : start + _SORTED_REPLIES]), assignment):
             later = reply >> _ANSWER_BITS & _MAX_SECONDS
             stamp = stamps.get(later) or stamps.setdefault(later, datetime.fromtimestamp(first_second + later, UTC))
             yield Finding(ip, protocol, port, state, stamp, None, None, extras[reply & _MAX_ANSWERS - 1])
@@ -116,5 +116,5 @@ def _all_ports(assignment: Assignment) -> list[int]:
 
 
 def _extra(reason: str, ttl: int) -> dict[str, Any]:
-    said: dict[str, Any] = {"reason": reason} if reason != "none" else {}
-    return said | ({"ttl": ttl} if ttl else {})
+    extra: dict[str, Any] = {"reason": reason} if reason != "none" else {}
+    return extra | ({"ttl": ttl} if ttl else {})

@@ -29,7 +29,7 @@ START_SECONDS = 0.0
 _TRIES_WITH_OFFLOADS = 2
 WAIT_SECONDS = 3  # for late replies; no round trip on the internet takes longer than the first of them
 _WAKE_SECONDS = 0.1
-# Less is as good as full: other runs, that end after a write failed and before we look, give some room back.
+# Less counts as full: runs that end between a failed write and our check give some room back.
 _ROOM_BYTES = 32 << 20
 _STATUS = re.compile(rb"rate:.*?([\d.]+)% done(, waiting)?")
 _CHATTER = re.compile(r"^rate:|^Starting masscan|^Initiating |^Scanning |^waiting several seconds")
@@ -48,8 +48,8 @@ class Masscan(Scanner):
         argv += ["--seed", str(seed_of(folder)), "--source-port", str(source_port_of(folder))]
         if assignment.egress is not None:
             argv += _egress_args(assignment.egress)
-        # Else it answers every reply, refusals too, with a reset that counts as a packet sent: where everything
-        # answers it probed at half its rate. The kernel resets what it did not open, as it does for nmap.
+        # Otherwise masscan answers every reply with a reset that counts against its rate: where everything answers it
+        # probed at half the rate. The kernel resets connections that it did not open, as it does for nmap.
         argv += ["--noreset", "-oD", str(folder / RESULTS_FILE)]
         files = {TARGETS_FILE: assignment.addresses.texts()}
         return Command(argv, files, urgency=Urgency.REPLIES, start_seconds=START_SECONDS)
@@ -63,7 +63,7 @@ class Masscan(Scanner):
         Raises OSError for a full disk.
         """
         lines, tail, progress, replies = Lines(), Tail(), RunProgress(0.0), Replies(assignment)
-        pace = SendEta(_packets(assignment), assignment.rate_pps)
+        eta = SendEta(_packets(assignment), assignment.rate_pps)
         with ReceiverWakeup(_wake_address(assignment)) as wakeup:
             for source, data in pieces(stdout, stderr, _WAKE_SECONDS):
                 if progress.sending_done:
@@ -74,7 +74,7 @@ class Masscan(Scanner):
                 tail.add(data)
                 for line in lines.feed(data):
                     if (status := _STATUS.match(line)) is not None:
-                        progress = _advanced(progress, status, pace)
+                        progress = _advanced(progress, status, eta)
                         yield progress
         tail.save(folder)
         _refuse_full_disk(folder / RESULTS_FILE)
@@ -111,7 +111,7 @@ def _egress_args(egress: Egress) -> list[str]:
     if egress.gateway_mac is not None:
         argv += ["--router-mac", egress.gateway_mac.replace(":", "-")]
     if egress.offloads_on:
-        # Its receive ring holds 31 packets then and overflows; a second try finds most of what was lost.
+        # With offloads its receive ring holds 31 packets and overflows; a second try finds most of the lost replies.
         argv += ["--retries", str(_TRIES_WITH_OFFLOADS - 1)]
     return argv
 
@@ -122,7 +122,7 @@ def _packets(assignment: Assignment) -> int:
 
 
 def _refuse_full_disk(results: Path) -> None:
-    """Raise OSError when results may be missing: masscan ends well, without a word, where it could not write them."""
+    """Raise OSError if results may be missing: masscan ends with 0 and says nothing when it cannot write them."""
     found = os.statvfs(results.parent)
     if found.f_bavail * found.f_frsize < _ROOM_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(results))
@@ -134,9 +134,9 @@ def _wake_address(assignment: Assignment) -> str | None:
     return assignment.egress.gateway_ip or str(next(iter(assignment.addresses.slice(0, 1))))
 
 
-def _advanced(progress: RunProgress, status: re.Match[bytes], pace: SendEta) -> RunProgress:
-    """Never backwards. It also `waits` after a Ctrl-C; only a wait at 100 % means that all is sent."""
+def _advanced(progress: RunProgress, status: re.Match[bytes], eta: SendEta) -> RunProgress:
+    """Never backwards. masscan also `waits` after a Ctrl-C; only a wait at 100 % means that everything is sent."""
     share = min(1.0, float(status[1]) / 100)
     sending_done = progress.sending_done or (status[2] is not None and share >= 1.0)
     share = max(progress.sent_share, share)
-    return RunProgress(share, sending_done, None if sending_done else pace.ends_at(share))
+    return RunProgress(share, sending_done, None if sending_done else eta.ends_at(share))

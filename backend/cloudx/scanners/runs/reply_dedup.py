@@ -1,4 +1,4 @@
-"""Which replies of a run are new answers to its own probes: strays and duplicates are told apart in flat memory."""
+"""Tell the first reply to each probe of a run from strays and duplicates, in flat memory."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class ReplyDedup:
         self._answered = bytearray(addresses.size * self._width // 8 + 1)
         self._port_offsets: dict[bytes, int | None] = {}  # by the text in the output; a run has few or 65,536
 
-    def place_of_first_reply(self, ip: bytes, port: bytes) -> int | None:
-        """The probe's place in the chunk (address-major), once for each; None for repeats and strays.
+    def probe_of_first_reply(self, ip: bytes, port: bytes) -> int | None:
+        """The probe's number in the chunk (address-major) for its first reply; None for repeats and strays.
 
         Takes the IPv4 address and the port as the scanner wrote them.
         """
@@ -35,12 +35,12 @@ class ReplyDedup:
         try:
             row = self._addresses.index_of_key(int.from_bytes(socket.inet_aton(ip.decode()), "big"))
         except OSError:
-            return None  # no address at all
+            return None  # not an address
         if row is None or column is None:
             return None
-        place = row * self._width + column
-        at, bit = place >> 3, 1 << (place & 7)
+        probe = row * self._width + column
+        at, bit = probe >> 3, 1 << (probe & 7)
         if self._answered[at] & bit:
             return None
         self._answered[at] |= bit
-        return place
+        return probe

@@ -1,4 +1,4 @@
-"""A number of its own for each run, so that runs that overlap on one machine cannot take each other's replies."""
+"""Each run's own seed and source port, so that overlapping runs on one machine cannot take each other's replies."""
 
 from __future__ import annotations
 

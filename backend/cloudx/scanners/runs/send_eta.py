@@ -1,4 +1,4 @@
-"""When a run will have sent everything, by how far it says it is: the next run is made ready for that moment."""
+"""Predict when a run will have sent everything, so that the next run is ready at that moment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TRUSTED_SECONDS = 0.5  # of status lines before their pace is believed: every s
 
 
 class SendEta:
-    """Tells the end of sending from the granted rate, or from the pace seen where the machine cannot keep it up."""
+    """Predicts the end of sending by the granted rate, or by the observed pace if the machine is slower."""
 
     def __init__(self, packets: int, rate_pps: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = packets / max(1, rate_pps)  # as granted
@@ -17,7 +17,7 @@ class SendEta:
         self._first: tuple[float, float] | None = None  # when the first line came, and what it said
 
     def ends_at(self, sent_share: float) -> float:
-        """The moment at which all is sent, on the clock given, when `sent_share` (0–1) is by now."""
+        """The moment on the given clock at which everything is sent, if `sent_share` (0–1) is sent now."""
         now = self._clock()
         first = self._first = self._first or (now, sent_share)
         passed, sent = now - first[0], sent_share - first[1]

@@ -60,14 +60,14 @@ class Zmap(Scanner):
     ) -> Iterator[RunProgress]:
         """RunProgress by the packets it says it sent, once a second."""
         lines, tail, progress = Lines(), Tail(), RunProgress(0.0)
-        pace = SendEta(assignment.addresses.size, assignment.rate_pps)
+        eta = SendEta(assignment.addresses.size, assignment.rate_pps)
         for source, data in pieces(stdout, stderr):
             if source is not Source.STDERR:
                 continue
             tail.add(data)
             for line in lines.feed(data):
                 if (status := _STATUS.search(line)) is not None:
-                    progress = _advanced(progress, status, assignment.addresses.size, pace)
+                    progress = _advanced(progress, status, assignment.addresses.size, eta)
                     yield progress
         tail.save(folder)
         if progress.sent_share >= 1.0:
@@ -83,7 +83,7 @@ class Zmap(Scanner):
         stamp_text, stamp = "", datetime.now(UTC)
         with open(folder / RESULTS_FILE, encoding="ascii", newline="") as file:
             for ip, ttl, seconds in _rows(file):
-                if asked.place_of_first_reply(ip.encode(), str(port).encode()) is None:
+                if asked.probe_of_first_reply(ip.encode(), str(port).encode()) is None:
                     continue
                 if seconds != stamp_text:
                     stamp_text, stamp = seconds, datetime.fromtimestamp(int(seconds), UTC)
@@ -114,10 +114,10 @@ def _egress_args(egress: Egress) -> list[str]:
     return argv + (["--gateway-mac", egress.gateway_mac] if egress.gateway_mac is not None else [])
 
 
-def _advanced(progress: RunProgress, status: re.Match[bytes], planned: int, pace: SendEta) -> RunProgress:
+def _advanced(progress: RunProgress, status: re.Match[bytes], planned: int, eta: SendEta) -> RunProgress:
     share = max(progress.sent_share, min(1.0, int(status[1]) / max(1, planned)))
     sending_done = progress.sending_done or status[2] is not None
-    return RunProgress(share, sending_done, None if sending_done else pace.ends_at(share))
+    return RunProgress(share, sending_done, None if sending_done else eta.ends_at(share))
 
 
 def _rows(file: IO[str]) -> Iterator[list[str]]:

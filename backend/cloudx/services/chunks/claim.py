@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.chunks import Lease
+from cloudx.domain.identity import excluded_part, unauthorised_part
 from cloudx.domain.nodes import missing_capability
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.rates.shares import Want, chunk_share_pps, room_pps, share_beside
@@ -179,8 +180,8 @@ class ClaimChunk:
         """Apply the current exclusions to a lease; fail the scan if its scope is gone."""
         lease, policy = leased.lease, self.policies.at(leased.policy_version, self.open_ledger)
         asked = lease.span.addresses_of(scan)
-        addresses = asked - policy.excluded()
-        outside = addresses - policy.allowed(leased.now, scan.host_names)
+        addresses = asked - excluded_part(asked, policy.excluded())
+        outside = unauthorised_part(addresses, policy.allowed(leased.now, scan.host_names))
         if outside:
             fail_out_of_scope(self.open_ledger, scan.id, outside)
             with self.open_ledger() as ledger:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from cloudx.domain.identity import excluded_part, unauthorised_part
 from cloudx.services.access.policy import PolicyCache, ScanPolicy
 from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.ledger.records import RunReport
@@ -53,8 +54,8 @@ class RenewLeases:
         ]
 
     def _result(self, claim: Claim, policy: ScanPolicy, now: datetime) -> RenewalResult:
-        outside = claim.addresses - policy.allowed(now, claim.scan.host_names)
+        outside = unauthorised_part(claim.addresses, policy.allowed(now, claim.scan.host_names))
         if outside:
             fail_out_of_scope(self.open_ledger, claim.scan.id, outside)
             return RenewalResult.DROP
-        return RenewalResult.RELEASE if claim.addresses & policy.excluded() else RenewalResult.GO_ON
+        return RenewalResult.RELEASE if excluded_part(claim.addresses, policy.excluded()) else RenewalResult.GO_ON

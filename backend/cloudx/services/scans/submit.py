@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from cloudx.domain.access import Principal
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import Conflict, InvalidInput
+from cloudx.domain.identity import excluded_part
 from cloudx.domain.nodes import capable
 from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS, plan
 from cloudx.domain.port_set import PortSet
@@ -25,7 +26,7 @@ from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
 MAX_RATE_PPS = 10_000_000
 MAX_WORKERS = 10_000
-_LOOPBACK = AddressSet.of_texts(["127.0.0.0-127.255.255.255"])
+_LOOPBACK = AddressSet.of_texts(["0.0.0.0", "127.0.0.0-127.255.255.255"])  # noqa: S104 - a target, not a listener
 _EXAMPLE_PORTS = "80, 80,443 or 1-1000"
 
 
@@ -124,7 +125,8 @@ class SubmitScan:
     ) -> Scan:
         now = ledger.now()
         policy = self.policies.current(ledger.policies)
-        kept = resolved.targets - resolved.excluded - policy.excluded()
+        asked = resolved.targets
+        kept = asked - excluded_part(asked, resolved.excluded) - excluded_part(asked, policy.excluded())
         require_in_scope(kept, policy.allowed(now, resolved.host_names))
         return Scan(
             id=new_id(),
