@@ -30,7 +30,7 @@ from fixtures.tasks import (
 from rig.waiting import until
 
 INSTANCES = 2
-SEAL_SECONDS = float(os.environ.get("TEST_SEAL_SECONDS", "120"))
+SEAL_SECONDS = float(os.environ.get("TEST_SEAL_SECONDS", "45"))
 ALL_JOBS = ("backend", "node", "fabio")
 
 

@@ -153,3 +153,35 @@ def test_a_scan_that_nmap_refuses_says_why(network: Network, tmp_path: Path) -> 
     )
     assert not outcome.succeeded
     assert "requires root privileges" in outcome.last_words
+
+
+def test_an_ordinary_run_has_probed_every_host_up_or_down(runs: Runs) -> None:
+    for name in ("default", "udp", "ipv6", "down", "one address, down", "unprivileged"):
+        assert runs[name].result().unprobed is None, name
+
+
+def test_targets_without_a_route_were_not_probed_and_the_others_were(network: Network, tmp_path: Path) -> None:
+    network.run("ip", "route", "add", "unreachable", "10.77.99.0/24")
+    try:
+        outcome = run_scanner(network, tmp_path / "run", "nmap", "quick", "10.77.3.0-10.77.3.1 10.77.99.1", ports="80")
+    finally:
+        network.run("ip", "route", "del", "unreachable", "10.77.99.0/24")
+    assert outcome.succeeded, outcome.last_words
+    assert outcome.open == {("10.77.3.0", 80), ("10.77.3.1", 80)}
+    assert outcome.unprobed is not None
+    assert outcome.unprobed.addresses.texts() == ["10.77.99.1"]
+    assert "failed to determine route" in outcome.unprobed.reason
+
+
+def test_hosts_whose_packets_the_nodes_firewall_refused_were_not_probed(network: Network, tmp_path: Path) -> None:
+    rule = ("OUTPUT", "-d", "10.77.6.0/30", "-j", "DROP")
+    network.run("iptables", "-A", *rule)
+    try:
+        outcome = run_scanner(network, tmp_path / "run", "nmap", "default", "10.77.6.0/29", ports="22,80")
+    finally:
+        network.run("iptables", "-D", *rule)
+    assert outcome.succeeded, outcome.last_words
+    assert outcome.open == {(f"10.77.6.{last}", 80) for last in range(4, 8)}
+    assert outcome.unprobed is not None
+    assert outcome.unprobed.addresses.texts() == ["10.77.6.0-10.77.6.3"]
+    assert "sendto: Operation not permitted" in outcome.unprobed.reason

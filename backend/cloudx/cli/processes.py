@@ -46,8 +46,9 @@ def serve() -> None:
     settings = _api_settings()
     _prepare(settings)
     environment, token = _with_admin_token(settings)
-    secret = load_settings(environment).admin_token() if token.is_new else None
-    typer.echo(token_line(token.source, secret), err=True)
+    if token.is_own:  # where one is configured, the log begins with the log
+        secret = load_settings(environment).admin_token() if token.is_new else None
+        typer.echo(token_line(token.source, secret), err=True)
     gunicorn = COMMANDS["api"]
     os.execve(gunicorn[0], gunicorn, environment)  # noqa: S606 - a fixed list; gunicorn takes this process's place
 
@@ -129,18 +130,19 @@ def _prepare(settings: Settings) -> None:
 
 
 class _AdminToken(NamedTuple):
-    """Where the admin token is, and whether this start made it."""
+    """Where the admin token is, whether the install made it for itself, and whether this very start did."""
 
     source: str
-    is_new: bool
+    is_own: bool = False
+    is_new: bool = False
 
 
 def _with_admin_token(settings: Settings) -> tuple[dict[str, str], _AdminToken]:
     """This process's environment, with a token file where no admin token is configured."""
     environment = dict(os.environ)
     if settings.cloudx_auth is AuthMode.OPEN:
-        return environment, _AdminToken("not needed: CLOUDX_AUTH=open", False)
+        return environment, _AdminToken("not needed: CLOUDX_AUTH=open")
     if settings.has_admin_token:
-        return environment, _AdminToken(f"in {settings.cloudx_admin_token_file or 'CLOUDX_ADMIN_TOKEN'}", False)
+        return environment, _AdminToken(f"in {settings.cloudx_admin_token_file or 'CLOUDX_ADMIN_TOKEN'}")
     file, is_new = ensure_admin_token(settings.cloudx_data_dir)
-    return environment | {"CLOUDX_ADMIN_TOKEN_FILE": str(file)}, _AdminToken(f"in {file}", is_new)
+    return environment | {"CLOUDX_ADMIN_TOKEN_FILE": str(file)}, _AdminToken(f"in {file}", True, is_new)

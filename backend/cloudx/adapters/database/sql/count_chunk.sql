@@ -20,7 +20,8 @@ BEGIN
     ) VALUES (
         NEW.scan_id, NEW.node_id, delta_pps,
         (NEW.state = 'leased')::int - (OLD.state = 'leased')::int, is_sending - was_sending, is_done, is_failed,
-        is_done * (units - NEW.excluded_units), is_failed * units, is_done * NEW.excluded_units, clock_timestamp()
+        is_done * (units - NEW.excluded_units - NEW.failed_units),
+        is_failed * units + is_done * NEW.failed_units, is_done * NEW.excluded_units, clock_timestamp()
     ) ON CONFLICT (scan_id, node_id) DO UPDATE SET
         granted_pps = counted.granted_pps + excluded.granted_pps,
         chunks_leased = counted.chunks_leased + excluded.chunks_leased,
