@@ -235,10 +235,10 @@ def test_a_scan_that_found_nothing_says_so_and_its_json_is_an_empty_array(servic
 
 
 def test_a_folder_that_is_not_there_is_an_error_with_a_remedy(service: Service, finished: str, tmp_path: Path) -> None:
-    refused = service.cloudx("results", finished, "-o", str(tmp_path / "no" / "x.csv"))
+    typed = str(tmp_path / "no" / "x.csv")
+    refused = service.cloudx("results", finished, "-o", typed)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: ")
-    assert "No such file or directory" in refused.stderr
+    assert refused.stderr.startswith(f"error: {typed}: No such file or directory")
 
 
 def test_a_full_disk_leaves_no_half_file(service: Service, finished: str) -> None:

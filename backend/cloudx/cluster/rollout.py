@@ -1,4 +1,4 @@
-"""Roll a job out or back, watch Nomad until it is through, and find out why where it fails."""
+"""Roll a job out or back, watch until Nomad has decided, and find out why a rollout failed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHOWN_ILL = 3
 
 @dataclass(frozen=True)
 class LogEnd:
-    """The last lines of each task."""
+    """The last lines of a task's log."""
 
     allocation_id: str
     task: str
@@ -38,7 +38,7 @@ class LogEnd:
 
 @dataclass(frozen=True)
 class RolloutProgress:
-    """A rollout at each moment; `trouble` says why the newest moment is not known."""
+    """A rollout at one moment; `trouble` says why Nomad did not answer since."""
 
     submitted: SubmittedJob
     deployment: Deployment | None = None
@@ -46,12 +46,12 @@ class RolloutProgress:
     failing: tuple[FailingCheck, ...] = ()
     unplaced: tuple[FailedPlacement, ...] = ()
     trouble: str | None = None
-    checks_problem: str | None = None  # why nothing is known of Consul's checks
+    checks_problem: str | None = None  # why Consul's checks are unknown
 
 
 @dataclass(frozen=True)
 class RolloutOutcome:
-    """How it ended, in a sentence, with what explains a failure."""
+    """How a rollout ended: a sentence, and what explains a failure."""
 
     succeeded: bool
     message: str
@@ -64,20 +64,23 @@ Show = Callable[[RolloutProgress], None]
 
 @dataclass
 class FollowRollout:
-    """Watches each submitted version until Nomad has decided."""
+    """Watches a submitted version until Nomad has decided."""
 
     jobs: JobApi
     checks: Checks | None
     rest: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
-    # Nomad's progress deadline begins with the first instance that finds a machine: without any it would never end.
+    # Nomad's progress deadline begins when the first instance finds a machine: if none does, it never ends.
     placement_seconds: float = 30.0
-    # Failing allocations are deregistered from Consul when Nomad gives up: what their checks said is kept.
+    # Nomad deregisters failing allocations from Consul when it gives up: keep the output of their checks.
     _seen_failing: dict[tuple[str, str], FailingCheck] = field(default_factory=dict)
     _checks_problem: str | None = None
 
     def __call__(self, submitted: SubmittedJob, show: Show, timeout_seconds: float) -> RolloutOutcome:
-        """Show each moment; the outcome once it is known, or that it was not within the time."""
+        """Show the progress until the rollout ends or the time is over; return its outcome.
+
+        Raises DependencyUnavailable if Nomad is away for longer than AWAY_SECONDS.
+        """
         progress = RolloutProgress(submitted)
         started_at = answered_at = self.clock()
         while self.clock() - started_at < timeout_seconds:
@@ -102,7 +105,7 @@ class FollowRollout:
         evaluation = self.jobs.evaluation(submitted.evaluation_id)
         deployments = [each for each in self.jobs.deployments(job_id) if each.version == version]
         allocations = tuple(each for each in self.jobs.allocations(job_id) if each.version == version)
-        unwell = {each.id for each in allocations if each.healthy is not True}
+        unwell = {allocation.id for allocation in allocations if allocation.healthy is not True}
         self._note_failing(unwell)
         progress = RolloutProgress(
             submitted=submitted,
@@ -118,12 +121,12 @@ class FollowRollout:
         try:
             found = self.checks.failing() if self.checks else []
             self._checks_problem = None
-        except CloudxError as error:  # Consul explains a failure, it decides nothing
+        except CloudxError as error:  # Consul explains a failure and decides nothing
             self._checks_problem = error.message
             return
         for check in found:
             key = (check.allocation_id, check.name)
-            # A check that has not run yet counts as failing, and says nothing.
+            # A check that has not run yet counts as failing, with no output.
             if check.allocation_id in allocation_ids and (check.output or key not in self._seen_failing):
                 self._seen_failing[key] = check
 
@@ -136,13 +139,13 @@ class FollowRollout:
             return self._failure(progress, f"Nomad could not place it: {evaluation.description or evaluation.status}")
         if not evaluation.is_over:
             return None
-        # No deployment: batch jobs, and those without an update block. They are through when all that was placed runs.
-        live = [each for each in progress.allocations if each.desired == "run"]
-        if any(each.status in ("failed", "lost") for each in live):
+        # No deployment: batch jobs, and those without an update block. They succeed once all that was placed runs.
+        live = [allocation for allocation in progress.allocations if allocation.desired == "run"]
+        if any(allocation.status in ("failed", "lost") for allocation in live):
             return self._failure(progress, "an instance failed")
         if progress.unplaced:
             return self._failure(progress, "not every instance found a machine")
-        if all(each.status in ("running", "complete") for each in live):
+        if all(allocation.status in ("running", "complete") for allocation in live):
             return self._success(progress)
         return None
 
@@ -161,14 +164,13 @@ class FollowRollout:
         return RolloutOutcome(False, message, progress, self._logs(progress))
 
     def _logs(self, progress: RolloutProgress) -> tuple[LogEnd, ...]:
-        ill = [each for each in progress.allocations if each.is_ill] or [
-            each for each in progress.allocations if each.healthy is not True
-        ]
-        tasks = [(each, task) for each in ill[-SHOWN_ILL:] for task in each.tasks]
-        # A task that ended well explains nothing; where all did, each is shown.
-        suspects = [(each, task) for each, task in tasks if task.has_failed or task.state != "dead"] or tasks
-        found = ((each.id, task.name, self.jobs.last_lines(each.id, task.name)) for each, task in suspects)
-        return tuple(LogEnd(i, name, tuple(text.splitlines()[-SHOWN_LINES:])) for i, name, text in found if text)
+        not_healthy = [allocation for allocation in progress.allocations if allocation.healthy is not True]
+        ill = [allocation for allocation in progress.allocations if allocation.is_ill] or not_healthy
+        tasks = [(allocation.id, task) for allocation in ill[-SHOWN_ILL:] for task in allocation.tasks]
+        # A task that ended well explains nothing; if all did, each is shown.
+        suspects = [(owner, task) for owner, task in tasks if task.has_failed or task.state != "dead"] or tasks
+        found = ((owner, task.name, self.jobs.last_lines(owner, task.name)) for owner, task in suspects)
+        return tuple(LogEnd(owner, name, tuple(log.splitlines()[-SHOWN_LINES:])) for owner, name, log in found if log)
 
 
 @dataclass(frozen=True)
@@ -179,11 +181,11 @@ class RollOut:
     follow: FollowRollout
 
     def roll_out(self, source: JobSource, show: Show, timeout_seconds: float) -> RolloutOutcome:
-        """Submit a job file and watch it; when Nomad rolls it back by itself, that is watched too."""
+        """Submit a job file and watch it; if Nomad reverts it by itself, watch that too."""
         return self._through(self.jobs.submit(source), show, timeout_seconds)
 
     def roll_back(self, job_id: str, to: int | None, show: Show, timeout_seconds: float) -> RolloutOutcome:
-        """Go back to a version, the last stable each before the newest unless told. Raises NotFound."""
+        """Go back to version `to`, or to the last stable version before the newest. Raises NotFound."""
         target = choose_version(job_id, self.jobs.versions(job_id), to)
         return self._through(self.jobs.revert(job_id, target.number), show, timeout_seconds)
 
@@ -195,7 +197,7 @@ class RollOut:
         return replace(outcome, message=f"{outcome.message} {restored}") if restored else outcome
 
     def _restored(self, failed: SubmittedJob, show: Show) -> str | None:
-        """Nomad's own way back is a version of its own, with a deployment like any."""
+        """Watch Nomad's own revert, which is a new version with its own deployment."""
         deployments = self.jobs.deployments(failed.job_id)
         newer = next((each for each in deployments if each.version > failed.version), None)
         if newer is None:
@@ -211,13 +213,13 @@ class RollOut:
 
 
 def choose_version(job_id: str, versions: list[JobVersion], to: int | None) -> JobVersion:
-    """The version to go back to. Raises NotFound with those there are."""
+    """The version to go back to. Raises NotFound that lists the versions."""
     if to is not None:
-        chosen = next((each for each in versions if each.number == to), None)
+        chosen = next((version for version in versions if version.number == to), None)
     else:
-        chosen = next((each for each in versions[1:] if each.is_stable), None)
+        chosen = next((version for version in versions[1:] if version.is_stable), None)
     if chosen is None:
-        known = ", ".join(f"{each.number}{' (stable)' if each.is_stable else ''}" for each in versions)
-        wanted = f"version {to}" if to is not None else "stable version before the newest"
-        raise NotFound(f"{job_id} has no {wanted}. It has: {known}. Name each with --to, or roll a job file out.")
+        known = ", ".join(f"{version.number}{' (stable)' if version.is_stable else ''}" for version in versions)
+        missing = f"version {to}" if to is not None else "stable version before the newest"
+        raise NotFound(f"{job_id} has no {missing}. It has: {known}. Name one with --to, or roll a job file out.")
     return chosen
