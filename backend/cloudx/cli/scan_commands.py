@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cloudx.domain.errors import InvalidInput
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import Tool
 from cloudx.processes.exits import FAILED
@@ -21,7 +24,13 @@ SUBMIT_TRIES = 3
 
 
 def scan(
-    target: Annotated[list[str], typer.Argument(help="Addresses, CIDRs, ranges (192.0.2.1-20) or host names.")],
+    target: Annotated[
+        list[str] | None, typer.Argument(help="Addresses, CIDRs, ranges (192.0.2.1-20) or host names; - reads a list.")
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", "-f", metavar="FILE", help="A list of targets, with # comments; - is standard input."),
+    ] = None,
     tool: Annotated[Tool, typer.Option(help="The scanner.")] = Tool.NMAP,
     scan_type: Annotated[
         str | None,
@@ -46,8 +55,10 @@ def scan(
 
     Example: cloudx scan 127.0.0.1 --tool nmap --ports 1-10000
     """
+    named = [text for text in target or [] if text != "-"]
+    lists = [*(file or []), *("-" for text in target or [] if text == "-")]
     request = {
-        "targets": target,
+        "targets": named,
         "tool": tool.value,
         "scan_type": scan_type,
         "ports": ports,
@@ -58,11 +69,24 @@ def scan(
         "max_workers": max_workers,
     }
     with api_session() as api:
+        request["targets"] = [*named, *map(_read_list, lists)]
+        if not request["targets"]:
+            raise InvalidInput("target", "No target given. Name one, or a list of them with --file FILE.")
         submitted = _submit(api, {field: value for field, value in request.items() if value is not None})
         if wait:
-            _watch(api, submitted["job_id"], f"{tool.value} {' '.join(target)}", as_json)
+            _watch(api, submitted["job_id"], f"{tool.value} {' '.join([*named, *lists])}", as_json)
         else:
             _print_submitted(submitted, as_json)
+
+
+def _read_list(file: str) -> str:
+    """The text of a list of targets; the API reads its lines and comments."""
+    if file == "-":
+        return sys.stdin.read()
+    try:
+        return Path(file).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InvalidInput("file", f"{file} cannot be read ({error.strerror}). Name a file with targets.") from None
 
 
 def scans(
