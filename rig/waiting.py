@@ -1,4 +1,4 @@
-"""Wait for something to hold."""
+"""Wait for a condition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def until(holds: Callable[[], Any], seconds: float, explain: Callable[[], Any] = lambda: "") -> None:
-    """Wait for something to hold; fail with an explanation when it does not in time."""
+    """Wait until a condition holds. Raises AssertionError with an explanation if it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s: {explain()}"
