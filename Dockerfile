@@ -1,17 +1,17 @@
-# One image for every part: the API (what it does by itself), a worker (`cloudx worker`), both (`cloudx up`).
-# `make image` builds it; docs/image.md says how to run it, and with which privileges.
+# One image for every part: the API (the default command), a worker (`cloudx worker`), both (`cloudx up`).
+# `make image` builds it; docs/image.md tells how to run it, and with which privileges.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS packages
-# Where pip looks on the machine that builds. Of this stage the image gets /app alone, and nothing of its history.
+# The building machine's settings of pip. The image takes /app from this stage, and none of its history.
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
 ARG PIP_DEFAULT_TIMEOUT
-# Debian's own Python comes without ensurepip; the official image's has it.
+# Debian's Python comes without ensurepip, the official image's with it.
 RUN python3 -I -c 'import ensurepip' 2>/dev/null \
  || { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv; }
-# pip stays outside of the environment that is shipped.
+# The shipped environment has no pip.
 RUN python3 -I -m venv /installer && python3 -I -m venv --without-pip /app/.venv
 # The bracket makes the certificates optional: scripts/make-image adds them where PIP_CERT names some.
 COPY requirements/build.txt requirements/run.txt pip-cert.pe[m] /build/
@@ -23,12 +23,12 @@ RUN if [ -e /build/pip-cert.pem ]; then export PIP_CERT=/build/pip-cert.pem; fi 
 FROM packages AS build
 COPY pyproject.toml README.md /build/source/
 COPY backend /build/source/backend
-# Under a root of its own: what we wrote is then a layer of its own, and a rollout transfers a megabyte.
+# A root of its own makes our code a layer of its own: a rollout transfers a megabyte.
 RUN /installer/bin/pip wheel -q --no-index --no-build-isolation --no-deps -w /build/wheels /build/source \
  && /installer/bin/pip --python /app/.venv/bin/python install -q --no-index --no-deps --root /cloudx /build/wheels/*.whl
 
 FROM ${BASE_IMAGE}
-# util-linux: the worker starts scanners through setpriv, so that the kernel ends them with it.
+# util-linux has setpriv: with it the kernel ends a scanner when its worker dies.
 # The data folder takes any user's files, as /tmp does, for `docker run --user`.
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \

@@ -51,7 +51,7 @@ bench: $(DEV_READY) ## The benchmarks, one JSON line a figure (needs root)
 image: ## The container image cloudx:dev (BASE_IMAGE= names another base; needs root)
 	@scripts/make-image
 
-lock: $(DEV_READY) ## Compile requirements/ anew from pyproject.toml
+lock: $(DEV_READY) ## Compile requirements/ again from pyproject.toml
 	@scripts/compile-lock
 
 clean: ## Remove the virtual environment and caches (never data/)

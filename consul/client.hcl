@@ -1,5 +1,5 @@
-# A Consul client, on every VPS. Beside it, mode 0600: tokens.hcl (acl { tokens { agent, default } }), encrypt.hcl, and the
-# VPS's own addresses (bind_addr, retry_join).
+# A Consul client, on every VPS. Files beside it, mode 0600, hold what differs: tokens.hcl (acl { tokens { agent, default } }),
+# encrypt.hcl, and the VPS's addresses (bind_addr, retry_join).
 server      = false
 data_dir    = "/var/lib/consul"
 client_addr = "127.0.0.1"
@@ -7,10 +7,10 @@ client_addr = "127.0.0.1"
 acl {
   enabled        = true
   default_policy = "deny"
-  down_policy    = "extend-cache" # an outage of the servers ends nobody's access
+  down_policy    = "extend-cache" # an outage of the servers takes no access away
 }
 
-leave_on_terminate = false # a reboot is no departure: its services come back as they were
+leave_on_terminate = false # after a reboot the VPS's services come back as they were
 
-# What a failing check says reaches the catalog, and so people, this soon; by default only after five minutes.
+# The output of a failing check reaches the catalog this soon; Consul's default is five minutes.
 check_update_interval = "5s"

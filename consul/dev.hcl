@@ -1,4 +1,4 @@
-# `make dev`: one Consul with access control, on loopback. Its tokens come in a second, private file under .dev/.
+# `make dev`: one Consul with access control, on loopback. A second, private file under .dev/ holds its tokens.
 bind_addr            = "127.0.0.1"
 client_addr          = "127.0.0.1"
 node_name            = "dev"
@@ -15,5 +15,5 @@ ports {
   serf_wan = -1
 }
 
-# What a failing check says reaches the catalog, and so people, this soon; by default only after five minutes.
+# The output of a failing check reaches the catalog this soon; Consul's default is five minutes.
 check_update_interval = "5s"

@@ -1,4 +1,4 @@
-# A Consul server (three of them, or one in a small fleet). Beside it, in files of their own with mode 0600:
+# A Consul server: three, or one in a small fleet. Files beside it, mode 0600, hold what differs:
 # tokens.hcl (acl { tokens { initial_management, agent } }), encrypt.hcl (encrypt = "…"), and addresses (bind_addr, retry_join).
 server           = true
 bootstrap_expect = 3

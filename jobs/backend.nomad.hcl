@@ -1,4 +1,4 @@
-# The API behind Fabio. jobs/README.md says what it needs and how to roll out.
+# The API behind Fabio. jobs/README.md tells what it needs and how to roll it out.
 
 variable "driver" {
   type        = string
@@ -13,7 +13,7 @@ variable "driver" {
 
 variable "image" {
   type        = string
-  description = "The image, for docker. Its tag is not latest, or every start asks a registry."
+  description = "The image, for docker. With the tag latest every start would ask a registry."
   default     = "cloudx:dev"
 }
 
@@ -25,13 +25,13 @@ variable "command" {
 
 variable "version" {
   type        = string
-  description = "What Consul's meta and /api/nodes call this version; another one is a rollout."
+  description = "The name of this version in Consul's meta and /api/nodes; a new name makes a rollout."
   default     = "dev"
 }
 
 variable "datacenters" {
   type        = list(string)
-  description = "Where it may run."
+  description = "The datacenters it may run in."
   default     = ["*"]
 }
 
@@ -61,7 +61,7 @@ variable "network_mode" {
 
 variable "raw_sockets" {
   type        = bool
-  description = "Give the API's containers NET_RAW. It needs none: the workers scan."
+  description = "Give the API's containers NET_RAW. The API does not need it: the workers scan."
   default     = false
 }
 
@@ -73,31 +73,31 @@ variable "database" {
 
 variable "nomad_addr" {
   type        = string
-  description = "Nomad's API as the instances reach it: the fleet's states, and the keys of workload identities."
+  description = "Nomad's address for the instances: states of the fleet, keys of workload identities, dispatches."
   default     = "http://127.0.0.1:4646"
 }
 
 variable "consul_addr" {
   type        = string
-  description = "Consul's agent as the instances reach it: the fleet's health."
+  description = "The Consul agent's address for the instances: the fleet's health."
   default     = "http://127.0.0.1:8500"
 }
 
 variable "healthy_deadline" {
   type        = string
-  description = "How long a new instance may take until its checks pass; after that Nomad goes back."
+  description = "How long a new instance may take until its checks pass; then Nomad reverts the rollout."
   default     = "90s"
 }
 
 variable "settings" {
   type        = map(string)
-  description = "Further settings of docs/operations.md, none of them secret, such as { CLOUDX_CORS_ORIGINS = \"https://…\" }."
+  description = "More settings of docs/operations.md, none of them secret, such as { CLOUDX_CORS_ORIGINS = \"https://…\" }."
   default     = {}
 }
 
 locals {
   is_docker = var.driver == "docker"
-  # Keys that only Docker knows are null elsewhere: raw_exec refuses to start with them.
+  # Docker's own keys are null for raw_exec, which refuses to start with them.
   capabilities = var.raw_sockets ? ["net_raw"] : []
   database_url = "postgresql://{{ .Data.username }}:{{ .Data.password | urlquery }}@${var.database}"
 }
@@ -114,7 +114,7 @@ job "backend" {
     health_check      = "checks"
     min_healthy_time  = "3s"
     healthy_deadline  = var.healthy_deadline
-    progress_deadline = "0s" # one instance that is not healthy in time ends the rollout; there is no second try
+    progress_deadline = "0s" # the first instance that is not healthy in time ends the rollout
   }
 
   spread {
@@ -123,10 +123,10 @@ job "backend" {
 
   group "backend" {
     count          = var.count
-    shutdown_delay = "6s" # Fabio lets go of an instance within a second; it does not ask a second one
+    shutdown_delay = "6s" # Fabio drops an instance within a second, and does not retry a request elsewhere
 
     network {
-      port "http" {} # dynamic, so that a canary fits beside what it replaces
+      port "http" {} # dynamic, so that a canary fits beside the instance it replaces
     }
 
     restart {
@@ -139,9 +139,9 @@ job "backend" {
     service {
       name = "cloudx-backend"
       port = "http"
-      # Canaries have the same tag: they take requests once their checks pass. With tags of their own there would be
-      # a moment, after the promotion, in which Fabio has let go of the old and does not know the new.
-      # The other two are for people: Consul's page lists tags beside an instance, whose own name is Nomad's.
+      # A canary has the same urlprefix tag: it takes requests once its checks pass. With a tag of its own, Fabio would drop
+      # the old instance at the promotion a moment before it knows the new one.
+      # The other two tags are for people: Consul's page shows them beside an instance, which it names as Nomad does.
       tags = ["urlprefix-/", "version=${var.version}", "node=${node.unique.name}"]
 
       meta {
@@ -159,7 +159,7 @@ job "backend" {
         timeout  = "3s"
 
         check_restart {
-          limit = 6 # half a minute: the grace is for the first start alone, and a killed instance has to come back
+          limit = 6 # half a minute: the grace covers the first start alone, and a killed instance has to come back
           grace = "30s"
         }
       }
@@ -169,7 +169,7 @@ job "backend" {
         type     = "http"
         path     = "/api/ready"
         interval = "2s"
-        timeout  = "8s" # the database's own connect timeout is 5 s: its reason is to be seen
+        timeout  = "8s" # longer than the database's connect timeout of 5 s, so that the check shows its reason
       }
     }
 
@@ -231,7 +231,7 @@ job "backend" {
         args           = ["serve"]
       }
 
-      # The rights of these two at Nomad and Consul: nomad/policies, consul/policies.
+      # nomad/policies and consul/policies hold the rights of these two.
       identity {
         file = true
       }
@@ -245,14 +245,14 @@ job "backend" {
         change_mode  = "noop"
       }
 
-      # The process sees for itself that a file changed: no signal, no restart, no lost request.
+      # The process itself notices that a file changed: no signal, no restart, no lost request.
       template {
         destination = "${NOMAD_SECRETS_DIR}/database_url"
         data        = "{{ with secret \"database/creds/backend\" }}${local.database_url}{{ end }}"
         change_mode = "noop"
         perms       = "0600"
 
-        # At once: Nomad's own 5 s would come off the time in which both logins are good.
+        # Nomad's default wait of 5 s would come off the time in which both logins work.
         wait {
           min = "0s"
           max = "1s"
@@ -266,7 +266,7 @@ job "backend" {
         perms       = "0600"
       }
 
-      # Nomad puts the task's Consul token into its environment as well as into a file: the file is enough.
+      # Nomad puts the task's Consul token into its environment too; the file is enough.
       template {
         destination = "${NOMAD_TASK_DIR}/blank.env"
         data        = "CONSUL_TOKEN=\nCONSUL_HTTP_TOKEN=\n"

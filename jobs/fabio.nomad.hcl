@@ -1,8 +1,8 @@
-# Fabio on each VPS: sends requests to the API's healthy instances, as Consul knows them.
+# Fabio on each VPS sends requests to the API's instances that are healthy in Consul.
 
 variable "driver" {
   type        = string
-  description = "docker (the image) or raw_exec (a cloudx installed on the VPS)."
+  description = "docker (the image) or raw_exec (a fabio installed on the VPS)."
   default     = "docker"
 
   validation {
@@ -25,13 +25,13 @@ variable "fabio_command" {
 
 variable "version" {
   type        = string
-  description = "What Consul's meta and /api/nodes call this version; another one is a rollout."
+  description = "The name of this version in Consul's meta and /api/nodes; a new name makes a rollout."
   default     = "dev"
 }
 
 variable "datacenters" {
   type        = list(string)
-  description = "Where it may run."
+  description = "The datacenters it may run in."
   default     = ["*"]
 }
 
@@ -134,7 +134,7 @@ job "fabio" {
     task "fabio" {
       driver       = var.driver
       kill_signal  = "SIGTERM"
-      kill_timeout = "15s" # -proxy.shutdownwait and what is under way
+      kill_timeout = "15s" # -proxy.shutdownwait, and the requests under way
 
       config {
         image          = local.is_docker ? var.image : null
@@ -147,20 +147,20 @@ job "fabio" {
           "-ui.addr", "127.0.0.1:${var.page_port}",
           "-ui.access", "ro",
           "-registry.consul.addr", var.consul_addr,
-          "-registry.consul.register.enabled=false", # Nomad has registered it
-          "-registry.consul.checksRequired", "all",  # one failing check is enough to get no requests
+          "-registry.consul.register.enabled=false", # Nomad registers it
+          "-registry.consul.checksRequired", "all",  # an instance with one failing check gets no requests
           "-registry.consul.kvpath", "/fabio/config",
           "-proxy.shutdownwait", "5s",
           "-proxy.keepalivetimeout", "15s",
           "-proxy.noroutestatus", "503",
-          "-log.level", "WARN", # at INFO it begins by logging its configuration, the token with it
+          "-log.level", "WARN", # at INFO Fabio first logs its configuration, the token included
         ], var.arguments)
       }
 
       consul {}
 
-      # Consul's library reads the token from the file that Nomad keeps: Fabio's own settings, which its page shows to
-      # anybody at /api/config, do not hold it. Nomad's copies in the environment are not needed.
+      # Consul's library reads the token from Nomad's file. Fabio's page shows its settings to anybody at /api/config, so they
+      # must not hold the token, and Nomad's copies in the environment are blanked.
       env {
         CONSUL_HTTP_TOKEN_FILE = "${NOMAD_SECRETS_DIR}/consul_token"
       }

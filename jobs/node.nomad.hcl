@@ -1,4 +1,4 @@
-# The node agent, one on each VPS: registers it, beats, and says in Consul what is wrong with it.
+# The node agent, one on each VPS: registers it, sends its heartbeats, and shows in Consul what is wrong with it.
 
 variable "driver" {
   type        = string
@@ -13,7 +13,7 @@ variable "driver" {
 
 variable "image" {
   type        = string
-  description = "The image, for docker. Its tag is not latest, or every start asks a registry."
+  description = "The image, for docker. With the tag latest every start would ask a registry."
   default     = "cloudx:dev"
 }
 
@@ -25,19 +25,19 @@ variable "command" {
 
 variable "version" {
   type        = string
-  description = "What Consul's meta and /api/nodes call this version; another one is a rollout."
+  description = "The name of this version in Consul's meta and /api/nodes; a new name makes a rollout."
   default     = "dev"
 }
 
 variable "datacenters" {
   type        = list(string)
-  description = "Where it may run."
+  description = "The datacenters it may run in."
   default     = ["*"]
 }
 
 variable "primary_url" {
   type        = string
-  description = "The API as each VPS reaches it: Fabio, which runs on each."
+  description = "The API's address for the VPSes: Fabio, which runs on each."
   default     = "http://127.0.0.1:9999"
 }
 
@@ -55,7 +55,7 @@ variable "memory" {
 
 locals {
   is_docker = var.driver == "docker"
-  # What the machine is checked for, by the names of `cloudx agent --checks`. Each is a Consul check of its own.
+  # The checks of the machine, as `cloudx agent --checks` names them. Each is a Consul check of its own.
   preflights = ["raw-socket", "offloads", "clock", "disk", "send-rate", "tool-nmap", "tool-masscan", "tool-zmap"]
 }
 
@@ -108,8 +108,8 @@ job "node" {
           type      = "http"
           path      = "/checks/${check.value}"
           interval  = "10s"
-          timeout   = "9s"     # it may have to start each scanner, to ask its version
-          on_update = "ignore" # it is about the machine; a new version of the agent is as good as the old there
+          timeout   = "9s"     # the agent may have to start each scanner to read its version
+          on_update = "ignore" # the check is about the machine, which a new agent does not change
         }
       }
     }
@@ -121,7 +121,7 @@ job "node" {
 
       config {
         image          = local.is_docker ? var.image : null
-        network_mode   = local.is_docker ? "host" : null # the machine's own interfaces are what is checked
+        network_mode   = local.is_docker ? "host" : null # the checks read the machine's own interfaces
         cap_drop       = local.is_docker ? ["all"] : null
         cap_add        = local.is_docker ? ["net_raw"] : null
         auth_soft_fail = local.is_docker ? true : null
@@ -129,7 +129,7 @@ job "node" {
         args           = ["agent", "--checks", "${NOMAD_ADDR_checks}"]
       }
 
-      # Who it is at the API: nobody gives it a token.
+      # The agent's credential at the API, in place of a token.
       identity {
         name = "cloudx"
         aud  = ["cloudx"]

@@ -1,8 +1,8 @@
-# One PostgreSQL for a small fleet, on the VPS that has its volume. A larger fleet brings its own; then this is not run.
+# One PostgreSQL for a small fleet, on the VPS that has its volume. A larger fleet brings its own and does not run this job.
 
 variable "driver" {
   type        = string
-  description = "docker (the image) or raw_exec (a cloudx installed on the VPS)."
+  description = "docker (the image) or raw_exec (a PostgreSQL installed on the VPS)."
   default     = "docker"
 
   validation {
@@ -25,19 +25,19 @@ variable "binaries" {
 
 variable "version" {
   type        = string
-  description = "What Consul's meta and /api/nodes call this version; another one is a rollout."
+  description = "The name of this version in Consul's meta and /api/nodes; a new name makes a rollout."
   default     = "dev"
 }
 
 variable "datacenters" {
   type        = list(string)
-  description = "Where it may run."
+  description = "The datacenters it may run in."
   default     = ["*"]
 }
 
 variable "volume" {
   type        = string
-  description = "The host volume that keeps the data; it decides on which VPS this runs."
+  description = "The host volume with the data; the job runs on the VPS that has it."
   default     = "cloudx-postgres"
 }
 
@@ -49,7 +49,7 @@ variable "data" {
 
 variable "port" {
   type        = number
-  description = "Where it listens, on the VPS's own address."
+  description = "The port it listens on, at the VPS's own address."
   default     = 5432
 }
 
@@ -74,7 +74,7 @@ job "postgres" {
   type        = "service"
 
   update {
-    max_parallel     = 1 # the old one leaves before the new one starts: there is one folder of data
+    max_parallel     = 1 # the old instance leaves before the new one starts: both use one data folder
     health_check     = "checks"
     min_healthy_time = "3s"
     healthy_deadline = "2m"
@@ -119,7 +119,7 @@ job "postgres" {
 
     task "postgres" {
       driver       = var.driver
-      kill_signal  = "SIGINT" # PostgreSQL's fast shutdown: sessions end, everything is written
+      kill_signal  = "SIGINT" # PostgreSQL's fast shutdown: it ends all sessions and writes everything to disk
       kill_timeout = "30s"
 
       config {
@@ -151,7 +151,7 @@ job "postgres" {
       template {
         destination = "${NOMAD_SECRETS_DIR}/superuser_password"
         data        = "{{ with secret \"secret/data/cloudx/postgres\" }}{{ .Data.data.password }}{{ end }}"
-        change_mode = "noop" # it is for the first start, which makes the data
+        change_mode = "noop" # only the first start, which makes the data, reads it
         perms       = "0600"
       }
 
@@ -170,7 +170,7 @@ job "postgres" {
             $as_postgres "$BINARIES/initdb" -D "$data.part" -U postgres -E UTF8 --locale=C.UTF-8 \
               --auth=scram-sha-256 --data-checksums --pwfile="$password"
             echo "host all all all scram-sha-256" >> "$data.part/pg_hba.conf"
-            mv "$data.part" "$data" # whole, or not at all
+            mv "$data.part" "$data" # the data folder appears whole or not at all
           fi
           rm -f "$password"
           exec $as_postgres "$BINARIES/postgres" -D "$data" -p "$NOMAD_PORT_db" -c listen_addresses="$NOMAD_IP_db" \

@@ -1,5 +1,5 @@
-# The scan workers: the backend dispatches one for each VPS that a scan can use, with the scan's id. It claims that scan's
-# chunks, scans, commits, and leaves when there is none left for it. Of all privileges it has NET_RAW alone.
+# The scan workers. The backend dispatches one for each VPS that a scan can use, with the scan's id. A worker claims that
+# scan's chunks, runs them, commits, and exits when no chunk is left for it. NET_RAW is its only privilege.
 
 variable "driver" {
   type        = string
@@ -14,7 +14,7 @@ variable "driver" {
 
 variable "image" {
   type        = string
-  description = "The image, for docker. Its tag is not latest, or every start asks a registry."
+  description = "The image, for docker. With the tag latest every start would ask a registry."
   default     = "cloudx:dev"
 }
 
@@ -26,13 +26,13 @@ variable "command" {
 
 variable "version" {
   type        = string
-  description = "What Consul's meta and /api/nodes call this version; another one is a rollout."
+  description = "The name of this version in Consul's meta and /api/nodes; a new name makes a rollout."
   default     = "dev"
 }
 
 variable "datacenters" {
   type        = list(string)
-  description = "Where it may run."
+  description = "The datacenters it may run in."
   default     = ["*"]
 }
 
@@ -44,13 +44,13 @@ variable "database" {
 
 variable "priority" {
   type        = number
-  description = "Nomad's priority (1 to 100) for every scan worker, against other jobs. Which scan goes first is the scans' own priority."
+  description = "Nomad's priority (1 to 100) of all scan workers against other jobs. Among scans, each scan's own priority counts."
   default     = 50
 }
 
 variable "rate_limit_pps" {
   type        = number
-  description = "Packets per second that one VPS may send, all scans together."
+  description = "The most packets per second that one VPS sends, all scans together."
   default     = 100000
 }
 
@@ -62,7 +62,7 @@ variable "cpu" {
 
 variable "memory" {
   type        = number
-  description = "MB for each worker; what it takes itself and its scanners."
+  description = "MB for each worker and its scanners."
   default     = 512
 }
 
@@ -79,16 +79,16 @@ job "scan" {
   parameterized {
     payload       = "forbidden"
     meta_required = ["scan_id"]
-    meta_optional = ["dispatch"] # the token of the ledger's row, by which the backend knows its own again
+    meta_optional = ["dispatch"] # the token of the ledger's row, by which the backend finds the row of a job
   }
 
   group "scan" {
-    # The scheduler looks at two machines at random for a batch job, at all of them where a spread is asked for.
+    # For a batch job the scheduler compares two random machines; with a spread it compares all.
     spread {
       attribute = "${node.unique.id}"
     }
 
-    # One try: what is to be run again, and where, is the ledger's to say.
+    # One try: the ledger decides what runs again, and where.
     restart {
       attempts = 0
       mode     = "fail"
@@ -99,7 +99,7 @@ job "scan" {
       unlimited = false
     }
 
-    # A VPS that Nomad has lost may well go on scanning: it keeps its chunks as long as it renews their leases.
+    # A VPS that Nomad has lost may go on scanning: it keeps its chunks as long as it renews their leases.
     disconnect {
       lost_after = "1h"
       replace    = false
@@ -108,11 +108,11 @@ job "scan" {
     task "scan" {
       driver       = var.driver
       kill_signal  = "SIGINT"
-      kill_timeout = "20s" # it gives its chunks back within 8
+      kill_timeout = "20s" # the worker gives its chunks back within 8 s
 
       config {
         image          = local.is_docker ? var.image : null
-        network_mode   = local.is_docker ? "host" : null # a bridge's interface has offloads on, which cost replies
+        network_mode   = local.is_docker ? "host" : null # an interface on a bridge has offloads on, which cost replies
         cap_drop       = local.is_docker ? ["all"] : null
         cap_add        = local.is_docker ? ["net_raw"] : null
         auth_soft_fail = local.is_docker ? true : null
@@ -127,14 +127,14 @@ job "scan" {
         change_mode  = "noop"
       }
 
-      # The process sees for itself that the file changed; a scan that is under way goes on.
+      # The process itself notices that the file changed; runs under way go on.
       template {
         destination = "${NOMAD_SECRETS_DIR}/database_url"
         data        = "{{ with secret \"database/creds/worker\" }}${local.database_url}{{ end }}"
         change_mode = "noop"
         perms       = "0600"
 
-        # At once: Nomad's own 5 s would come off the time in which both logins are good.
+        # Nomad's default wait of 5 s would come off the time in which both logins work.
         wait {
           min = "0s"
           max = "1s"

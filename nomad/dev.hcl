@@ -1,5 +1,5 @@
-# `make dev`: one Nomad, server and client, on loopback. Run with -dev -dev-consul -dev-vault;
-# its Consul token and its data folder come in a second, private file under .dev/.
+# `make dev`: one Nomad, server and client, on loopback, run with -dev -dev-consul -dev-vault.
+# A second, private file under .dev/ holds its Consul token and its data folder.
 bind_addr            = "127.0.0.1"
 log_level            = "WARN"
 disable_update_check = true
@@ -9,17 +9,17 @@ acl {
 }
 
 client {
-  no_host_uuid = false # the machine's own id: in dev mode a random one would be a new node at every start
+  no_host_uuid = false # the machine's own id: dev mode's random id would make a new node at each start
 
   options = {
-    "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean" # they ask a cloud that is not there
+    "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean" # they query a cloud that is not there
   }
 
-  # Without end: an outage of Vault or Consul must not kill running tasks.
+  # Retry without end: an outage of Vault or Consul must not kill running tasks.
   template {
     vault_retry {
       attempts    = 0
-      max_backoff = "10s" # or a task that began during the outage waits up to a minute after it
+      max_backoff = "10s" # by default a task that starts during the outage waits up to a minute after it
     }
     consul_retry {
       attempts = 0
@@ -38,13 +38,13 @@ plugin "raw_exec" {
 
 plugin "docker" {
   config {
-    # Docker's own 13 and net_raw; the jobs drop all and take what they need.
+    # Docker's default 13 and net_raw. The jobs drop all and add what they need.
     allow_caps = [
       "audit_write", "chown", "dac_override", "fowner", "fsetid", "kill", "mknod", "net_bind_service", "setfcap",
       "setgid", "setpcap", "setuid", "sys_chroot", "net_raw",
     ]
     gc {
-      image = false # or a local image goes three minutes after its last task
+      image = false # by default Nomad removes a local image three minutes after its last task
     }
   }
 }

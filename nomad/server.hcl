@@ -1,5 +1,5 @@
-# A Nomad server (three of them, or one in a small fleet). Beside it, mode 0600: tokens.hcl (consul { token }), gossip.hcl
-# (server { encrypt }), tls.hcl, and the machine's own addresses (bind_addr, advertise).
+# A Nomad server: three, or one in a small fleet. Files beside it, mode 0600, hold what differs: tokens.hcl (consul { token }),
+# gossip.hcl (server { encrypt }), tls.hcl, and the machine's addresses (bind_addr, advertise).
 data_dir = "/var/lib/nomad"
 
 server {
@@ -7,7 +7,7 @@ server {
   bootstrap_expect = 3
 
   default_scheduler_config {
-    scheduler_algorithm = "spread" # distinct_hosts does not separate sibling dispatches; this does
+    scheduler_algorithm = "spread" # keeps sibling dispatches apart; distinct_hosts does not
   }
 }
 

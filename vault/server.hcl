@@ -1,4 +1,4 @@
-# A Vault server. Unsealing and TLS are the operator's; docs/operations.md says how.
+# A Vault server. The operator unseals it and provides the TLS files.
 ui            = true
 cluster_name  = "cloudx"
 api_addr      = "https://127.0.0.1:8200"

@@ -1,4 +1,4 @@
-"""Files that hold secrets: written with mode 0600, and trusted only where nobody else can have written them."""
+"""Files that hold secrets: written with mode 0600, and trusted only if no one else can have written them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def create_private(file: Path, text: str) -> bool:
 
 
 def why_folder_untrusted(folder: Path) -> str | None:
-    """Why others could decide what is in a folder, with the remedy; None if they cannot, or it is missing.
+    """Say why others could decide what a folder holds, with the remedy; None if they cannot, or it is missing.
 
-    A folder of root's with the sticky bit is fine, as /tmp is: what others put there does not belong to us, and
-    `why_file_untrusted` refuses it.
+    A folder of root's with the sticky bit, such as /tmp, is fine: files that others put there do not belong to us,
+    and `why_file_untrusted` refuses them.
     """
     found = _status(folder)
     if found is None:
@@ -42,7 +42,7 @@ def why_folder_untrusted(folder: Path) -> str | None:
 
 
 def why_file_untrusted(file: Path) -> str | None:
-    """Why others could decide what is in a file, with the remedy; None if they cannot, or it is missing."""
+    """Say why others could decide what a file holds, with the remedy; None if they cannot, or it is missing."""
     found = _status(file)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-# What the Consul agent of a VPS may do by its own token: register itself and its health, and see who is there.
+# The token of a VPS's Consul agent: it registers the agent and its health, and reads the other nodes and services.
 agent_prefix "" {
   policy = "write"
 }

@@ -1,6 +1,6 @@
-# What a Nomad agent may do by its own token: register itself and see who is there.
-# The services of its tasks are registered by their workload identities, but taken away by this token: without write
-# an instance that has ended stays in Consul, and Fabio goes on sending it requests.
+# The token of a Nomad agent: it registers the agent and reads the other nodes and services.
+# Tasks register their services by workload identity, but the agent removes them by this token. Without write an
+# instance that has ended stays in Consul, and Fabio goes on sending it requests.
 agent_prefix "" {
   policy = "read"
 }

@@ -94,7 +94,7 @@ def bearer() -> dict[str, str]:
 
 
 def rate(url: str, **headers: str) -> float:
-    """Requests a second; fails on any answer that is no 2xx or 3xx."""
+    """Requests a second; fails on any answer that is not a 2xx or 3xx."""
     options = [part for name, value in (bearer() | headers).items() for part in ("-H", f"{name}: {value}")]
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", *options, url]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -74,7 +74,7 @@ def api(folder: Path, consul: ConsulServer) -> Iterator[str]:
 
 
 def wait_until_joined(url: str) -> None:
-    """Every node has its check from Consul, wherever it is asked."""
+    """Every node has its check from Consul, from whichever server it comes."""
     deadline, seen = time.monotonic() + 60, 0
     while seen < SETTLED_POLLS and time.monotonic() < deadline:
         try:

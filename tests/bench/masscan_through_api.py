@@ -1,4 +1,4 @@
-"""masscan over a /16 × 2 ports at 20,000 packets/s, asked through the API, beside masscan alone. Needs root.
+"""masscan over a /16 × 2 ports at 20,000 packets/s, submitted to the API, beside masscan alone. Needs root.
 
 Both run in the same pair of network namespaces, in turn. Recall is against the listeners that
 are known to be there. Memory is the sum of the proportional set sizes of every process of the install.

@@ -3,8 +3,8 @@
 `scripts/bench simulate_fleet [VPSES CHUNKS]`. Goals: it ends, every probe is accounted for once, and the
 makespan is at most 1.03 of the ideal: the time in which a fleet that never pauses, starts a scanner, repeats a probe
 or waits for a reply would have sent the same with what was alive at each moment. VPSes are 0.5–1 as fast as
-asked, some send half of what they measured; they die and come back, some of them late with what they found; runs
-fail. What is real and what is modelled: tests/fixtures/simulated_fleet.py.
+their grants, some send half of what they measured; they die and come back, some of them late with what they found; runs
+fail. What is real and what is modelled: tests/fixtures/simulation/.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from fixtures.servers.service import CLOUDX, Service, free_port
 from rig.environment import clean_environment
 
 WRONG_USAGE = [
-    "scan",
+    "scan --ports",
     "scan --frob 127.0.0.1",
     "frobnicate",
     "scan 127.0.0.1 --tool nmpa",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from cloudx.domain.tools import SCAN_TYPES, Tool
+from cloudx.scanners.nmap.options import options
+from fixtures.assignments import assign
 from fixtures.scanner_run import RunOutcome, prefixed, run_scanner
 from fixtures.servers.network import Network
 
@@ -153,3 +158,51 @@ def test_a_scan_that_nmap_refuses_says_why(network: Network, tmp_path: Path) -> 
     )
     assert not outcome.succeeded
     assert "requires root privileges" in outcome.last_words
+
+
+def test_an_ordinary_run_has_probed_every_host_up_or_down(runs: Runs) -> None:
+    for name in ("default", "udp", "ipv6", "down", "one address, down", "unprivileged"):
+        assert runs[name].result().unprobed is None, name
+
+
+def test_targets_without_a_route_were_not_probed_and_the_others_were(network: Network, tmp_path: Path) -> None:
+    network.run("ip", "route", "add", "unreachable", "10.77.99.0/24")
+    try:
+        outcome = run_scanner(network, tmp_path / "run", "nmap", "quick", "10.77.3.0-10.77.3.1 10.77.99.1", ports="80")
+    finally:
+        network.run("ip", "route", "del", "unreachable", "10.77.99.0/24")
+    assert outcome.succeeded, outcome.last_words
+    assert outcome.open == {("10.77.3.0", 80), ("10.77.3.1", 80)}
+    assert outcome.unprobed is not None
+    assert outcome.unprobed.addresses.texts() == ["10.77.99.1"]
+    assert "failed to determine route" in outcome.unprobed.reason
+
+
+def test_hosts_whose_packets_the_nodes_firewall_refused_were_not_probed(network: Network, tmp_path: Path) -> None:
+    rule = ("OUTPUT", "-d", "10.77.6.0/30", "-j", "DROP")
+    network.run("iptables", "-A", *rule)
+    try:
+        outcome = run_scanner(network, tmp_path / "run", "nmap", "default", "10.77.6.0/29", ports="22,80")
+    finally:
+        network.run("iptables", "-D", *rule)
+    assert outcome.succeeded, outcome.last_words
+    assert outcome.open == {(f"10.77.6.{last}", 80) for last in range(4, 8)}
+    assert outcome.unprobed is not None
+    assert outcome.unprobed.addresses.texts() == ["10.77.6.0-10.77.6.3"]
+    assert "sendto: Operation not permitted" in outcome.unprobed.reason
+
+
+@pytest.mark.parametrize("type_name", [name for tool, name in SCAN_TYPES if tool is Tool.NMAP])
+def test_no_type_runs_a_script_that_makes_a_target_or_the_node_talk_to_anybody_else(type_name: str) -> None:
+    argv = options(assign("nmap", type_name))
+    assert not {"-sC", "-A"} & set(argv)
+    if "--script" not in argv:
+        return
+    chosen = argv[argv.index("--script") + 1]
+    listed = subprocess.run(["nmap", "--script-help", chosen], capture_output=True, text=True, check=True).stdout
+    scripts = dict(re.findall(r"^([a-z0-9-]+)\nCategories: (.*)$", listed, re.MULTILINE))
+    assert len(scripts) > 50, "the expression chooses scripts"
+    assert not [
+        name for name, categories in scripts.items() if {"external", "broadcast", "dos"} & set(categories.split())
+    ]
+    assert "ftp-bounce" not in scripts

@@ -1,4 +1,4 @@
-# jobs/postgres: the password of the superuser it makes at its first start.
+# jobs/postgres: the password of the superuser that its first start makes.
 path "secret/data/cloudx/postgres" {
   capabilities = ["read"]
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from cloudx.domain.chunks import ChunkState
 from cloudx.services.scans.view import ChunkProof, ScanView
 
 from .embed_results import EmbeddedResults
@@ -43,6 +44,7 @@ def show_scan_alone(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
         "created_by": scan.created_by,
         "max_workers": scan.max_workers,
         "waiting_reason": view.waiting_reason,
+        "warnings": list(view.warnings),
         "coverage": show_coverage(view),
         "chunks": {
             "pending": tally.chunks_pending,
@@ -90,6 +92,7 @@ def show_chunk(view: ScanView, proof: ChunkProof) -> dict[str, Any]:
         "state": record.state,
         "units": record.span.units,
         "excluded": record.excluded_units,
+        "failed": record.span.units if record.state is ChunkState.FAILED else record.failed_units,
         "addresses": record.span.addresses_of(view.scan).texts(),
         "ports": str(ports) if ports else None,
         "node_id": record.node_id,

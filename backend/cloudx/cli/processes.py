@@ -1,4 +1,4 @@
-"""The long-running commands: up, serve, worker; and db upgrade, which they do by themselves where they may."""
+"""The commands that run for long: up, serve, worker, agent; and db upgrade, which up and serve include."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def up() -> None:
     write_cli_file(settings.cloudx_data_dir, settings.own_url, load_settings(environment).admin_token())
     arguments = [str(settings.cloudx_data_dir), token.source, *(["--new-token"] if token.is_new else [])]
     supervise = module_command("cloudx.processes.supervise", *arguments)
-    os.execve(supervise[0], supervise, environment)  # noqa: S606 - a fixed list; it takes this process's place
+    os.execve(supervise[0], supervise, environment)  # noqa: S606 - a fixed list; the supervisor replaces this process
 
 
 def serve() -> None:
@@ -47,16 +47,17 @@ def serve() -> None:
     require_free_port(settings.cloudx_bind, settings.port)
     _prepare(settings)
     environment, token = _with_admin_token(settings)
-    secret = load_settings(environment).admin_token() if token.is_new else None
-    typer.echo(token_line(token.source, secret), err=True)
+    if token.is_own:  # where one is configured, the log begins with the log
+        secret = load_settings(environment).admin_token() if token.is_new else None
+        typer.echo(token_line(token.source, secret), err=True)
     gunicorn = COMMANDS["api"]
-    os.execve(gunicorn[0], gunicorn, environment)  # noqa: S606 - a fixed list; gunicorn takes this process's place
+    os.execve(gunicorn[0], gunicorn, environment)  # noqa: S606 - a fixed list; gunicorn replaces this process
 
 
 def worker(
     scan: Annotated[str | None, typer.Option(help="Work on this scan alone and leave when it is over.")] = None,
 ) -> None:
-    """Run a worker: claim chunks, scan, commit what was found.
+    """Run a worker: claim chunks, scan, commit the findings.
 
     Example: DATABASE_URL=postgresql://… cloudx worker
     """
@@ -70,7 +71,7 @@ def agent(
         str | None, typer.Option(metavar="HOST:PORT", help="Serve this machine's checks there, for Consul.")
     ] = None,
 ) -> None:
-    """Report this machine to the API at PRIMARY_NODE_URL: register, beat, say what is wrong with it. Runs no scan.
+    """Report this machine to the API at PRIMARY_NODE_URL: register, send heartbeats and checks. Runs no scan.
 
     Example: PRIMARY_NODE_URL=http://127.0.0.1:9999 cloudx agent --checks 127.0.0.1:7000
     """
@@ -90,7 +91,7 @@ def agent(
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema up to date; safe to run at any time, by many at once.
+    """Bring the schema up to date; safe to run at any time, in many processes at once.
 
     Example: DATABASE_URL=postgresql://… cloudx db upgrade
     """
@@ -120,18 +121,19 @@ def _prepare(settings: Settings) -> None:
 
 
 class _AdminToken(NamedTuple):
-    """Where the admin token is, and whether this start made it."""
+    """Where the admin token is, whether the install made it for itself, and whether this very start did."""
 
     source: str
-    is_new: bool
+    is_own: bool = False
+    is_new: bool = False
 
 
 def _with_admin_token(settings: Settings) -> tuple[dict[str, str], _AdminToken]:
-    """This process's environment, with a token file where no admin token is configured."""
+    """This process's environment, plus a token file if no admin token is configured."""
     environment = dict(os.environ)
     if settings.cloudx_auth is AuthMode.OPEN:
-        return environment, _AdminToken("not needed: CLOUDX_AUTH=open", False)
+        return environment, _AdminToken("not needed: CLOUDX_AUTH=open")
     if settings.has_admin_token:
-        return environment, _AdminToken(f"in {settings.cloudx_admin_token_file or 'CLOUDX_ADMIN_TOKEN'}", False)
+        return environment, _AdminToken(f"in {settings.cloudx_admin_token_file or 'CLOUDX_ADMIN_TOKEN'}")
     file, is_new = ensure_admin_token(settings.cloudx_data_dir)
-    return environment | {"CLOUDX_ADMIN_TOKEN_FILE": str(file)}, _AdminToken(f"in {file}", is_new)
+    return environment | {"CLOUDX_ADMIN_TOKEN_FILE": str(file)}, _AdminToken(f"in {file}", True, is_new)

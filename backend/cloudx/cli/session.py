@@ -1,4 +1,4 @@
-"""One command's talk with the API, and the options that commands share."""
+"""A command's session with the API, and the options that commands share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ScanIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The scan's id
 
 @contextmanager
 def api_session() -> Iterator[ApiClient]:
-    """The API as the environment names it; its connections are closed at the end."""
+    """Open a session with the API that the environment or the data folder names; close it at the end."""
     from .api_client import ApiClient
     from .connection import find_connection
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .addresses import AddressSet
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -19,6 +21,14 @@ class Coverage:
     def balances(self) -> bool:
         """True when every planned unit is accounted for exactly once."""
         return self.planned == self.completed + self.excluded + self.failed + self.remaining
+
+
+@dataclass(frozen=True)
+class Unprobed:
+    """Addresses of a chunk that a run did not probe although it ended well, and the tool's words for it."""
+
+    addresses: AddressSet
+    reason: str
 
 
 def progress_percent(coverage: Coverage, in_flight_units: float) -> float:

@@ -21,7 +21,7 @@ _USAGE_CODES = (InvalidInput.code, BadConfiguration.code, TooLarge.code)
 
 @contextmanager
 def ending_in_words() -> Iterator[None]:
-    """Whatever goes wrong inside ends the process with a sentence and an exit code."""
+    """End the process with a sentence and an exit code if anything fails inside."""
     try:
         yield
     except CloudxError as error:
@@ -38,32 +38,32 @@ def ending_in_words() -> Iterator[None]:
 
 
 def exit_with(message: str, code: str, exit_code: int = FAILED) -> NoReturn:
-    """Say what went wrong and how to mend it, and end the process."""
+    """Print an error and end the process."""
     print_error(message, code)
     sys.exit(exit_code)
 
 
 def print_error(message: str, code: str) -> None:
-    """One line, in which nothing of foreign origin can steer a terminal."""
+    """Print an error on a line; text of foreign origin in it cannot steer a terminal."""
     print(f"error: {visible(message, limit=None)} ({code})", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def exit_code_of(error: CloudxError) -> int:
-    """2 where the request itself was wrong, 1 where a right one failed."""
+    """2 if the request was wrong, 1 if a valid request failed."""
     return WRONG_USAGE if error.code in _USAGE_CODES else FAILED
 
 
 def _leave_closed_pipe() -> NoReturn:
-    """`cloudx scans | head -1` is no error worth a word; the descriptor is replaced so that the exit's flush works."""
+    """End quietly, as after `cloudx scans | head -1`; the descriptor is replaced so that the flush at exit works."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(FAILED)
 
 
 def _defect(error: Exception) -> str:
-    import logging  # neither before there is a defect
+    import logging  # both only here: most processes have no defect
     import traceback
 
-    if logging.root.handlers:  # a process that logs: whoever mends it needs the whole story
+    if logging.root.handlers:  # a process that logs: the line below has no traceback
         logging.getLogger("cloudx").error("defect", exc_info=error)
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119 - a name to show, no path to open

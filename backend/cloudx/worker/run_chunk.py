@@ -238,10 +238,12 @@ class ChunkRun:
 
     def _commit(self, folder: Path) -> int:
         scanner = self._context.scanners[self.claim.scan.tool]
-        found = scanner.findings(self._assignment, folder) if self.claim.addresses else iter(())
+        has_run = bool(self.claim.addresses)
+        findings = scanner.findings(self._assignment, folder) if has_run else iter(())
+        unprobed = scanner.unprobed(self._assignment, folder) if has_run else None
         self.is_committing = True
         try:
-            return complete_chunk(self._context.open_ledger, self.claim, found)
+            return complete_chunk(self._context.open_ledger, self.claim, findings, unprobed)
         finally:
             self.is_committing = False
 

@@ -1,4 +1,4 @@
-# The API reads the fleet's health; it changes nothing.
+# The API reads the fleet's health and changes nothing.
 service_prefix "cloudx-" {
   policy = "read"
 }

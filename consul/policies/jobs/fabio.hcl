@@ -1,4 +1,4 @@
-# Fabio makes its routes from what is healthy; it changes nothing.
+# Fabio makes its routes from the healthy instances and changes nothing.
 service_prefix "" {
   policy = "read"
 }

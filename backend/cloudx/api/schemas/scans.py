@@ -154,6 +154,7 @@ class ScanDetail(ScanItem):
     created_by: str
     max_workers: int | None
     waiting_reason: str | None = Field(description="Why it does not go faster, while it does not")
+    warnings: list[str] = Field(description="What was not probed although the scan went on, and why")
     coverage: CoverageCounts
     chunks: ChunkCounts
     workers: list[WorkerItem]
@@ -177,6 +178,7 @@ class ChunkItem(BaseModel):
     state: str
     units: int
     excluded: int
+    failed: int
     addresses: list[str]
     ports: str | None
     node_id: str | None

@@ -11,6 +11,7 @@ from typing import IO
 
 from typing_extensions import override
 
+from cloudx.domain.coverage import Unprobed
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.tools import Tool
 from cloudx.scanners.runs.output_streams import Lines, Source, Tail, pieces, read_last_words
@@ -87,6 +88,10 @@ class Masscan(Scanner):
     def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
         """Open ports and live hosts, each once; replies to other runs' probes are dropped."""
         return saved_findings(folder, assignment)
+
+    @override
+    def unprobed(self, assignment: Assignment, folder: Path) -> Unprobed | None:
+        return None  # it names no address
 
     @override
     def last_words(self, folder: Path) -> str:

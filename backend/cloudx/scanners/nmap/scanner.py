@@ -9,11 +9,13 @@ from typing import IO
 
 from typing_extensions import override
 
+from cloudx.domain.coverage import Unprobed
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.tools import Tool
 from cloudx.scanners.runs.output_streams import Source, Tail, pieces, read_last_words
 from cloudx.services.chunks.scanner_port import Assignment, Command, RunProgress, Scanner
 
+from .hosts_seen import HostsSeen, unprobed_of
 from .options import options
 from .progress import NmapProgress
 
@@ -41,15 +43,19 @@ class Nmap(Scanner):
     ) -> Iterator[RunProgress]:
         """Spool the XML to disk and read the progress off it as it passes."""
         tail, reader = Tail(), NmapProgress(assignment.scan_type.name, assignment.addresses.size)
+        hosts = HostsSeen()
         with open(folder / RESULTS_FILE, "wb") as spool:
             for source, data in pieces(stdout, stderr):
                 if source is Source.STDERR:
                     tail.add(data)
+                    hosts.feed_words(data)
                     continue
                 spool.write(data)
+                hosts.feed_xml(data)
                 if (share := reader.feed(data)) is not None:
                     yield RunProgress(share)
         tail.save(folder)
+        hosts.save(folder)
 
     @override
     def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
@@ -57,6 +63,10 @@ class Nmap(Scanner):
         from .xml import read_findings  # lxml: 4 MB that a worker without nmap scans does not need
 
         return read_findings(folder / RESULTS_FILE)
+
+    @override
+    def unprobed(self, assignment: Assignment, folder: Path) -> Unprobed | None:
+        return unprobed_of(folder, assignment.addresses)
 
     @override
     def last_words(self, folder: Path) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from lxml import etree
 
-from cloudx.domain.errors import CloudxError
 from cloudx.domain.findings import AnyFinding, Finding, HostFinding
+
+from .repair import repaired_hosts
 
 # Closed and filtered ports are what a scan mostly meets: the coverage proof counts them, rows do not.
 _KEPT_STATES = frozenset({"open", "open|filtered"})
@@ -22,18 +24,22 @@ _VERSION_FIELDS = ("product", "version", "extrainfo", "tunnel", "ostype")
 
 
 def read_findings(file: Path) -> Iterator[AnyFinding]:
-    """Each host that is up, followed by its open ports. Raises CloudxError when the XML is broken."""
+    """Each host that is up, followed by its open ports; of a file that was cut short the hosts that are whole.
+
+    Where the XML is not well formed (a service's control byte, bad UTF-8, tables too deep), only that text is lost.
+    """
     hosts = etree.iterparse(
         str(file), events=("end",), tag="host", resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False
     )
+    count = 0
     try:
         for _, element in hosts:
-            yield from _observations(element)
+            yield from _findings_of(element)
             _forget(element)
-    except etree.XMLSyntaxError as error:
-        raise CloudxError(
-            f"nmap's XML is broken ({str(error)[:200]}). Scan again; the node's disk may be full."
-        ) from error
+            count += 1
+    except etree.XMLSyntaxError:
+        for element in islice(repaired_hosts(file), count, None):
+            yield from _findings_of(element)
 
 
 def _forget(element: etree._Element) -> None:
@@ -44,7 +50,7 @@ def _forget(element: etree._Element) -> None:
         del parent[0]
 
 
-def _observations(host: etree._Element) -> Iterator[AnyFinding]:
+def _findings_of(host: etree._Element) -> Iterator[AnyFinding]:
     parts: dict[Any, etree._Element] = {}
     ip = ""
     extra: dict[str, Any] = {}
@@ -67,8 +73,8 @@ def _observations(host: etree._Element) -> Iterator[AnyFinding]:
     os_name = _operating_system(parts.get("os"), extra)
     if "hostscript" in parts:
         extra["scripts"] = dict(map(_script, parts["hostscript"]))
-    said = {name: value for name, value in extra.items() if value}
-    yield HostFinding(ip, "up" if heard else "unknown", observed_at, hostname, os_name, said)
+    known = {name: value for name, value in extra.items() if value}
+    yield HostFinding(ip, "up" if heard else "unknown", observed_at, hostname, os_name, known)
     yield from found
 
 
@@ -131,7 +137,7 @@ class _OpenPort:
         if tag == "service":
             self.service = get("name", "")[:_MAX_TEXT] or None
             if get("method") != "table":  # a name looked up by the port's number comes without a version
-                self.extra |= {name: said[:_MAX_TEXT] for name in _VERSION_FIELDS if (said := get(name))}
+                self.extra |= {name: text[:_MAX_TEXT] for name in _VERSION_FIELDS if (text := get(name))}
         elif tag == "cpe":
             self.extra.setdefault("cpe", []).append((element.text or "")[:_MAX_TEXT])
         elif len(scripts := self.extra.setdefault("scripts", {})) < _MAX_SCRIPTS:

@@ -11,6 +11,7 @@ from typing import IO
 
 from typing_extensions import override
 
+from cloudx.domain.coverage import Unprobed
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.findings import AnyFinding, Finding
 from cloudx.domain.tools import Tool
@@ -88,6 +89,10 @@ class Zmap(Scanner):
                 if seconds != stamp_text:
                     stamp_text, stamp = seconds, datetime.fromtimestamp(int(seconds), UTC)
                 yield Finding(ip, protocol, port, state, stamp, extra={"ttl": int(ttl)})
+
+    @override
+    def unprobed(self, assignment: Assignment, folder: Path) -> Unprobed | None:
+        return None  # it names no address
 
     @override
     def last_words(self, folder: Path) -> str:

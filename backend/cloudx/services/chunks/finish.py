@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cloudx.domain.chunks import ChunkState, Lease, after_failure
+from cloudx.domain.coverage import Unprobed
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.scans import Scan, ScanStatus
@@ -13,14 +14,19 @@ from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from .claim import Claim
 
 
-def complete_chunk(open_ledger: OpenLedger, claim: Claim, findings: Iterable[AnyFinding]) -> int:
+def complete_chunk(
+    open_ledger: OpenLedger, claim: Claim, findings: Iterable[AnyFinding], unprobed: Unprobed | None = None
+) -> int:
     """Store a chunk's findings and mark it done in one transaction; returns how many findings.
 
+    What the run did not probe counts as failed, the rest as completed.
     Raises LeaseLost, having written nothing, when another attempt owns the chunk
     by now: the fence that makes every chunk count exactly once.
     """
     with open_ledger() as ledger:
-        if not ledger.chunks.finish(claim.lease, claim.excluded_units):
+        failed_units = unprobed.addresses.size * claim.lease.span.port_count if unprobed else 0
+        reason = unprobed.reason if unprobed else None
+        if not ledger.chunks.finish(claim.lease, claim.excluded_units, failed_units, reason):
             raise _lost(claim.lease)
         stored = ledger.findings.store(claim.lease, findings, claim.scan.host_names)
         ledger.commit()

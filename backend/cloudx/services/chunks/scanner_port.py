@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from cloudx.domain.addresses import AddressSet
+from cloudx.domain.coverage import Unprobed
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.nodes import Preflight
 from cloudx.domain.port_set import PortSet
@@ -88,6 +89,10 @@ class Scanner(Protocol):
 
     def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
         """Stream what was observed from `folder` after the run, duplicates and strays already dropped."""
+        ...
+
+    def unprobed(self, assignment: Assignment, folder: Path) -> Unprobed | None:
+        """What a run that succeeded did not probe all the same; None if it probed everything, as far as it tells."""
         ...
 
     def last_words(self, folder: Path) -> str:

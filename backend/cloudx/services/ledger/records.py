@@ -133,6 +133,7 @@ class ChunkRecord:
     attempt: int
     node_id: str | None
     excluded_units: int
+    failed_units: int  # of a failed chunk all, of a done one what its run did not probe
     last_error: str | None
 
 

@@ -121,8 +121,11 @@ class Claims(Protocol):
 class Chunks(Protocol):
     """Chunks, leases and attempts. Every lease time is the database's clock."""
 
-    def finish(self, lease: Lease, excluded_units: int) -> bool:
-        """Mark done if the lease is still this attempt's; False otherwise."""
+    def finish(self, lease: Lease, excluded_units: int, failed_units: int = 0, reason: str | None = None) -> bool:
+        """Mark done if the lease is still this attempt's; False otherwise.
+
+        `failed_units` are those that the run did not probe, `reason` the tool's words for it.
+        """
         ...
 
     def failures_of(self, lease: Lease) -> tuple[int, tuple[str, ...]] | None:
@@ -155,6 +158,10 @@ class Chunks(Protocol):
 
     def attempts(self, scan_id: str, first: int, last: int) -> list[AttemptRecord]:
         """The tries at the chunks `first` to `last`, in order."""
+        ...
+
+    def unprobed(self, scan_id: str, limit: int) -> list[tuple[int, str]]:
+        """(failed units, reason) of done chunks of which a part was not probed, by number."""
         ...
 
     def first_error(self, scan_id: str) -> str | None:

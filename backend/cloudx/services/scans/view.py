@@ -17,6 +17,7 @@ from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, ScanRecor
 from .control import scan_not_found
 
 PROOF_PAGE = 500
+SHOWN_WARNINGS = 10
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ScanView:
     eta_seconds: int | None
     workers: tuple[WorkerShare, ...] = ()
     waiting_reason: str | None = None  # why it does not go faster, while it does not
+    warnings: tuple[str, ...] = ()  # what was not probed although the scan went on, and why
 
 
 def coverage_of(record: ScanRecord) -> Coverage:
@@ -72,7 +74,15 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView:
             raise scan_not_found(scan_id)
         now = ledger.now()
         view = view_of(record, now, tuple(ledger.chunks.shares(scan_id)))
-        return replace(view, waiting_reason=view.waiting_reason or _why_slower(ledger, record.scan, now))
+        reason = view.waiting_reason or _why_slower(ledger, record.scan, now)
+        return replace(view, waiting_reason=reason, warnings=_warnings(ledger, record.scan))
+
+
+def _warnings(ledger: Ledger, scan: Scan) -> tuple[str, ...]:
+    """One sentence for each part that was not probed, up to SHOWN_WARNINGS."""
+    unit = "host" if scan.type.counts_hosts else "probe"
+    parts = ledger.chunks.unprobed(scan.id, SHOWN_WARNINGS)
+    return tuple(f"{units:,} {unit}{'' if units == 1 else 's'} failed: {reason}" for units, reason in parts)
 
 
 def _why_slower(ledger: Ledger, scan: Scan, now: datetime) -> str | None:

@@ -33,8 +33,10 @@ class SqlChunks(Chunks):
         self._connection = connection
 
     @override
-    def finish(self, lease: Lease, excluded_units: int) -> bool:
-        return self._settle(lease, ChunkState.DONE, "done", excluded_units=excluded_units, sent_share=1.0)
+    def finish(self, lease: Lease, excluded_units: int, failed_units: int = 0, reason: str | None = None) -> bool:
+        counted = {"excluded_units": excluded_units, "failed_units": failed_units}
+        words = {"last_error": reason} if failed_units else {}
+        return self._settle(lease, ChunkState.DONE, "done", sent_share=1.0, **counted, **words)
 
     @override
     def failures_of(self, lease: Lease) -> tuple[int, tuple[str, ...]] | None:
@@ -110,6 +112,7 @@ class SqlChunks(Chunks):
                 row["attempt"],
                 row["node_id"],
                 row["excluded_units"],
+                row["failed_units"],
                 row["last_error"],
             )
             for row in self._connection.execute(query).mappings()
@@ -124,6 +127,12 @@ class SqlChunks(Chunks):
             .order_by(attempts.c.number, attempts.c.attempt)
         )
         return [AttemptRecord(**row) for row in self._connection.execute(query).mappings()]
+
+    @override
+    def unprobed(self, scan_id: str, limit: int) -> list[tuple[int, str]]:
+        where = and_(chunks.c.scan_id == scan_id, chunks.c.state == ChunkState.DONE.value, chunks.c.failed_units > 0)
+        query = select(chunks.c.failed_units, chunks.c.last_error).where(where).order_by(chunks.c.number).limit(limit)
+        return [(units, words or "") for units, words in self._connection.execute(query)]
 
     @override
     def first_error(self, scan_id: str) -> str | None:

@@ -52,14 +52,14 @@ class _Rows:
         return taken
 
 
-def copy_rows(connection: Connection, lease: Lease, found: Iterator[Finding], host_names: dict[str, str]) -> int:
+def copy_rows(connection: Connection, lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]) -> int:
     """Stream findings into the table within the connection's transaction; returns how many.
 
-    No conflict can arise: chunks are disjoint, the fence lets one attempt commit,
-    and scanners drop duplicates and strays. Whatever `found` raises is passed on;
+    No conflict can arise: chunks are disjoint, the fence lets finding attempt commit,
+    and scanners drop duplicates and strays. Whatever `findings` raises is passed on;
     a loss of the server is DependencyUnavailable.
     """
-    rows = _Rows(_lines(lease, found, host_names))
+    rows = _Rows(_lines(lease, findings, host_names))
     if not connection.in_transaction():
         connection.begin()  # SQLAlchemy sees no statement below, and would have nothing to commit
     cursor = connection.connection.cursor()
@@ -79,19 +79,19 @@ def copy_rows(connection: Connection, lease: Lease, found: Iterator[Finding], ho
         cursor.close()
 
 
-def _lines(lease: Lease, found: Iterator[Finding], host_names: dict[str, str]) -> Iterator[str]:
+def _lines(lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]) -> Iterator[str]:
     head = f"{lease.scan_id}\t"
     tail = f"\t{_text(lease.node_id)}\t"
     extras = _ExtraTexts()
     stamp, stamp_text = None, ""
-    for one in found:
-        if one.observed_at is not stamp:
-            stamp, stamp_text = one.observed_at, one.observed_at.isoformat()
-        service = _NULL if one.service is None else _text(one.service)
-        hostname = one.hostname or (host_names.get(one.ip) if host_names else None)
+    for finding in findings:
+        if finding.observed_at is not stamp:
+            stamp, stamp_text = finding.observed_at, finding.observed_at.isoformat()
+        service = _NULL if finding.service is None else _text(finding.service)
+        hostname = finding.hostname or (host_names.get(finding.ip) if host_names else None)
         yield (
-            f"{head}{one.ip}\t{one.protocol}\t{one.port}\t{_text(one.state)}\t{service}\t"
-            f"{_NULL if hostname is None else _text(hostname)}\t{stamp_text}{tail}{extras.of(one.extra)}\n"
+            f"{head}{finding.ip}\t{finding.protocol}\t{finding.port}\t{_text(finding.state)}\t{service}\t"
+            f"{_NULL if hostname is None else _text(hostname)}\t{stamp_text}{tail}{extras.of(finding.extra)}\n"
         )
 
 

@@ -64,11 +64,11 @@ class SqlFindings(Findings):
 
 def _only_findings(findings: Iterable[AnyFinding], seen_hosts: list[HostFinding]) -> Iterator[Finding]:
     """The findings as they stream by; hosts are few (nmap's alone) and set aside."""
-    for one in findings:
-        if isinstance(one, Finding):
-            yield one
+    for finding in findings:
+        if isinstance(finding, Finding):
+            yield finding
         else:
-            seen_hosts.append(one)
+            seen_hosts.append(finding)
 
 
 def _host_values(lease: Lease, host: HostFinding, host_names: dict[str, str]) -> dict[str, Any]:

@@ -20,7 +20,8 @@ BEGIN
     ) VALUES (
         NEW.scan_id, NEW.node_id, delta_pps,
         (NEW.state = 'leased')::int - (OLD.state = 'leased')::int, is_sending - was_sending, is_done, is_failed,
-        is_done * (units - NEW.excluded_units), is_failed * units, is_done * NEW.excluded_units, clock_timestamp()
+        is_done * (units - NEW.excluded_units - NEW.failed_units),
+        is_failed * units + is_done * NEW.failed_units, is_done * NEW.excluded_units, clock_timestamp()
     ) ON CONFLICT (scan_id, node_id) DO UPDATE SET
         granted_pps = counted.granted_pps + excluded.granted_pps,
         chunks_leased = counted.chunks_leased + excluded.chunks_leased,
@@ -33,3 +34,11 @@ BEGIN
         moved_at = excluded.moved_at;
     RETURN NULL;
 END $$;
+
+-- A chunk that becomes leased does not fire it: cloudx_claim_chunk counts the new lease.
+CREATE OR REPLACE TRIGGER count_chunk AFTER UPDATE OF state, sending, rate_pps ON chunks FOR EACH ROW
+WHEN (
+    OLD.state = 'leased'
+    AND (OLD.state <> NEW.state OR OLD.sending <> NEW.sending OR OLD.rate_pps <> NEW.rate_pps)
+)
+EXECUTE FUNCTION cloudx_count_chunk();

@@ -16,8 +16,8 @@ BEGIN
         (NEW.state = 'leased') - (OLD.state = 'leased'),
         (NEW.state = 'leased' AND NEW.sending) - (OLD.state = 'leased' AND OLD.sending),
         NEW.state = 'done', NEW.state = 'failed',
-        (NEW.state = 'done') * (NEW.address_count * NEW.port_count - NEW.excluded_units),
-        (NEW.state = 'failed') * NEW.address_count * NEW.port_count,
+        (NEW.state = 'done') * (NEW.address_count * NEW.port_count - NEW.excluded_units - NEW.failed_units),
+        (NEW.state = 'failed') * NEW.address_count * NEW.port_count + (NEW.state = 'done') * NEW.failed_units,
         (NEW.state = 'done') * NEW.excluded_units,
         strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'
     ) ON CONFLICT (scan_id, node_id) DO UPDATE SET
