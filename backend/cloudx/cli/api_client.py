@@ -113,7 +113,7 @@ class ApiClient:
                     **options,
                 )
             except requests.ConnectionError as error:
-                if is_last or isinstance(error, requests.Timeout | requests.exceptions.SSLError):
+                if is_last or not _was_cut(error):
                     raise
         raise AssertionError("the second try returns or raises")
 
@@ -163,6 +163,12 @@ class ApiClient:
             there = response.headers.get("Location", "elsewhere")
             message = f"{url} points to {there}. Set CLOUDX_URL to the address of the API itself."
         return ApiUnreachable(message)
+
+
+def _was_cut(error: requests.ConnectionError) -> bool:
+    """True where the other side closed a connection instead of answering on it."""
+    parts = getattr(error.args[0], "args", ()) if error.args else ()
+    return any(isinstance(part, ConnectionResetError | BrokenPipeError) for part in parts)
 
 
 def _retry_after_seconds(response: requests.Response) -> float | None:
