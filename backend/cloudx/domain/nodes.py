@@ -9,11 +9,14 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
+from .backoff import Backoff
 from .errors import NoCapableNode
 from .tools import ScanType
 
 HEARTBEAT_SECONDS = 5.0
-BEAT_RETRY_SECONDS = (1.0, 2.0)  # most that fail met a moment: an instance of the API that died, a packet lost
+# Most failures last for a moment: an instance of the API died, or a packet was lost.
+BEAT_RETRY = Backoff(first_seconds=1.0, longest_seconds=2.0)
+MAX_QUICK_RETRIES = 2
 DEGRADED_AFTER_SECONDS = 15.0
 OFFLINE_AFTER_SECONDS = 30.0
 DEGRADED_MEMORY_PERCENT = 95.0
@@ -145,10 +148,8 @@ class Node:
 
 
 def seconds_to_next_beat(failures: int) -> float:
-    """How long a node waits after so many failures in a row: soon at first, for long at the usual pace of the fleet."""
-    if 1 <= failures <= len(BEAT_RETRY_SECONDS):
-        return BEAT_RETRY_SECONDS[failures - 1]
-    return HEARTBEAT_SECONDS
+    """How long a node waits after so many failures in a row: a few quick retries, then the usual interval."""
+    return BEAT_RETRY.seconds_after(failures) if 1 <= failures <= MAX_QUICK_RETRIES else HEARTBEAT_SECONDS
 
 
 def missing_capability(capabilities: tuple[str, ...], scan_type: ScanType) -> str | None:

@@ -86,9 +86,7 @@ def _strays(all_children: Sequence[Child], rows: Sequence[Dispatch], children: M
     return (child.nomad_job_id for child in all_children if child.token and child.nomad_job_id not in known)
 
 
-def _ends_of_ended_scans(
-    observed: Observed, rows: Sequence[Dispatch], children: Mapping[str, Child]
-) -> Iterable[End]:
+def _ends_of_ended_scans(observed: Observed, rows: Sequence[Dispatch], children: Mapping[str, Child]) -> Iterable[End]:
     """The workers of a scan that was stopped or deleted; those of a completed scan leave by themselves."""
     demanding = {demand.scan_id for demand in observed.demands}
     for row in rows:
