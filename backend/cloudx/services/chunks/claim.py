@@ -91,7 +91,7 @@ class QueueCache:
     def room_for(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
         """Packets per second that the claimant's node may send for this scan.
 
-        A worker of other scan leaves the workers beside it what scans of higher priority still want here. A worker that
+        A worker of one scan leaves the workers beside it what scans of higher priority still want here. A worker that
         serves all scans has tried those scans first.
         """
         first = self._goes_first(scan, claimant) if claimant.only_scan else []
@@ -99,7 +99,7 @@ class QueueCache:
         return room_pps(limit_pps, [self._want(other, claimant.node_id, ledger) for other in first])
 
     def _goes_first(self, scan: WaitingScan, claimant: Claimant) -> list[WaitingScan]:
-        """The scans served before this other; a worker of all scans also serves older scans of equal priority first."""
+        """The scans served before this one; a worker of all scans also serves older scans of equal priority first."""
         if claimant.only_scan:
             return [other for other in self.scans if other.priority > scan.priority]
         before = [other for other in self.scans if (-other.priority, other.id) < (-scan.priority, scan.id)]

@@ -43,7 +43,7 @@ class DispatchScans:
     open_ledger: OpenLedger
     jobs: ScanJobs
     count_fit: Callable[[ScanType], FitCount]
-    machines: dict[str, str] = field(default_factory=dict)  # where each worker runs, as last asked
+    _machines: dict[str, str] = field(default_factory=dict)  # where each worker runs, as Nomad last answered
 
     def __call__(self, look_for_strays: bool = False) -> bool:
         """Observe, plan, act; False if there was nothing to do. Raises CloudxError."""
@@ -83,13 +83,13 @@ class DispatchScans:
         unfit = {scan.scan_id: self.count_fit(scan.type).unfit for scan in snapshot.scans}
         scans = {row.token: row.scan_id for row in snapshot.dispatches if unfit.get(row.scan_id)}
         running = [c for c in children if c.placement is Placement.RUNNING and c.token in scans]
-        if any(child.nomad_job_id not in self.machines for child in running):
-            self.machines.clear()
-            self.machines.update(self.jobs.machines())
+        if any(child.nomad_job_id not in self._machines for child in running):
+            self._machines.clear()
+            self._machines.update(self.jobs.machines())
         return frozenset(
             child.nomad_job_id
             for child in running
-            if self.machines.get(child.nomad_job_id) in unfit[scans[child.token]]
+            if self._machines.get(child.nomad_job_id) in unfit[scans[child.token]]
         )
 
     def _slow_starts(self, snapshot: DispatchSnapshot, children: Sequence[Child]) -> dict[str, str]:
