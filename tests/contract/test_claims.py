@@ -224,4 +224,4 @@ def test_nobody_waits_for_a_commit_under_way_of_another_node(desk: Desk) -> None
         assert len(done) == len(work)
         ledger.commit()
     assert [RenewalResult.GO_ON] in done
-    assert any(isinstance(one, Claim) for one in done)
+    assert any(isinstance(answer, Claim) for answer in done)

@@ -314,14 +314,14 @@ def test_a_token_is_the_database_s_to_give_once(office):
 def test_ten_processes_at_once_dispatch_as_one(office, request):
     url = office.desk.engine.url.render_as_string(hide_password=False)
     leader_locks = [PostgresLeaderLock(lambda: url) for _ in range(10)]
-    for turn in leader_locks:
-        request.addfinalizer(turn.release)
+    for leader_lock in leader_locks:
+        request.addfinalizer(leader_lock.release)
     ledger = open_ledger_on(office.desk.engine)
     keepers = [
         KeepDispatching(
-            DispatchScans(ledger, office.nomad, lambda _type: office.fit), lambda: reconcile_scans(ledger), turn
+            DispatchScans(ledger, office.nomad, lambda _type: office.fit), lambda: reconcile_scans(ledger), leader_lock
         )
-        for turn in leader_locks
+        for leader_lock in leader_locks
     ]
     over = threading.Event()
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cloudx.worker.recent_preflight import RecentPreflight
     from cloudx.worker.resident import ResidentWorker
 
-# A local file may be asked more often than a database that a fleet shares: scans start and bars move at once.
+# A local file may be polled more often than a database that a fleet shares: scans start and bars move at once.
 LOCAL_IDLE_SECONDS = 0.1
 LOCAL_RENEW_SECONDS = 0.5
 WORKER_PREFLIGHT_SECONDS = 60.0  # it takes 30 ms of a processor that a scanner may need
@@ -42,7 +42,7 @@ WORKER_POOL_SIZE = 16  # a connection for each chunk that commits, and for claim
 
 
 class WorkerStart:
-    """A worker on its way up: the machine is looked at while the database is asked."""
+    """The start of a worker: the preflight runs while the database is read."""
 
     def __init__(self, settings: Settings) -> None:
         from cloudx.adapters.machine.machine import LocalMachine
