@@ -80,6 +80,14 @@ def new_engine() -> Iterator[Callable[[str], Engine]]:
         engine.dispose()
 
 
+@pytest.fixture(params=DATABASES)
+def empty(request: pytest.FixtureRequest, tmp_path: Path, new_engine: Callable[[str], Engine]) -> Engine:
+    """An engine on a database without any table."""
+    if request.param == "sqlite":
+        return new_engine(f"sqlite:///{tmp_path / 'empty.db'}")
+    return new_engine(request.getfixturevalue("postgres_database"))
+
+
 @pytest.fixture
 def engine(ledger_url: str, new_engine: Callable[[str], Engine]) -> Engine:
     """An engine on the ledger."""

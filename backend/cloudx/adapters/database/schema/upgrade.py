@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from cloudx.adapters.database.ledger import Connects
 from cloudx.domain.errors import DependencyUnavailable
 
-from .functions import apply_functions
+from .functions import apply_functions, drop_functions
 from .rights import grant_to_groups
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -25,8 +25,7 @@ def upgrade(engine: Engine) -> None:
     """
     try:
         with engine.connect() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            _lock(connection)
             if current_revision(connection) != HEAD:
                 _run_migrations(connection, "head")
             apply_functions(connection)
@@ -59,12 +58,23 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Take migrations back, for tests and for a rollback by hand."""
+    """Undo migrations, for tests and for a rollback by hand; the functions and triggers go, whatever the revision.
+
+    The next upgrade, of this version or of an older one, makes its own.
+    """
     from alembic import command
 
     with engine.connect() as connection:
+        _lock(connection)
+        drop_functions(connection)
         command.downgrade(_config(connection), revision)
         connection.commit()
+
+
+def _lock(connection: Connection) -> None:
+    """Until the transaction ends. SQLite's own write lock does the same."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
 def _run_migrations(connection: Connection, revision: str) -> None:

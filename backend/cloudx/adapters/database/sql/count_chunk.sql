@@ -34,3 +34,11 @@ BEGIN
         moved_at = excluded.moved_at;
     RETURN NULL;
 END $$;
+
+-- A chunk that becomes leased does not fire it: cloudx_claim_chunk counts the new lease.
+CREATE OR REPLACE TRIGGER count_chunk AFTER UPDATE OF state, sending, rate_pps ON chunks FOR EACH ROW
+WHEN (
+    OLD.state = 'leased'
+    AND (OLD.state <> NEW.state OR OLD.sending <> NEW.sending OR OLD.rate_pps <> NEW.rate_pps)
+)
+EXECUTE FUNCTION cloudx_count_chunk();

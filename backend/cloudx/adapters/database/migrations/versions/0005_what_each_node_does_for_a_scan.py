@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from alembic import op
 
 from cloudx.adapters.database.connection.column_types import RecordId, UtcDateTime
-from cloudx.adapters.database.schema.functions import drop_functions
 
 revision = "0005"
 down_revision = "0004"
@@ -29,26 +28,17 @@ def upgrade() -> None:
     for name in _COUNTERS:
         op.drop_column("scans", name)
     if op.get_bind().dialect.name == "sqlite":
-        return  # its triggers come with schema/functions.py
+        return
     for table in ("scan_nodes", "node_grants", "asking_workers"):
         # Room in the page for the next version of a row: these are updated at every claim.
         op.execute(f"ALTER TABLE {table} SET (fillfactor = 40)")
     _index_chunks_to_claim("WHERE state = 'pending'")
-    # The triggers need functions to call; schema/functions.py replaces them at the end of the upgrade.
-    for name in ("cloudx_count_chunk", "cloudx_forget_chunks"):
-        op.execute(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
-    for statement in _TRIGGERS:
-        op.execute(statement)
 
 
 def downgrade() -> None:
     """Take back."""
-    is_sqlite = op.get_bind().dialect.name == "sqlite"
-    if not is_sqlite:
-        for trigger in ("count_chunk", "forget_chunks"):
-            op.execute(f"DROP TRIGGER {trigger} ON chunks")
+    if op.get_bind().dialect.name == "postgresql":
         _index_chunks_to_claim("")
-    drop_functions(op.get_bind())
     for name in _COUNTERS:
         kind = sa.Integer() if name.startswith("chunks") else sa.BigInteger()
         comment = "excluded after submit" if name == "excluded_units" else None
@@ -116,17 +106,3 @@ SELECT scan_id, node_id,
        CURRENT_TIMESTAMP
 FROM chunks WHERE node_id IS NOT NULL AND state IN ('leased', 'done', 'failed') GROUP BY scan_id, node_id
 """
-
-# A new lease is none of its business: cloudx_claim_chunk counts that itself.
-_TRIGGERS = (
-    """
-    CREATE TRIGGER count_chunk AFTER UPDATE OF state, sending, rate_pps ON chunks FOR EACH ROW
-    WHEN (OLD.state = 'leased'
-          AND (OLD.state <> NEW.state OR OLD.sending <> NEW.sending OR OLD.rate_pps <> NEW.rate_pps))
-    EXECUTE FUNCTION cloudx_count_chunk()
-    """,
-    """
-    CREATE TRIGGER forget_chunks AFTER DELETE ON chunks REFERENCING OLD TABLE AS gone FOR EACH STATEMENT
-    EXECUTE FUNCTION cloudx_forget_chunks()
-    """,
-)

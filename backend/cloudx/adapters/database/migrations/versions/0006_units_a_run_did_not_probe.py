@@ -21,7 +21,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take back."""
-    for statement in ("DROP TRIGGER count_chunk", "DROP TRIGGER forget_chunks"):
-        if op.get_bind().dialect.name == "sqlite":  # they name the column; an upgrade makes them again
-            op.execute(statement)
     op.drop_column("chunks", "failed_units")
