@@ -83,7 +83,7 @@ class WorkerStart:
             claimant=claimant,
             claim_chunk=ClaimChunk(open_ledger, policies),
             renew_leases=RenewLeases(open_ledger, policies),
-            context=RunContext(open_ledger, _scanners(), self._machine, capabilities, runs_folder),
+            context=RunContext(open_ledger, scanners_by_tool(), self._machine, capabilities, runs_folder),
             agent=self._agent(open_ledger, checks) if reports else None,
             is_fit=checks.is_fit,
             max_idle_seconds=LOCAL_IDLE_SECONDS if is_local else MAX_IDLE_SECONDS,
@@ -133,7 +133,8 @@ def _machine_checks(
     return MachineChecks(look, rate, others=(lambda: disk_check(folder), clock))
 
 
-def _scanners() -> dict[Tool, Scanner]:
+def scanners_by_tool() -> dict[Tool, Scanner]:
+    """Every scanner; imported here, so that only a worker loads them."""
     from cloudx.scanners.masscan.scanner import Masscan
     from cloudx.scanners.nmap.scanner import Nmap
     from cloudx.scanners.zmap.scanner import Zmap
