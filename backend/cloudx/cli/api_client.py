@@ -92,19 +92,30 @@ class ApiClient:
 
     def _send(self, method: str, path: str, seconds: float = ANSWER_SECONDS, **options: Any) -> requests.Response:
         try:
-            response = self._session.request(
-                method,
-                self.connection.url + path,
-                timeout=(CONNECT_SECONDS, seconds),
-                allow_redirects=False,  # a redirected POST would become a GET
-                **options,
-            )
+            response = self._request(method, path, seconds, **options)
         except requests.RequestException as error:
             raise self._unreachable(error) from error
         if not response.ok or response.is_redirect:
             with response:
                 raise self._refusal(response)
         return response
+
+    def _request(self, method: str, path: str, seconds: float, **options: Any) -> requests.Response:
+        """Once more where a kept connection was closed meanwhile by the server or a proxy, if that is safe."""
+        is_safe = method in ("GET", "DELETE") or "Idempotency-Key" in (options.get("headers") or {})
+        for is_last in (not is_safe, True):
+            try:
+                return self._session.request(
+                    method,
+                    self.connection.url + path,
+                    timeout=(CONNECT_SECONDS, seconds),
+                    allow_redirects=False,  # a redirected POST would become a GET
+                    **options,
+                )
+            except requests.ConnectionError as error:
+                if is_last or not _was_cut(error):
+                    raise
+        raise AssertionError("the second try returns or raises")
 
     def _document(self, response: requests.Response) -> Any:
         if response.status_code == 204:
@@ -152,6 +163,12 @@ class ApiClient:
             there = response.headers.get("Location", "elsewhere")
             message = f"{url} points to {there}. Set CLOUDX_URL to the address of the API itself."
         return ApiUnreachable(message)
+
+
+def _was_cut(error: requests.ConnectionError) -> bool:
+    """True where the other side closed a connection instead of answering on it."""
+    parts = getattr(error.args[0], "args", ()) if error.args else ()
+    return any(isinstance(part, ConnectionResetError | BrokenPipeError) for part in parts)
 
 
 def _retry_after_seconds(response: requests.Response) -> float | None:
