@@ -134,7 +134,7 @@ def test_workers_that_die_straggle_and_come_back_late_all_at_once_count_each_fin
     proofs = list(prove_coverage(desk.open_ledger, scan.id)[1])
     assert [proof.record.span.number for proof in proofs] == list(range(view.tally.chunks_total))
     assert sum(proof.record.span.units for proof in proofs) == HOSTS
-    outcomes = Counter(one.outcome for proof in proofs for one in proof.attempts)
+    outcomes = Counter(attempt.outcome for proof in proofs for attempt in proof.attempts)
     assert outcomes["done"] == view.tally.chunks_total == view.tally.chunks_done
     assert outcomes["recut"] >= 1
     assert outcomes["lost"] >= 1

@@ -24,7 +24,7 @@ from cloudx.adapters.database import engine_for, open_ledger_on
 from cloudx.domain.chunks import CHUNK_TRANSITIONS, ChunkState
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.access.edit_policy import add_exclusion
+from cloudx.services.access.edit_policy import AddExclusion
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import fail_chunk, release_chunk
 from cloudx.services.chunks.reconcile import reconcile_scans
@@ -164,7 +164,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(host=st.integers(0, 69))
     def exclude(self, host: int) -> None:
         """An address is never to be probed any more."""
-        add_exclusion(self.desk.open_ledger, NameTable(), ADMIN, targets=(f"10.0.0.{host}",), note="")
+        AddExclusion(self.desk.open_ledger, NameTable())(ADMIN, targets=(f"10.0.0.{host}",), note="")
 
     @precondition(lambda self: len(self.counted) > 1)
     @rule()

@@ -15,7 +15,7 @@ from cloudx.domain.access import Principal, Role
 from cloudx.domain.errors import InvalidInput, NodeNotRegistered, NotFound, Unauthenticated
 from cloudx.domain.nodes import Check, CheckStatus, Heartbeat, NodeRole, NodeStatus, Registration
 from cloudx.services.access.audit import read_audit
-from cloudx.services.access.tokens import issue_token, principal_of_token, revoke_token
+from cloudx.services.access.tokens import authenticate_token, issue_token, revoke_token
 from cloudx.services.fleet.report import beat_node, register_node
 from cloudx.services.scans.control import delete_scan, stop_scan
 from fixtures.ledgers import ADMIN, LONG_AGO, Desk
@@ -101,15 +101,15 @@ def test_the_scans_a_node_works_on_are_counted_once_each(desk: Desk) -> None:
 
 def test_a_token_opens_until_it_is_revoked_and_its_secret_is_stored_nowhere(desk: Desk) -> None:
     token, secret = issue_token(desk.open_ledger, ADMIN, name="ci", role=Role.OPERATOR)
-    assert principal_of_token(desk.open_ledger, secret).role is Role.OPERATOR
+    assert authenticate_token(desk.open_ledger, secret).role is Role.OPERATOR
     with desk.engine.connect() as connection:
         assert secret not in str(connection.execute(tokens.select()).all())
     for wrong in ("", secret[:-1], secret + "x", token.sha256, "\0", "\ud800"):
         with pytest.raises(Unauthenticated):
-            principal_of_token(desk.open_ledger, wrong)
+            authenticate_token(desk.open_ledger, wrong)
     revoke_token(desk.open_ledger, ADMIN, token.id)
     with pytest.raises(Unauthenticated):
-        principal_of_token(desk.open_ledger, secret)
+        authenticate_token(desk.open_ledger, secret)
     with pytest.raises(NotFound):
         revoke_token(desk.open_ledger, ADMIN, token.id)
 
@@ -118,11 +118,11 @@ def test_a_token_expires_by_the_clock_of_the_database(desk: Desk) -> None:
     with desk.open_ledger(read_only=True) as ledger:
         soon = ledger.now() + timedelta(hours=1)
     _, secret = issue_token(desk.open_ledger, ADMIN, name="n", role=Role.NODE, node_id="node-1", expires_at=soon)
-    assert principal_of_token(desk.open_ledger, secret).node_id == "node-1"
+    assert authenticate_token(desk.open_ledger, secret).node_id == "node-1"
     with desk.engine.begin() as connection:
         connection.execute(update(tokens).values(expires_at=LONG_AGO))
     with pytest.raises(Unauthenticated):
-        principal_of_token(desk.open_ledger, secret)
+        authenticate_token(desk.open_ledger, secret)
     with pytest.raises(InvalidInput, match="lies in the past"):
         issue_token(desk.open_ledger, ADMIN, name="late", role=Role.VIEWER, expires_at=LONG_AGO)
 

@@ -91,7 +91,7 @@ def test_a_worker_of_one_scan_leaves_its_node_to_a_scan_of_higher_priority_that_
 
 def test_workers_of_scans_of_one_priority_do_not_wait_for_each_other(desk: Desk) -> None:
     desk.register("n", rate_limit_pps=1_000)
-    one = desk.submit("10.0.0.0/14", rate_pps=500)
+    scan = desk.submit("10.0.0.0/14", rate_pps=500)
     other = desk.submit("10.4.0.0/14", rate_pps=500)
     assert desk.must_claim("w2", "n", only_scan=other.id).lease.rate_pps == 500
-    assert desk.must_claim("w1", "n", only_scan=one.id).lease.rate_pps == 500
+    assert desk.must_claim("w1", "n", only_scan=scan.id).lease.rate_pps == 500

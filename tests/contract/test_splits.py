@@ -72,10 +72,13 @@ def test_the_proof_of_coverage_shows_what_was_cut_and_the_parts_with_numbers_of_
     assert sorted(proofs) == list(range(planned + 4))
     assert sum(proof.record.span.units for proof in proofs.values()) == HOSTS
     first = proofs[slow.lease.span.number]
-    assert [(one.outcome, one.worker_id) for one in first.attempts] == [("recut", "slow"), ("done", "quick")]
-    assert all(one.ended_at for one in first.attempts)
+    assert [(attempt.outcome, attempt.worker_id) for attempt in first.attempts] == [
+        ("recut", "slow"),
+        ("done", "quick"),
+    ]
+    assert all(attempt.ended_at for attempt in first.attempts)
     for number in range(planned, planned + 4):
-        assert [one.outcome for one in proofs[number].attempts] == ["done"]
+        assert [attempt.outcome for attempt in proofs[number].attempts] == ["done"]
     assert {row["cut_from"] for row in desk.chunk_rows(scan) if row["number"] >= planned} == {slow.lease.span.number}
 
 
@@ -185,7 +188,7 @@ def test_a_chunk_lost_at_the_end_is_shared_out_before_one_worker_takes_all_of_it
     desk.run_to_end(scan, "quick")
     assert desk.show(scan).coverage.completed == HOSTS
     proofs = {proof.record.span.number: proof for proof in prove_coverage(desk.open_ledger, scan.id)[1]}
-    assert [one.outcome for one in proofs[lost.lease.span.number].attempts] == ["lost", "done"]
+    assert [attempt.outcome for attempt in proofs[lost.lease.span.number].attempts] == ["lost", "done"]
 
 
 def test_a_scan_that_may_have_few_workers_is_cut_for_no_more_of_them(desk: Desk) -> None:

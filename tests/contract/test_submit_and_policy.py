@@ -12,7 +12,7 @@ from sqlalchemy import Engine, update
 from cloudx.adapters.database.schema.tables import scopes
 from cloudx.domain.errors import Conflict, InvalidInput, NoCapableNode, NotFound, TargetOutOfScope, TooLarge
 from cloudx.domain.scans import ScanStatus
-from cloudx.services.access.edit_policy import add_exclusion, add_scope, delete_exclusion, delete_scope
+from cloudx.services.access.edit_policy import AddExclusion, add_scope, delete_exclusion, delete_scope
 from cloudx.services.chunks.finish import release_chunk
 from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.ledger.ledger import OpenLedger
@@ -21,7 +21,7 @@ from fixtures.ledgers import ADMIN, LONG_AGO, Desk, NameTable, found
 
 
 def exclude(desk: Desk, *targets: str) -> str:
-    return add_exclusion(desk.open_ledger, NameTable(), ADMIN, targets=targets, note="").id
+    return AddExclusion(desk.open_ledger, NameTable())(ADMIN, targets=targets, note="").id
 
 
 def allow(desk: Desk, *targets: str, seconds: float | None = None) -> str:

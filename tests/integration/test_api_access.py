@@ -100,7 +100,7 @@ def test_a_good_token_is_looked_up_once_for_many_requests(api, monkeypatch):
     token = api.token("viewer")
     api.get("/api/nodes", token=token)
     looked_up = []
-    monkeypatch.setattr("cloudx.services.access.authenticate.principal_of_token", lambda *a: looked_up.append(a))
+    monkeypatch.setattr("cloudx.services.access.authenticate.authenticate_token", lambda *a: looked_up.append(a))
     for _ in range(20):
         assert api.get("/api/nodes", token=token).status_code == 200
     assert looked_up == []

@@ -21,7 +21,7 @@ import pytest
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.chunks import LEASE_SECONDS
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.access.edit_policy import add_exclusion, add_scope
+from cloudx.services.access.edit_policy import AddExclusion, add_scope
 from cloudx.services.scans.control import stop_scan
 from fixtures.ledgers import ADMIN, Desk, NameTable
 from fixtures.servers.network import ExtraMachine, Network
@@ -189,7 +189,7 @@ def test_a_newly_excluded_network_is_left_alone_within_five_seconds_and_the_scan
     allow(desk)
     with watching(network, tmp_path) as probes:
         scan = scan_by_both(desk, probes)
-        add_exclusion(desk.open_ledger, NameTable(), ADMIN, targets=("10.77.10.0-10.77.249.255",), note="")
+        AddExclusion(desk.open_ledger, NameTable())(ADMIN, targets=("10.77.10.0-10.77.249.255",), note="")
         assert_ended_within(MAX_SECONDS, time.time(), probes, to=r"10\.77\.([1-9]\d|1\d\d|2[0-4]\d)\.")
         until(lambda: desk.show(scan).scan.status.is_final, 60, lambda: desk.show(scan))
     shown = desk.show(scan)

@@ -56,7 +56,7 @@ def test_udp_finds_exactly_the_known_listeners(runs: Runs, network: Network) -> 
 def test_ping_finds_every_live_host(runs: Runs) -> None:
     outcome = runs["ping"].result()
     assert outcome.open == {(f"10.77.3.{last}", 0) for last in range(256)}
-    assert {(one.protocol, one.state) for one in outcome.observed} == {("icmp", "up")}  # type: ignore[union-attr]
+    assert {(finding.protocol, finding.state) for finding in outcome.observed} == {("icmp", "up")}  # type: ignore[union-attr]
 
 
 def test_a_run_that_finds_nothing_has_succeeded(runs: Runs) -> None:
@@ -92,14 +92,14 @@ def test_sending_is_known_to_be_done_seconds_before_the_run_ends(runs: Runs) -> 
 
 def test_replies_to_other_runs_are_dropped(runs: Runs) -> None:
     mine, other = runs["half A"].result(), runs["half B"].result()
-    both = b"".join((one.folder / RESULTS_FILE).read_bytes() for one in (mine, other, mine))
+    both = b"".join((run.folder / RESULTS_FILE).read_bytes() for run in (mine, other, mine))
     (mine.folder / RESULTS_FILE).write_bytes(both)
     replies = Replies(mine.assignment)
     replies.read_on(mine.folder / RESULTS_FILE)
     replies.save(mine.folder)
     found = list(SCANNERS[Masscan.tool].findings(mine.assignment, mine.folder))
     assert len(found) == len(mine.observed)
-    assert {(one.ip, one.port) for one in found} == mine.open  # type: ignore[union-attr]
+    assert {(finding.ip, finding.port) for finding in found} == mine.open  # type: ignore[union-attr]
 
 
 def test_a_killed_masscan_has_not_succeeded(network: Network, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_intense_brings_service_and_operating_system_and_keeps_a_hostile_banner_
     outcome = runs["intense"].result()
     assert outcome.open == {("10.77.3.4", 80), ("10.77.3.4", 8080)}
     assert "Linux" in (outcome.hosts["10.77.3.4"].os_name or "")
-    service = next(one for one in outcome.observed if getattr(one, "port", None) == 80)
+    service = next(finding for finding in outcome.observed if getattr(finding, "port", None) == 80)
     assert service.extra["scripts"]["http-server-header"] == "<script>alert(1)</script>&evil; ]]><host>"
 
 

@@ -48,7 +48,7 @@ def test_closed_ports_are_no_findings(runs: Runs) -> None:
 def test_icmp_echo_finds_every_live_host_of_an_odd_range(runs: Runs) -> None:
     outcome = runs["icmp"].result()
     assert outcome.open == {(f"10.77.3.{last}", 0) for last in range(1, 78)}
-    assert {(one.protocol, one.state) for one in outcome.observed} == {("icmp", "up")}  # type: ignore[union-attr]
+    assert {(finding.protocol, finding.state) for finding in outcome.observed} == {("icmp", "up")}  # type: ignore[union-attr]
 
 
 def test_a_single_address_can_be_scanned(runs: Runs) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudx.bootstrap.worker import _scanners
+import structlog
+
+from cloudx.bootstrap.worker import scanners_by_tool
 from cloudx.domain.tools import Tool
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.chunks.claim import Claimant, ClaimChunk
-from cloudx.services.chunks.finish import complete_chunk
 from cloudx.services.chunks.scanner_port import Assignment, Command
+from cloudx.worker.finish_chunk import FinishChunk
 from cloudx.worker.scanner_process import ScannerProcess
 from fixtures.assignments import EGRESS
 from fixtures.capabilities import CAPABILITIES
@@ -48,7 +50,7 @@ def test_a_target_walks_from_the_request_to_the_file_that_the_scanner_reads(api,
     claim = claimed(api, scan_id)
     assert claim.addresses.texts() == [TARGET]
     # 9–10 scanners/masscan/scanner.py builds argv and files: the target is in a file, never in argv.
-    scanner = _scanners()[Tool.MASSCAN]
+    scanner = scanners_by_tool()[Tool.MASSCAN]
     command = scanner.command(assigned(claim), tmp_path)
     assert not any(TARGET in argument for argument in command.argv)
     assert command.argv[:3] == ["masscan", "-iL", str(tmp_path / "targets")]
@@ -65,14 +67,16 @@ def test_a_finding_walks_from_the_tools_record_to_the_answer(api, tmp_path):
     api.register()
     scan_id = api.submit(target=TARGET, tool="masscan", port="80")
     claim = claimed(api, scan_id)
-    scanner = _scanners()[Tool.MASSCAN]
+    scanner = scanners_by_tool()[Tool.MASSCAN]
     # 1–3 a record comes twice into masscan's file; scanners/masscan/records.py keeps the first reply to each probe.
     (tmp_path / "results.ndjson").write_bytes(RECORD * 2)
     process = ScannerProcess(Command(["true"]), tmp_path)
     list(scanner.follow(assigned(claim), tmp_path, *process.streams))
     assert process.wait() == 0
-    # 4–5 the reply becomes a finding; 6–8 services/chunks/finish.py stores its row and marks the chunk done.
-    assert complete_chunk(api.open_ledger, claim, scanner.findings(assigned(claim), tmp_path)) == 1
+    # 4 the reply becomes a finding; 5 worker/finish_chunk.py commits it.
+    # 6–8 services/chunks/finish.py stores its row and marks the chunk done.
+    finish = FinishChunk(api.open_ledger, claim, structlog.get_logger())
+    finish.complete(lambda: (scanner.findings(assigned(claim), tmp_path), None), is_dropped=lambda: False)
     # 9–11 GET results: services/scans/results.py reads a page of rows, api/ shows it.
     (item,) = api.get(f"/api/scans/{scan_id}/results?format=json").json["items"]
     shown = (item["ip"], item["protocol"], item["port"], item["state"], item["node_id"], item["observed_at"])

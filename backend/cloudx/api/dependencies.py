@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cloudx.config import Settings
 from cloudx.services.access.authenticate import Authenticate
-from cloudx.services.access.ports import Resolver
+from cloudx.services.access.edit_policy import AddExclusion
 from cloudx.services.dispatch.loop import KeepDispatching
 from cloudx.services.fleet.latency import MeasureLatency
 from cloudx.services.fleet.ports import HostHistory
@@ -22,7 +22,7 @@ class Dependencies:
 
     settings: Settings
     open_ledger: OpenLedger
-    resolver: Resolver
+    add_exclusion: AddExclusion
     submit_scan: SubmitScan
     check_readiness: CheckReadiness
     measure_latency: MeasureLatency

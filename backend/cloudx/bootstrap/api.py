@@ -11,6 +11,7 @@ from cloudx.adapters.machine.latency import EchoOrConnect
 from cloudx.adapters.machine.resolver import SystemResolver
 from cloudx.config import AuthMode, Executor, Settings
 from cloudx.services.access.authenticate import Authenticate
+from cloudx.services.access.edit_policy import AddExclusion
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import TokenVerifier
 from cloudx.services.chunks.reconcile import reconcile_scans
@@ -43,7 +44,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
     return Dependencies(
         settings=settings,
         open_ledger=open_ledger,
-        resolver=resolver,
+        add_exclusion=AddExclusion(open_ledger, resolver),
         submit_scan=SubmitScan(open_ledger, resolver, policies, known, settings.cloudx_chunk_seconds),
         check_readiness=CheckReadiness(open_ledger, fleet),
         measure_latency=MeasureLatency(open_ledger, resolver, policies, EchoOrConnect()),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cloudx.worker.recent_preflight import RecentPreflight
     from cloudx.worker.resident import ResidentWorker
 
-# A local file may be asked more often than a database that a fleet shares: scans start and bars move at once.
+# A local file may be polled more often than a database that a fleet shares: scans start and bars move at once.
 LOCAL_IDLE_SECONDS = 0.1
 LOCAL_RENEW_SECONDS = 0.5
 WORKER_PREFLIGHT_SECONDS = 60.0  # it takes 30 ms of a processor that a scanner may need
@@ -42,7 +42,7 @@ WORKER_POOL_SIZE = 16  # a connection for each chunk that commits, and for claim
 
 
 class WorkerStart:
-    """A worker on its way up: the machine is looked at while the database is asked."""
+    """The start of a worker: the preflight runs while the database is read."""
 
     def __init__(self, settings: Settings) -> None:
         from cloudx.adapters.machine.machine import LocalMachine
@@ -83,7 +83,7 @@ class WorkerStart:
             claimant=claimant,
             claim_chunk=ClaimChunk(open_ledger, policies),
             renew_leases=RenewLeases(open_ledger, policies),
-            context=RunContext(open_ledger, _scanners(), self._machine, capabilities, runs_folder),
+            context=RunContext(open_ledger, scanners_by_tool(), self._machine, capabilities, runs_folder),
             agent=self._agent(open_ledger, checks) if reports else None,
             is_fit=checks.is_fit,
             max_idle_seconds=LOCAL_IDLE_SECONDS if is_local else MAX_IDLE_SECONDS,
@@ -133,7 +133,8 @@ def _machine_checks(
     return MachineChecks(look, rate, others=(lambda: disk_check(folder), clock))
 
 
-def _scanners() -> dict[Tool, Scanner]:
+def scanners_by_tool() -> dict[Tool, Scanner]:
+    """Every scanner; imported here, so that only a worker loads them."""
     from cloudx.scanners.masscan.scanner import Masscan
     from cloudx.scanners.nmap.scanner import Nmap
     from cloudx.scanners.zmap.scanner import Zmap

@@ -1,4 +1,4 @@
-"""Who may do what: roles, and the principals that carry them."""
+"""Roles, the principals that have them, and API tokens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _RANK = {Role.VIEWER: 1, Role.OPERATOR: 2, Role.ADMIN: 3}
 
 @dataclass(frozen=True)
 class Principal:
-    """Who a request comes from. `node_id` binds a node credential; None there means any node of the fleet."""
+    """The person, token or node that a request comes from.
+
+    A node credential speaks for `node_id` alone, or for any node of the fleet if that is None.
+    """
 
     name: str
     role: Role
@@ -44,7 +47,7 @@ class Principal:
 
 @dataclass(frozen=True)
 class ApiToken:
-    """A token as it is kept: never the secret, only its SHA-256."""
+    """A token as it is stored: its SHA-256, never the secret."""
 
     id: str
     name: str
@@ -60,7 +63,7 @@ class ApiToken:
         return self.expires_at is None or now < self.expires_at
 
     def principal(self) -> Principal:
-        """Whom it stands for."""
+        """The principal that it stands for."""
         return Principal(f"token:{self.name}", self.role, self.node_id)
 
 

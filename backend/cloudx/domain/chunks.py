@@ -37,7 +37,7 @@ CHUNK_TRANSITIONS: dict[ChunkState, frozenset[ChunkState]] = {
 
 @dataclass(frozen=True, slots=True)
 class ChunkSpan:
-    """A chunk's share: a rectangle of (address offsets × port offsets) into its scan."""
+    """A chunk's place in its scan: a rectangle of (address offsets × port offsets)."""
 
     number: int
     address_start: int
@@ -63,7 +63,7 @@ class ChunkSpan:
 
 @dataclass(frozen=True)
 class Lease:
-    """A chunk in the hands of one worker, until it expires. `attempt` fences it from every other try."""
+    """One worker's right to run a chunk until `expires_at`; `attempt` is the fencing token."""
 
     scan_id: str
     span: ChunkSpan

@@ -35,6 +35,6 @@ def progress_percent(coverage: Coverage, in_flight_units: float) -> float:
     """0–100 with one decimal; 100 only when nothing remains. In flight: sent by chunks not yet committed."""
     if coverage.planned == 0 or coverage.remaining == 0:
         return 100.0
-    settled = coverage.completed + coverage.excluded + coverage.failed
-    share = (settled + min(in_flight_units, coverage.remaining)) / coverage.planned
+    finished = coverage.completed + coverage.excluded + coverage.failed
+    share = (finished + min(in_flight_units, coverage.remaining)) / coverage.planned
     return min(99.9, int(share * 1000) / 10)

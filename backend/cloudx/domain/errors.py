@@ -1,4 +1,4 @@
-"""Every condition a person can meet, each with a stable code and a sentence that names the remedy."""
+"""The errors that people meet, each with a stable code and a sentence that names the remedy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TooLarge(CloudxError):
 
 
 class TargetOutOfScope(CloudxError):
-    """Part of the targets is in no live scope; nobody has said that scanning it is authorised."""
+    """Part of the targets lies in no live scope, so scanning it is not authorised."""
 
     code = "target_out_of_scope"
 
@@ -51,7 +51,7 @@ class NodeNotRegistered(CloudxError):
 
 
 class NoCapableNode(CloudxError):
-    """No live node can run what was asked."""
+    """No live node can run the scan."""
 
     code = "no_capable_node"
 
@@ -63,7 +63,7 @@ class Conflict(CloudxError):
 
 
 class IllegalTransition(Conflict):
-    """A scan or chunk cannot go from its state to the one asked for."""
+    """A scan or chunk cannot go from its state to the requested one."""
 
     code = "illegal_transition"
 
@@ -87,7 +87,7 @@ class RateLimited(CloudxError):
 
 
 class LeaseLost(CloudxError):
-    """The chunk belongs to another attempt now; what this worker found must be thrown away."""
+    """The chunk belongs to another attempt now; the findings of this one must be thrown away."""
 
     code = "lease_lost"
 

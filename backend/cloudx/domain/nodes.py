@@ -9,11 +9,14 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
+from .backoff import Backoff
 from .errors import NoCapableNode
 from .tools import ScanType
 
 HEARTBEAT_SECONDS = 5.0
-BEAT_RETRY_SECONDS = (1.0, 2.0)  # most that fail met a moment: an instance of the API that died, a packet lost
+# Most failures last for a moment: an instance of the API died, or a packet was lost.
+BEAT_RETRY = Backoff(first_seconds=1.0, longest_seconds=2.0)
+MAX_QUICK_RETRIES = 2
 DEGRADED_AFTER_SECONDS = 15.0
 OFFLINE_AFTER_SECONDS = 30.0
 DEGRADED_MEMORY_PERCENT = 95.0
@@ -22,7 +25,7 @@ _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 
 
 class NodeStatus(StrEnum):
-    """How a node is, worst last."""
+    """The states of a node, the worst last."""
 
     HEALTHY = "healthy"
     DRAINING = "draining"
@@ -40,17 +43,17 @@ _REMEDIES = {
 
 
 class NodeRole(StrEnum):
-    """What a node is in its fleet."""
+    """A node's part in its fleet."""
 
     PRIMARY = "primary"
     WORKER = "worker"
 
 
 class ClientState(StrEnum):
-    """What Nomad makes of a machine as a place for work."""
+    """Whether Nomad places work on a machine."""
 
     READY = "ready"
-    INELIGIBLE = "ineligible"  # up, but gets nothing new; so a machine stays after a drain
+    INELIGIBLE = "ineligible"  # up, but gets no new work; a machine stays so after a drain
     DRAINING = "draining"
     DOWN = "down"
 
@@ -83,8 +86,8 @@ def word_of(name: str) -> str:
 class Node:
     """One VPS as last reported. cpu and mem are percent, loadavg the 1, 5 and 15 minute averages.
 
-    `client` is Nomad's word for it, `is_vouched_for` Consul's that its agent answers now, `stale_sources` those of
-    its sources that are silent themselves.
+    `client` is its state at Nomad, `is_vouched_for` is true while Consul hears its agent, `stale_sources` are those
+    of its sources that do not answer.
     """
 
     node_id: str
@@ -94,23 +97,23 @@ class Node:
     capabilities: tuple[str, ...]
     version: str
     registered_at: datetime | None
-    last_seen: datetime | None  # None: it never beat, another source knows it
+    last_seen: datetime | None  # None: it sent no heartbeat, another source knows it
     reported_status: NodeStatus = NodeStatus.HEALTHY
     cpu: float | None = None
     mem: float | None = None
     loadavg: tuple[float, ...] = ()
     updated_at: datetime | None = None
     checks: tuple[Check, ...] = ()
-    rate_limit_pps: int | None = None  # what its machine can send, over all scans; None: it did not say
+    rate_limit_pps: int | None = None  # what its machine can send, over all scans; None: not reported
     sources: tuple[str, ...] = ("heartbeat",)
     client: ClientState | None = None
     is_vouched_for: bool = False
     stale_sources: tuple[str, ...] = ()
 
     def status(self, now: datetime) -> NodeStatus:
-        """What the silence since its last heartbeat, its own word, Nomad's and its checks make of it."""
+        """Its status by its last heartbeat, its own report, Nomad and its checks."""
         silent_seconds = self._silent_seconds(now)
-        # Its agent may be gone already: a drain moves that too.
+        # A drain moves the agent too, so it may be gone already.
         if self.client in (ClientState.DRAINING, ClientState.INELIGIBLE):
             return NodeStatus.DRAINING
         if self._is_gone(silent_seconds):
@@ -126,7 +129,7 @@ class Node:
         return self.reported_status
 
     def _is_gone(self, silent_seconds: float) -> bool:
-        """Two witnesses that miss it are believed sooner than one; nobody is gone whom Consul sees."""
+        """Sooner if Nomad misses it too; never while Consul hears its agent."""
         if self.client is ClientState.DOWN and silent_seconds > DEGRADED_AFTER_SECONDS:
             return True
         return silent_seconds > OFFLINE_AFTER_SECONDS and not self.is_vouched_for
@@ -135,7 +138,7 @@ class Node:
         return (now - self.last_seen).total_seconds() if self.last_seen else math.inf
 
     def is_stale(self, now: datetime) -> bool:
-        """True when what is shown is older than a beat or two should leave it, or a source of it is silent."""
+        """True when its last heartbeat is too old, or when one of its sources does not answer."""
         has_beaten = self.last_seen is not None
         return bool(self.stale_sources) or (has_beaten and self._silent_seconds(now) > DEGRADED_AFTER_SECONDS)
 
@@ -145,10 +148,8 @@ class Node:
 
 
 def seconds_to_next_beat(failures: int) -> float:
-    """How long a node waits after so many failures in a row: soon at first, for long at the usual pace of the fleet."""
-    if 1 <= failures <= len(BEAT_RETRY_SECONDS):
-        return BEAT_RETRY_SECONDS[failures - 1]
-    return HEARTBEAT_SECONDS
+    """How long a node waits after so many failures in a row: a few quick retries, then the usual interval."""
+    return BEAT_RETRY.seconds_after(failures) if 1 <= failures <= MAX_QUICK_RETRIES else HEARTBEAT_SECONDS
 
 
 def missing_capability(capabilities: tuple[str, ...], scan_type: ScanType) -> str | None:
@@ -188,7 +189,7 @@ def _why_unfit(node: Node, scan_type: ScanType, now: datetime) -> str:
 
 
 def _why_resting(node: Node, status: NodeStatus) -> str:
-    """Why a node gets no work, by its checks' own words where they say it."""
+    """Why a node gets no work: the output of the check that tells, else the remedy for its status."""
     words: list[str] = []
     if status is NodeStatus.CRITICAL:
         words = [f"{check.name}: {check.output}" for check in node.checks if check.status is CheckStatus.CRITICAL]
@@ -199,7 +200,7 @@ def _why_resting(node: Node, status: NodeStatus) -> str:
 
 @dataclass(frozen=True)
 class Registration:
-    """What a node says of itself once."""
+    """What a node reports once, and again when its machine has changed."""
 
     node_id: str
     hostname: str
@@ -213,7 +214,7 @@ class Registration:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """What a node says of itself every few seconds; cpu and mem in percent."""
+    """What a node reports every few seconds; cpu and mem in percent."""
 
     node_id: str
     status: NodeStatus

@@ -1,4 +1,4 @@
-"""A scan: what was asked, and the states it goes through."""
+"""A scan: what was submitted, and the states it goes through."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ScanStatus(StrEnum):
 
 _S = ScanStatus
 TRANSITIONS: dict[ScanStatus, frozenset[ScanStatus]] = {
-    # completed straight from submitted: everything asked for was excluded, so there is nothing to run
+    # completed straight from submitted: everything was excluded, so there is nothing to run
     _S.SUBMITTED: frozenset({_S.RUNNING, _S.COMPLETED, _S.FAILED, _S.STOPPED}),
     _S.RUNNING: frozenset({_S.COMPLETED, _S.FAILED, _S.STOPPED}),
     _S.COMPLETED: frozenset(),
@@ -40,16 +40,16 @@ TRANSITIONS: dict[ScanStatus, frozenset[ScanStatus]] = {
 
 @dataclass(frozen=True)
 class Scan:
-    """One scan as it was asked for, and where it stands. Times are UTC and from the ledger's clock."""
+    """One scan as it was submitted, and where it stands. Times are UTC and from the ledger's clock."""
 
     id: str
     tool: Tool
     type_name: str
     target_text: str  # as the user wrote it, for display only
-    addresses: AddressSet  # to be probed: asked minus excluded; chunks are slices of it
+    addresses: AddressSet  # to be probed: submitted minus excluded; chunks are slices of it
     ports: PortSet | None
     rate_pps: int  # packets per second over the whole fleet
-    excluded_addresses: int  # asked for, but excluded when the scan was submitted
+    excluded_addresses: int  # excluded at submit, and not in `addresses`
     created_at: datetime
     created_by: str
     name: str | None = None
@@ -58,8 +58,8 @@ class Scan:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     error: str | None = None
-    host_names: dict[str, str] = field(default_factory=dict)  # address → the name it was asked by
-    max_workers: int | None = None  # of those that are dispatched for it
+    host_names: dict[str, str] = field(default_factory=dict)  # address → the name it was submitted as
+    max_workers: int | None = None  # the most that are dispatched for it at once
     waiting_reason: str | None = None  # why it does not go faster, with the remedy
 
     @property
@@ -74,7 +74,7 @@ class Scan:
 
     @property
     def planned_units(self) -> int:
-        """All that was asked for, the excluded included, in probes or hosts."""
+        """All that was submitted, including the excluded, in probes or hosts."""
         return (self.addresses.size + self.excluded_addresses) * self.units_per_address
 
     def moved_to(self, status: ScanStatus, at: datetime, error: str | None = None) -> Scan:

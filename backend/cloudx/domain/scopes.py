@@ -60,7 +60,7 @@ def union_of(several: Iterable[Targets]) -> Targets:
 def with_names(allowed: Targets, named: dict[str, str]) -> AddressSet:
     """What is allowed by address, and of the `named` addresses those whose name is allowed.
 
-    `named` maps an address to the host name it was asked by: a name in a scope
+    `named` maps an address to the host name it was submitted as: a name in a scope
     allows the addresses it was resolved to for this scan, and no others.
     """
     if not named or not allowed.host_names:
@@ -69,9 +69,9 @@ def with_names(allowed: Targets, named: dict[str, str]) -> AddressSet:
     return allowed.addresses | AddressSet.of_texts(address for address, name in named.items() if name in names)
 
 
-def require_in_scope(asked: AddressSet, allowed: AddressSet) -> None:
+def require_in_scope(targets: AddressSet, allowed: AddressSet) -> None:
     """Raise TargetOutOfScope, naming what is outside and how to add it."""
-    outside = unauthorised_part(asked, allowed)
+    outside = unauthorised_part(targets, allowed)
     if not outside:
         return
     shown = outside.texts()

@@ -1,1 +1,1 @@
-"""One module a tool: argv builder, streaming parser, progress reader."""
+"""A room for each tool: argv builder, streaming parser, progress reader."""

@@ -41,8 +41,8 @@ class ClaimPacing:
         self._slots += 1
         self._wait(PATIENCE_AFTER_A_CLAIM)
 
-    def _wait(self, questions: float) -> None:
-        self._until = max(self._until, self._clock() + questions * self._idle_seconds)
+    def _wait(self, polls: float) -> None:
+        self._until = max(self._until, self._clock() + polls * self._idle_seconds)
 
 
 def _is_a_share(slots: Sequence[Tool]) -> bool:

@@ -1,4 +1,4 @@
-"""Everything that is checked of this machine, as its reports and its own claims go by it."""
+"""All checks of this machine, for its reports and for its own claims."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RateCheck = Callable[[], tuple[int | None, Check]]
 
 @dataclass
 class MachineChecks:
-    """`look` is the preflight (tools, raw sockets, interface); the others are cheap enough to be asked each time."""
+    """`look` is the preflight (tools, raw sockets, interface); the others are cheap enough to run each time."""
 
     look: Callable[[], Preflight]
     send_rate: RateCheck
     others: tuple[Callable[[], Check], ...]
-    _said: str | None = field(default=None, init=False)
+    _logged_reason: str | None = field(default=None, init=False)
 
     def __call__(self) -> Preflight:
         """All of it, for a registration."""
@@ -31,10 +31,10 @@ class MachineChecks:
         return replace(preflight, checks=checks, rate_limit_pps=rate_limit_pps)
 
     def is_fit(self) -> bool:
-        """False while something keeps this machine from every scan; a change is logged, with the reason."""
+        """False while a check keeps this machine from every scan; a change is logged with its reason."""
         reason = next((c.output for check in self.others if (c := check()).status is CheckStatus.CRITICAL), None)
-        if reason != self._said:
-            self._said = reason
+        if reason != self._logged_reason:
+            self._logged_reason = reason
             if reason:
                 log.warning("worker.unfit", reason=reason)
             else:

@@ -1,4 +1,4 @@
-"""The node agent: registers the machine, and says every few seconds how it is."""
+"""The node agent: registers the machine, and reports every few seconds how it is."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from cloudx.domain.nodes import (
 )
 from cloudx.services.fleet.ports import NodeReporter
 
-RETRY_SECONDS = 1.0  # while the other side does not know it: it gets no work
+RETRY_SECONDS = 1.0  # until it is registered: an unknown node gets no work
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class NodeIdentity:
-    """Who this machine is."""
+    """This machine's identity in its fleet."""
 
     node_id: str
     role: NodeRole
@@ -41,25 +41,25 @@ class NodeIdentity:
 
 
 class NodeAgent:
-    """Registers, beats, and registers again when the other side has forgotten it or the machine has changed."""
+    """Registers, sends heartbeats, and registers again when it was forgotten or the machine has changed."""
 
     def __init__(self, identity: NodeIdentity, look: Callable[[], Preflight], reporter: NodeReporter) -> None:
         self._identity = identity
         self._look = look
         self._reporter = reporter
-        self._said: Preflight | None = None
+        self._registered: Preflight | None = None
         self._last_success = time.monotonic()
         self._refusal = "it has not been tried yet"
-        self._failures = 0  # since the last beat that was taken
+        self._failures = 0  # since the last beat that was accepted
 
     def run_until(self, stopping: threading.Event) -> None:
-        """Beat until stopped, then say goodbye."""
+        """Send heartbeats until stopped, and then one that says offline."""
         psutil.cpu_percent()  # the first reading is always 0: it only sets the start
         while True:
             self._report(NodeStatus.HEALTHY)
-            if stopping.wait(seconds_to_next_beat(self._failures) if self._said else RETRY_SECONDS):
+            if stopping.wait(seconds_to_next_beat(self._failures) if self._registered else RETRY_SECONDS):
                 break
-        if self._said:
+        if self._registered:
             self._report(NodeStatus.OFFLINE)
 
     def check(self) -> Check:
@@ -73,14 +73,14 @@ class NodeAgent:
     def _report(self, status: NodeStatus) -> None:
         try:
             preflight = self._look()
-            if preflight != self._said:
+            if preflight != self._registered:
                 self._reporter.register(self._registration(preflight))
-                self._said = preflight
+                self._registered = preflight
             self._reporter.beat(self._heartbeat(status))
             self._last_success = time.monotonic()
             self._failures = 0
         except NodeNotRegistered as error:
-            self._said, self._refusal = None, error.message
+            self._registered, self._refusal = None, error.message
         except CloudxError as error:
             self._refusal = error.message
             self._failures += 1

@@ -11,8 +11,8 @@ from cloudx.domain.errors import BadConfiguration
 from cloudx.domain.nodes import Check, CheckStatus
 
 PREFIX = "/checks/"
-REQUEST_SECONDS = 5.0  # a connection that says nothing is let go
-# What Consul's HTTP checks make of a status (https://developer.hashicorp.com/consul/docs/register/health-check/vm).
+REQUEST_SECONDS = 5.0  # then a silent connection is closed
+# How Consul's HTTP checks read a status (https://developer.hashicorp.com/consul/docs/register/health-check/vm).
 _HTTP_STATUS = {CheckStatus.PASSING: 200, CheckStatus.WARNING: 429, CheckStatus.CRITICAL: 503}
 
 
@@ -29,7 +29,7 @@ class PreflightServer:
 
     @property
     def port(self) -> int:
-        """The one that was asked for, or the one that the kernel chose."""
+        """The given port, or the port that the kernel chose for 0."""
         return int(self._server.server_address[1])
 
     def __enter__(self) -> PreflightServer:
@@ -59,10 +59,10 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = REQUEST_SECONDS
 
     def do_GET(self) -> None:
-        found = {check.id: check for check in type(self).checks()}
-        check = found.get(self.path.removeprefix(PREFIX)) if self.path.startswith(PREFIX) else None
+        checks = {check.id: check for check in type(self).checks()}
+        check = checks.get(self.path.removeprefix(PREFIX)) if self.path.startswith(PREFIX) else None
         if check is None:
-            self._answer(404, f"there are {', '.join(PREFIX + name for name in found)}")
+            self._answer(404, f"there are {', '.join(PREFIX + name for name in checks)}")
         else:
             self._answer(_HTTP_STATUS[check.status], check.output)
 

@@ -1,4 +1,4 @@
-"""A preflight that is repeated now and then, so that what was repaired on a machine shows without a restart."""
+"""A preflight that is repeated now and then, so that a repair of the machine shows without a restart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RecentPreflight:
         self._known: tuple[float, Preflight] | None = None
 
     def __call__(self) -> Preflight:
-        """The last one while it is fresh, else a new one; those who ask meanwhile wait for it."""
+        """The last one while it is fresh, else a new one; callers that come meanwhile wait for it."""
         with self._lock:
             now = time.monotonic()
             if self._known is None or now - self._known[0] > self._fresh_seconds:

@@ -1,4 +1,4 @@
-"""The resident worker: keeps the machine busy with chunks, renews their leases, and leaves tidily."""
+"""The resident worker: keeps the machine busy with chunks, renews their leases, and releases them when it leaves."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from cloudx.domain.backoff import Backoff
 from cloudx.domain.chunks import RENEW_SECONDS
 from cloudx.domain.errors import CloudxError, NotFound
 from cloudx.services.chunks.claim import Claimant, ClaimChunk
@@ -24,24 +25,25 @@ if TYPE_CHECKING:
     from .node_agent import NodeAgent
 
 SENDING_SLOTS = 4
-# Before a run has sent everything, its rate is given free and the next chunk claimed: what is then left of the time
-# goes into the claim, the way out and the scanner's start, and the next first packet follows the last one.
+# Before a run has sent everything, its grant is freed and the next chunk claimed. The claim, the look-up of the egress
+# and the scanner's start take the time that is left, so that the next run's first packet follows this run's last one.
 HANDOVER_SECONDS = 0.25
-MAX_RUNS = 12  # those that only wait for late replies included
-IDLE_SECONDS = 0.1
-MAX_IDLE_SECONDS = 0.5  # a question to a shared database; a local file may be asked more often
+MAX_RUNS = 12  # including those that only wait for late replies
+IDLE_SECONDS = 0.1  # between the first polls of a worker without work; each later pause is longer by the factor
+IDLE_FACTOR = 1.5
+MAX_IDLE_SECONDS = 0.5  # for a shared database; a local file may be polled more often
 RECONCILE_SECONDS = 2.0
 FENCE_SECONDS = 0.25
 WORKER_LEAVE_SECONDS = 8.0  # within Nomad's and Docker's usual grace
-ENDING_SECONDS = 1.0  # not worth sending the chunk's probes again
-LAST_SECONDS = 2.0  # of those, for giving back what could not be finished
+ENDING_SECONDS = 1.0  # a run that ends within them is not worth sending its probes again
+LAST_SECONDS = 2.0  # of WORKER_LEAVE_SECONDS, for releasing what could not be finished
 
 T = TypeVar("T")
 log = structlog.get_logger()
 
 
 class ResidentWorker:
-    """Claims and runs chunks until it is told to stop, or until its one scan is over."""
+    """Claims and runs chunks until it is stopped, or until its one scan is over."""
 
     def __init__(
         self,
@@ -60,8 +62,8 @@ class ResidentWorker:
         self._context = context
         self._agent = agent
         self._is_fit = is_fit
-        self._max_idle_seconds = max_idle_seconds
         self._renew_seconds = renew_seconds
+        self._polling = Backoff(IDLE_SECONDS, max_idle_seconds, factor=IDLE_FACTOR)
         self._pacing = ClaimPacing(max_idle_seconds)
         self._runs: list[ChunkRun] = []
         self._changed = threading.Event()
@@ -88,19 +90,19 @@ class ResidentWorker:
                 thread.join(WORKER_LEAVE_SECONDS)
 
     def _claim_until_done(self) -> int:
-        idle_seconds = IDLE_SECONDS
+        idle_polls = 0
         while not self._stopping.is_set():
             self._changed.clear()
-            if self._claim_one():
-                idle_seconds = IDLE_SECONDS
+            if self._claim_next():
+                idle_polls = 0
                 continue
             if self._only_scan_is_over():
                 return 0
-            self._changed.wait(min(idle_seconds, self._seconds_to_handover()))
-            idle_seconds = min(self._max_idle_seconds, idle_seconds * 1.5)
+            idle_polls += 1
+            self._changed.wait(min(self._polling.seconds_after(idle_polls), self._seconds_to_handover()))
         return 0
 
-    def _claim_one(self) -> bool:
+    def _claim_next(self) -> bool:
         self._runs = [run for run in self._runs if not run.is_over]
         self._free_grants()
         slots = [run.claim.scan.tool for run in self._runs if not run.grant_freed]
@@ -108,26 +110,26 @@ class ResidentWorker:
             return False
         if not self._is_fit():
             return False
-        asked_at = lease_clock()
-        claim = _quietly(lambda: self._claim_chunk(self._claimant), "worker.claim_failed")
+        requested_at = lease_clock()
+        claim = _tolerate(lambda: self._claim_chunk(self._claimant), "worker.claim_failed")
         if claim is None:
             return False
         self._pacing.claimed()
         ending = [run for run in self._runs if run.grant_freed and run.is_sending]
-        run = ChunkRun(claim, self._context, self._changed.set, asked_at, ending)
+        run = ChunkRun(claim, self._context, self._changed.set, requested_at, ending)
         self._runs = [*self._runs, run]
         run.start()
         return True
 
     def _free_grants(self) -> None:
-        """Free the grants of runs that have sent everything, or will have in a moment: the next chunk can have them."""
+        """Free the grants of runs that have sent everything or will have in a moment, for the next chunk."""
         freed = [r for r in self._runs if not r.grant_freed and not r.is_over and r.ends_within(HANDOVER_SECONDS)]
         for run in freed:
             run.grant_freed = True
         self._renew(freed)
 
     def _seconds_to_handover(self) -> float:
-        """Until the first of the runs is about to end."""
+        """Seconds until the first run is about to end."""
         ends = [run.progress.ends_at for run in self._runs if not run.grant_freed]
         soonest = min((moment for moment in ends if moment is not None), default=math.inf)
         return max(0.0, soonest - time.monotonic() - HANDOVER_SECONDS)
@@ -141,19 +143,19 @@ class ResidentWorker:
         except NotFound:
             return True
         except CloudxError:
-            return False  # the database is away: ask again
+            return False  # the database is away: try again
 
     def _renew_until(self, stopping: threading.Event) -> None:
         while not stopping.wait(self._renew_seconds):
             self._renew([run for run in self._runs if not run.is_over and not run.is_committing])
 
     def _renew(self, runs: list[ChunkRun]) -> None:
-        """All in one statement: a fleet renews thousands of leases in a second."""
-        asked_at, states = lease_clock(), [_state(run) for run in runs]
-        results = _quietly(lambda: self._renew_leases(states), "worker.renewal_failed")
+        """Renew in one statement for all runs: a fleet renews thousands of leases in a second."""
+        requested_at, states = lease_clock(), [_state(run) for run in runs]
+        results = _tolerate(lambda: self._renew_leases(states), "worker.renewal_failed")
         for run, result in zip(runs, results, strict=True) if results is not None else ():
             if result is RenewalResult.GO_ON:
-                run.renewed(asked_at)
+                run.renewed(requested_at)
             else:
                 run.apply(result)
 
@@ -164,10 +166,10 @@ class ResidentWorker:
 
     def _reconcile_until(self, stopping: threading.Event) -> None:
         while not stopping.wait(RECONCILE_SECONDS):
-            _quietly(lambda: reconcile_scans(self._context.open_ledger), "worker.reconcile_failed")
+            _tolerate(lambda: reconcile_scans(self._context.open_ledger), "worker.reconcile_failed")
 
     def _leave(self) -> None:
-        """Give back what still sends; what will only wait for late replies in a moment may finish and be committed."""
+        """Release the chunks that still send; those that have almost sent everything may finish and be committed."""
         self._stopping.set()
         deadline = time.monotonic() + WORKER_LEAVE_SECONDS
         for run in self._runs:
@@ -185,8 +187,8 @@ def _state(run: ChunkRun) -> RunState:
     return RunState(run.claim, progress.sent_share, sending=not progress.sending_done and not run.grant_freed)
 
 
-def _quietly(call: Callable[[], T], event: str) -> T | None:
-    """Run something that is tried again soon; an outage is logged, never fatal."""
+def _tolerate(call: Callable[[], T], event: str) -> T | None:
+    """The call's result, or None after an error, which is logged: the caller tries again soon."""
     try:
         return call()
     except CloudxError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import shutil
 import threading
 import time
@@ -14,23 +13,20 @@ from pathlib import Path
 
 import structlog
 
-from cloudx.domain.backoff import Backoff
 from cloudx.domain.chunks import LEASE_SECONDS
-from cloudx.domain.errors import CloudxError, DependencyUnavailable, LeaseLost
+from cloudx.domain.errors import CloudxError, LeaseLost
 from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.tools import Tool
 from cloudx.memory import trim
 from cloudx.services.chunks.claim import Claim
-from cloudx.services.chunks.finish import complete_chunk, fail_chunk, release_chunk
 from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.chunks.scanner_port import Assignment, Command, Machine, RunProgress, Scanner
 from cloudx.services.ledger.ledger import OpenLedger
 
+from .finish_chunk import FinishChunk, Output
 from .scanner_process import ScannerProcess
 
-COMMIT_RETRY = Backoff(first_seconds=1.0, longest_seconds=5.0)
 NMAP_LIMIT_SECONDS = 4 * 3600.0
-MAX_ERROR_LENGTH = 500
 MAX_HOLD_SECONDS = 2.0  # for the run before to end
 
 log = structlog.get_logger()
@@ -48,41 +44,45 @@ class RunContext:
 
 
 class ChunkRun:
-    """One claimed chunk in the works, on a thread of its own."""
+    """The run of one claimed chunk, on a thread of its own."""
 
     def __init__(
         self,
         claim: Claim,
         context: RunContext,
         on_change: Callable[[], None],
-        claimed_at: float,
-        after: Sequence[ChunkRun] = (),
+        requested_at: float,
+        predecessors: Sequence[ChunkRun] = (),
     ) -> None:
-        """`claimed_at` is when the claim was asked for (lease_clock); `after` are the runs whose rate this one uses."""
+        """`requested_at` is the moment (lease_clock) before the claim; this run uses the rate of its predecessors."""
         self.claim = claim
         self.progress = RunProgress(0.0)
-        self.grant_freed = False  # the ledger was told that sending is done, or will be in a moment
-        self.is_committing = False  # its row is locked meanwhile, which keeps the lease
+        self.grant_freed = False  # the ledger knows that sending is over, or will be in a moment
         self._context = context
         self._on_change = on_change  # called when sending ends or is about to, and when the run is over
-        self._after = tuple(after)
+        self._predecessors = tuple(predecessors)
         self._process: ScannerProcess | None = None
+        self._is_overdue = False
         self._result = RenewalResult.GO_ON
-        self._told = threading.Event()
-        self._lock = threading.Lock()
-        self._over_time = False
-        self.renewed(claimed_at)
+        self._must_end = threading.Event()  # the result is no longer GO_ON
+        self._lock = threading.Lock()  # of the result and the process
+        self.renewed(requested_at)
         lease = claim.lease
         self._log = log.bind(scan=lease.scan_id, chunk=lease.span.number, attempt=lease.attempt)
+        self._finish_chunk = FinishChunk(context.open_ledger, claim, self._log)
         self._thread = threading.Thread(target=self._run, name=f"chunk-{lease.span.number}", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
+    def join(self, timeout_seconds: float) -> None:
+        """Wait for the end."""
+        self._thread.join(timeout_seconds)
+
     @property
     def is_over(self) -> bool:
-        """True when the chunk is settled or given up."""
+        """True when the chunk is finished or given up."""
         return not self._thread.is_alive()
 
     @property
@@ -90,51 +90,52 @@ class ChunkRun:
         """True while packets leave."""
         return not self.progress.sending_done and not self.is_over
 
+    @property
+    def is_committing(self) -> bool:
+        """True while the chunk's row is locked by its commit, which keeps the lease."""
+        return self._finish_chunk.is_committing
+
     def ends_within(self, seconds: float) -> bool:
-        """True when its sending is over, or expected to be so soon."""
+        """True when its sending is over, or will probably be so soon."""
         ends_at = self.progress.ends_at
         return not self.is_sending or (ends_at is not None and ends_at - time.monotonic() <= seconds)
 
-    def renewed(self, asked_at: float) -> None:
-        """The lease was given or extended by what was asked then (lease_clock)."""
-        self._leased_until = asked_at + LEASE_SECONDS
+    def renewed(self, requested_at: float) -> None:
+        """The lease holds from the moment (lease_clock) before its claim or renewal."""
+        self._leased_until = requested_at + LEASE_SECONDS
 
     def self_fence(self) -> None:
         """End a scanner whose lease has run out: another worker may be sending the same probes by now.
 
-        One that has sent everything may go on: its output waits for the ledger, whose fence decides.
+        A run that has sent everything may go on: its output waits for the ledger, whose fence decides.
         """
         if self.is_sending and lease_clock() > self._leased_until and self.apply(RenewalResult.RELEASE):
             self._log.warning("chunk.fenced", reason=f"its lease could not be renewed for {LEASE_SECONDS:.0f} s")
 
-    def join(self, timeout_seconds: float) -> None:
-        """Wait for the end."""
-        self._thread.join(timeout_seconds)
-
     def apply(self, result: RenewalResult) -> bool:
-        """End the scanner as a renewal demands; the result decides what becomes of the chunk. False if it has one."""
+        """End the scanner; `result` decides what becomes of the chunk. False if an earlier result has decided."""
         with self._lock:
             if self._result is not RenewalResult.GO_ON:
                 return False
             self._result = result
             process = self._process
-        self._told.set()
+        self._must_end.set()
         if process is not None:
             threading.Thread(target=process.end, daemon=True).start()
         return True
 
     def _run(self) -> None:
         lease = self.claim.lease
-        # Never one that is there: a claim that a crash of the database took back is made again with the same numbers.
+        # A new folder each time: a claim that a crash of the database took back is made again with the same numbers.
         name = f"{lease.scan_id}-{lease.span.number}-{lease.attempt}-{time.monotonic_ns()}"
         folder = self._context.runs_folder / name
         try:
             folder.mkdir(mode=0o700, parents=True)
-            self._settle(folder, self._scan(folder))
+            self._finish(folder, self._scan(folder))
         except LeaseLost:
             self._log.warning("chunk.lost", reason="another attempt owns it; its findings were thrown away")
         except Exception as error:
-            self._fail(_reason(error))
+            self._finish_chunk.fail(_reason(error))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             trim()
@@ -145,45 +146,59 @@ class ChunkRun:
         """Run the scanner to its end; None when its output is whole, else what went wrong."""
         claim = self.claim
         if not claim.addresses:
-            return None  # everything in it has been excluded since
+            return None  # all of them have been excluded since
         scanner = self._context.scanners[claim.scan.tool]
         command = scanner.command(self._assignment, folder)
-        self._hold(command.start_seconds)
-        process = self._started(command, folder)
+        self._wait_for_predecessors(command.start_seconds)
+        process = self._start_scanner(command, folder)
         if process is None:
             return "ended before it began"
-        watchdog = threading.Timer(_limit_seconds(claim), self._end_for_good)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            for progress in scanner.follow(self._assignment, folder, *process.streams):
-                self._note(progress)
-            exit_code = process.wait()
-        finally:
-            watchdog.cancel()
-            process.end()
-            self._note(RunProgress(self.progress.sent_share, sending_done=True))
-        if self._over_time:
+        exit_code = self._follow(scanner, process, folder)
+        if self._is_overdue:
             return f"{claim.scan.tool} did not end within {_limit_seconds(claim):.0f} s and was killed"
         if scanner.succeeded(exit_code, folder):
             return None
         return scanner.last_words(folder) or f"{claim.scan.tool} ended with exit code {exit_code} and said nothing"
 
-    def _hold(self, start_seconds: float) -> None:
-        """Wait until the runs before have sent everything by the time this one's first packet leaves."""
+    def _wait_for_predecessors(self, start_seconds: float) -> None:
+        """Wait until they have sent everything by the time this run's first packet leaves."""
         deadline = time.monotonic() + MAX_HOLD_SECONDS
-        for run in self._after:
+        for run in self._predecessors:
             while not run.ends_within(start_seconds) and time.monotonic() < deadline:
-                if self._told.wait(_pause_seconds(run.progress.ends_at, start_seconds)):
+                if self._must_end.wait(_pause_seconds(run.progress.ends_at, start_seconds)):
                     return
-        self._after = ()  # they are over soon, and need not be kept
+        self._predecessors = ()  # they are over soon, and need not be kept
 
-    def _started(self, command: Command, folder: Path) -> ScannerProcess | None:
-        """The scanner; None if a renewal ended the run first."""
+    def _start_scanner(self, command: Command, folder: Path) -> ScannerProcess | None:
+        """The scanner; None if a result came first."""
         with self._lock:
             if self._result is RenewalResult.GO_ON:
                 self._process = ScannerProcess(command, folder)
             return self._process
+
+    def _follow(self, scanner: Scanner, process: ScannerProcess, folder: Path) -> int:
+        """Take in the scanner's progress until it ends, killing it if it hangs; the exit code."""
+        watchdog = threading.Timer(_limit_seconds(self.claim), self._end_overdue)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            for progress in scanner.follow(self._assignment, folder, *process.streams):
+                self._advance(progress)
+            return process.wait()
+        finally:
+            watchdog.cancel()
+            process.end()
+            self._advance(RunProgress(self.progress.sent_share, sending_done=True))
+
+    def _advance(self, progress: RunProgress) -> None:
+        self.progress = progress
+        if not self.grant_freed and self.ends_within(1.0):
+            self._on_change()
+
+    def _end_overdue(self) -> None:
+        self._is_overdue = True
+        if self._process is not None:
+            self._process.end()
 
     @cached_property
     def _assignment(self) -> Assignment:
@@ -198,63 +213,24 @@ class ChunkRun:
             egress=context.machine.egress_for(claim.addresses) if needs_egress else None,
         )
 
-    def _note(self, progress: RunProgress) -> None:
-        self.progress = progress
-        if not self.grant_freed and self.ends_within(1.0):
-            self._on_change()
-
-    def _end_for_good(self) -> None:
-        self._over_time = True
-        if self._process is not None:
-            self._process.end()
-
-    def _settle(self, folder: Path, error: str | None) -> None:
+    def _finish(self, folder: Path, error: str | None) -> None:
         if self._result is not RenewalResult.GO_ON:
-            self._give_back()  # even when it is whole: an address in it may just have been excluded
+            # Even if the output is whole: one of its addresses may just have been excluded.
+            self._finish_chunk.release("chunk.dropped" if self._is_dropped() else "chunk.released")
         elif error is None:
-            self._complete(folder)
+            self._finish_chunk.complete(lambda: self._output(folder), self._is_dropped)
         else:
-            self._fail(error)
+            self._finish_chunk.fail(error)
 
-    def _give_back(self) -> None:
-        try:
-            release_chunk(self._context.open_ledger, self.claim)
-            self._log.info("chunk.dropped" if self._result is RenewalResult.DROP else "chunk.released")
-        except CloudxError as why:
-            self._log.warning("chunk.not_released", reason=why.message)  # its lease runs out, and it is run again
+    def _is_dropped(self) -> bool:
+        return self._result is RenewalResult.DROP
 
-    def _complete(self, folder: Path) -> None:
-        """Commit, holding the findings on disk through any outage of the database."""
-        for failures in itertools.count(1):
-            try:
-                self._log.info("chunk.done", findings=self._commit(folder))
-                return
-            except DependencyUnavailable as error:
-                if self._result is RenewalResult.DROP:
-                    return
-                pause_seconds = COMMIT_RETRY.seconds_after(failures)
-                self._log.warning("chunk.commit_delayed", reason=error.message, retry_seconds=pause_seconds)
-                time.sleep(pause_seconds)
-
-    def _commit(self, folder: Path) -> int:
+    def _output(self, folder: Path) -> Output:
+        """The findings, and what the run did not probe; nothing of either if there was nothing to run."""
+        if not self.claim.addresses:
+            return (), None
         scanner = self._context.scanners[self.claim.scan.tool]
-        has_run = bool(self.claim.addresses)
-        findings = scanner.findings(self._assignment, folder) if has_run else iter(())
-        unprobed = scanner.unprobed(self._assignment, folder) if has_run else None
-        self.is_committing = True
-        try:
-            return complete_chunk(self._context.open_ledger, self.claim, findings, unprobed)
-        finally:
-            self.is_committing = False
-
-    def _fail(self, error: str) -> None:
-        error = error[:MAX_ERROR_LENGTH]
-        try:
-            state = fail_chunk(self._context.open_ledger, self.claim, error)
-            self._log.warning("chunk.failed", reason=error, state=state)
-        except CloudxError as why:
-            # Lost or unreachable: the lease runs out and the chunk is run again.
-            self._log.warning("chunk.failed", reason=error, unrecorded=why.message)
+        return scanner.findings(self._assignment, folder), scanner.unprobed(self._assignment, folder)
 
 
 def lease_clock() -> float:

@@ -1,4 +1,4 @@
-"""The private folder of a worker's runs, and the clearing away of what killed workers left."""
+"""The private folder of a worker's runs, and the removal of what killed workers left."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RunFolder:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def remove(self) -> None:
-        """Take it away at the end."""
+        """Remove the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
 
@@ -35,7 +35,7 @@ def _is_abandoned(folder: Path) -> bool:
     try:
         descriptor = os.open(folder / _LOCK_NAME, os.O_RDWR)
     except OSError:
-        return False  # being made this very moment, or nothing of ours
+        return False  # it is being made right now, or it is not ours
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True

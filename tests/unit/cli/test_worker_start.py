@@ -44,7 +44,7 @@ def test_a_worker_loads_neither_the_command_line_nor_the_api() -> None:
         "import cloudx.bootstrap.worker, cloudx.logs",
         "import cloudx.worker.resident, cloudx.worker.node_agent, cloudx.worker.run_chunk",
         "import cloudx.adapters.machine.machine",
-        "cloudx.bootstrap.worker._scanners()",
+        "cloudx.bootstrap.worker.scanners_by_tool()",
     )
     assert "cloudx.worker.resident" in loaded
     assert not {"typer", "rich.console", "flask", "gevent", "requests", "alembic"} & loaded

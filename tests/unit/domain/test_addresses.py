@@ -27,7 +27,7 @@ def keys_of(addresses: AddressSet) -> frozenset[int]:
 
 def is_normal(addresses: AddressSet) -> bool:
     pairs = zip(addresses.ranges, addresses.ranges[1:], strict=False)
-    return all(a <= b for a, b in addresses.ranges) and all(one[1] + 1 < two[0] for one, two in pairs)
+    return all(a <= b for a, b in addresses.ranges) and all(left[1] + 1 < right[0] for left, right in pairs)
 
 
 @given(SETS, SETS)
@@ -42,11 +42,11 @@ def test_union_difference_and_intersection_are_those_of_sets(a: frozenset[int], 
 
 @given(SETS, SETS)
 def test_what_is_left_and_what_was_excluded_make_up_what_was_asked(a: frozenset[int], b: frozenset[int]) -> None:
-    asked, excluded = of_keys(a), of_keys(b)
-    planned = asked - excluded
-    assert planned | (asked & excluded) == asked
+    submitted, excluded = of_keys(a), of_keys(b)
+    planned = submitted - excluded
+    assert planned | (submitted & excluded) == submitted
     assert not planned & excluded
-    assert planned.size + (asked.size - planned.size) == asked.size
+    assert planned.size + (submitted.size - planned.size) == submitted.size
 
 
 @given(st.lists(st.tuples(KEYS, st.integers(0, 5)).map(lambda pair: (pair[0], pair[0] + pair[1])), max_size=20))
@@ -73,8 +73,8 @@ def test_every_address_is_found_at_its_index_and_no_other_is(keys: frozenset[int
 def test_slices_cover_a_set_exactly_and_in_order(keys: frozenset[int], count: int) -> None:
     made = of_keys(keys)
     slices = [made.slice(start, count) for start in range(0, made.size, count)]
-    assert [key for one in slices for key in map(to_key, one)] == sorted(keys)
-    assert all(is_normal(one) and one.size == count for one in slices[:-1])
+    assert [key for part in slices for key in map(to_key, part)] == sorted(keys)
+    assert all(is_normal(part) and part.size == count for part in slices[:-1])
 
 
 @given(SETS)

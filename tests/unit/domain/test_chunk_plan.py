@@ -151,9 +151,9 @@ def seconds_of(scan: Scan, workers: int) -> list[float]:
 
 def test_the_last_waves_are_a_half_a_quarter_and_an_eighth_of_fifteen_seconds_one_chunk_a_worker_each() -> None:
     seconds = seconds_of(a_scan("10.0.0.0/12", rate_pps=8000), workers=8)  # 131 s
-    waves = Counter(round(one, 1) for one in seconds)
+    waves = Counter(round(length, 1) for length in seconds)
     eighths = {size: round(size * 8 / max(waves)) for size in waves}
-    assert Counter(eighths[round(one, 1)] for one in seconds) == {8: 64, 4: 8, 2: 8, 1: 16}
+    assert Counter(eighths[round(length, 1)] for length in seconds) == {8: 64, 4: 8, 2: 8, 1: 16}
     assert max(waves) == pytest.approx(CHUNK_SECONDS, rel=0.05)
     assert all(later <= 1.01 * sooner for sooner, later in pairwise(seconds))
     assert seconds[-1] == pytest.approx(LAST_CHUNK_SECONDS, rel=0.05)
@@ -164,8 +164,8 @@ def test_a_scan_of_eight_seconds_or_more_gives_each_of_eight_workers_several_equ
     seconds = seconds_of(a_scan("10.0.0.0/16", ports="80,443", rate_pps=rate_pps), workers=8)
     assert len(seconds) >= 3 * 8
     free_at = [0.0] * 8
-    for one in seconds:
-        free_at[free_at.index(min(free_at))] += one
+    for length in seconds:
+        free_at[free_at.index(min(free_at))] += length
     assert max(free_at) <= 1.02 * sum(seconds) / 8
 
 
@@ -245,7 +245,7 @@ def test_the_order_of_claims_is_a_shuffle_that_loses_nothing_and_repeats_with_it
 
 def test_neighbouring_chunks_are_not_claimed_one_after_the_other() -> None:
     order = claim_order([100] * 1000, 1)
-    neighbours = sum(abs(one - two) == 1 for one, two in pairwise(order))
+    neighbours = sum(abs(left - right) == 1 for left, right in pairwise(order))
     assert neighbours < 20
 
 
@@ -270,7 +270,7 @@ def test_the_third_failure_is_the_last_and_every_node_is_remembered_once(nodes: 
         failures, failed_nodes = verdict.failures, verdict.failed_nodes
     assert failures == len(nodes)
     assert set(failed_nodes) == set(nodes)
-    assert all(one != two for one, two in combinations(failed_nodes, 2))
+    assert all(left != right for left, right in combinations(failed_nodes, 2))
     assert verdict.state is (C.FAILED if len(nodes) == MAX_FAILURES else C.PENDING)
 
 

@@ -75,8 +75,8 @@ def test_no_sequence_of_claims_and_ends_passes_a_limit(
             scan_rate_pps=scan_rate_pps,
             scan_granted_pps=sum(rate for _, rate in held),
             node_limit_pps=node_limits_pps[node],
-            node_granted_pps=sum(rate for one, rate in held if one == node),
-            workers=len({one for one, _ in held} | {node}),
+            node_granted_pps=sum(rate for holder, rate in held if holder == node),
+            workers=len({holder for holder, _ in held} | {node}),
             chunks_open=100,
         ).granted()
         if granted:
@@ -84,8 +84,8 @@ def test_no_sequence_of_claims_and_ends_passes_a_limit(
         else:
             assert held, "nothing was granted while nobody sent"
         assert sum(rate for _, rate in held) <= scan_rate_pps
-        for one, limit in enumerate(node_limits_pps):
-            assert sum(rate for other, rate in held if other == one) <= limit
+        for number, limit in enumerate(node_limits_pps):
+            assert sum(rate for other, rate in held if other == number) <= limit
 
 
 def test_a_sliver_is_not_granted_since_its_chunk_would_last_for_minutes() -> None:

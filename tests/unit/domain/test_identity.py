@@ -87,8 +87,8 @@ def test_another_machines_exclusion_takes_nothing(
     ],
 )  # fmt: skip
 def test_a_range_loses_what_stands_for_the_excluded_and_keeps_the_rest(targets: str, excluded: str, left: str) -> None:
-    asked = parse_targets(targets).addresses
-    kept = asked - excluded_part(asked, parse_targets(excluded).addresses)
+    parsed = parse_targets(targets).addresses
+    kept = parsed - excluded_part(parsed, parse_targets(excluded).addresses)
     assert kept == parse_targets(left).addresses
 
 
@@ -98,8 +98,8 @@ def test_a_wide_range_of_a_carrier_counts_as_carrying_every_address() -> None:
 
 
 def test_a_scope_within_a_carriers_prefix_allows_just_what_it_names() -> None:
-    asked = parse_targets("64:ff9b::c0a8:1 64:ff9b::c0a8:2").addresses
-    assert unauthorised_part(asked, parse_targets("64:ff9b::c0a8:1").addresses).texts() == ["64:ff9b::c0a8:2"]
+    parsed = parse_targets("64:ff9b::c0a8:1 64:ff9b::c0a8:2").addresses
+    assert unauthorised_part(parsed, parse_targets("64:ff9b::c0a8:1").addresses).texts() == ["64:ff9b::c0a8:2"]
 
 
 def test_a_scope_of_all_ipv6_allows_no_ipv4_machine() -> None:

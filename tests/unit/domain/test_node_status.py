@@ -66,11 +66,11 @@ def test_memory_and_checks_weigh_in(reported: N, mem: float | None, check: Check
     assert node.status(NOW) is status
 
 
-@pytest.mark.parametrize("scan_type", SCAN_TYPES.values(), ids=lambda one: f"{one.tool}-{one.name}")
+@pytest.mark.parametrize("scan_type", SCAN_TYPES.values(), ids=lambda each: f"{each.tool}-{each.name}")
 def test_a_node_lacks_nothing_with_everything_and_says_what_to_install_with_nothing(scan_type) -> None:
     assert missing_capability(CAPABILITIES, scan_type) is None
     assert f"apt-get install {scan_type.tool}" in (missing_capability((), scan_type) or "")
-    without_raw = tuple(one for one in CAPABILITIES if one != RAW_SOCKET)
+    without_raw = tuple(capability for capability in CAPABILITIES if capability != RAW_SOCKET)
     falls_back = scan_type.tool is Tool.NMAP and scan_type.name != "udp"
     assert (missing_capability(without_raw, scan_type) is None) == falls_back
 

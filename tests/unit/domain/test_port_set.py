@@ -36,7 +36,7 @@ def test_a_set_holds_its_ports_once_in_order_and_reads_back_as_written(ports: fr
 def test_slices_cover_a_set_exactly(ports: frozenset[int], count: int) -> None:
     made = of_ports(ports)
     slices = [made.slice(start, count) for start in range(0, made.size, count)]
-    assert [port for one in slices for port in ports_of(one)] == sorted(ports)
+    assert [port for part in slices for port in ports_of(part)] == sorted(ports)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_what_is_planned_is_counted_in_probes_and_for_nmap_in_hosts() -> None:
 
 
 def test_the_scan_types_are_those_of_the_contract() -> None:
-    by_tool = {tool: {name for one, name in SCAN_TYPES if one is tool} for tool in Tool}
+    by_tool = {tool: {name for owner, name in SCAN_TYPES if owner is tool} for tool in Tool}
     assert by_tool == {
         Tool.NMAP: {"default", "quick", "intense", "tcp", "udp", "full", "vuln"},
         Tool.ZMAP: {"tcp_syn", "icmp_echo"},

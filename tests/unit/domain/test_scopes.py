@@ -61,9 +61,9 @@ def test_a_fresh_install_may_scan_loopback_and_private_ranges_alone(target: str,
 
 
 def test_what_is_outside_is_named_with_the_command_that_adds_it() -> None:
-    asked = parse_targets("10.0.0.1 8.8.8.0/30 1.1.1.1 9.9.9.9 5.5.5.5 6.6.6.6 7.7.7.7").addresses
+    targets = parse_targets("10.0.0.1 8.8.8.0/30 1.1.1.1 9.9.9.9 5.5.5.5 6.6.6.6 7.7.7.7").addresses
     with pytest.raises(TargetOutOfScope) as caught:
-        require_in_scope(asked, parse_targets("10.0.0.0/8").addresses)
+        require_in_scope(targets, parse_targets("10.0.0.0/8").addresses)
     assert caught.value.details["outside"] == ["1.1.1.1", "5.5.5.5", "6.6.6.6", "7.7.7.7", "8.8.8.0-8.8.8.3"]
     assert "cloudx scopes add 1.1.1.1 --owner" in caught.value.message
     require_in_scope(AddressSet(), AddressSet())

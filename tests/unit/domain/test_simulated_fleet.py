@@ -60,4 +60,4 @@ def test_eight_equal_vpses_end_a_minute_of_work_together() -> None:
 
 def test_a_vps_that_sends_half_of_what_it_said_does_not_keep_the_others_waiting_for_a_whole_chunk() -> None:
     slowed = [ended(replace(CALM, dishonest=0.2, seed=seed)) for seed in range(20)]
-    assert max(one.makespan_seconds - one.ideal_seconds for one in slowed) < 15
+    assert max(fleet.makespan_seconds - fleet.ideal_seconds for fleet in slowed) < 15

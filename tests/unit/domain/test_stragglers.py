@@ -46,18 +46,18 @@ LIMITS = st.lists(st.none() | st.integers(1, 100_000), max_size=80)
 @given(st.lists(RUNNING, max_size=5), st.sampled_from([MASSCAN, NMAP]), LIMITS, st.integers(1, 1_000_000))
 def test_whatever_is_cut_is_one_chunk_in_at_least_two_parts_and_ends_sooner(running, scan_type, limits, rate) -> None:
     if scan_type is NMAP:
-        running = [replace(one, span=replace(one.span, port_count=1)) for one in running]
+        running = [replace(chunk, span=replace(chunk.span, port_count=1)) for chunk in running]
     split = choose_split(running, scan_type, limits, rate)
     if split is None:
         return
-    one = split.straggler
-    assert one in running
+    straggler = split.straggler
+    assert straggler in running
     assert limits
-    assert one.splits < MAX_SPLITS
-    assert one.held_seconds >= MIN_HELD_SECONDS
+    assert straggler.splits < MAX_SPLITS
+    assert straggler.held_seconds >= MIN_HELD_SECONDS
     assert 2 <= len(split.parts) <= MAX_PARTS
-    assert sum(part.units for part in split.parts) == one.span.units
-    assert one.remaining_seconds(scan_type) > CLEARLY * RESTART_SECONDS
+    assert sum(part.units for part in split.parts) == straggler.span.units
+    assert straggler.remaining_seconds(scan_type) > CLEARLY * RESTART_SECONDS
     assert split.wait_seconds in (0.0, REVOKE_SECONDS)
 
 
@@ -141,7 +141,7 @@ def test_what_was_told_a_while_ago_is_not_taken_for_slowness() -> None:
 def test_what_came_back_at_the_end_is_shared_out_among_the_idle() -> None:
     back = [(ChunkSpan(3, 0, 15_000), 0), (ChunkSpan(9, 50_000, 15_000), 1)]
     parts = choose_splits(back, MASSCAN, Spare(8, 8000))
-    assert [[part.units for part in one] for one in parts] == [[3750] * 4, [3750] * 4]
+    assert [[part.units for part in chunk_parts] for chunk_parts in parts] == [[3750] * 4, [3750] * 4]
     assert choose_splits(back, MASSCAN, Spare(3, 8000)) == []
     assert choose_splits([(back[0][0], MAX_SPLITS)], MASSCAN, Spare(8, 8000)) == []
     assert choose_splits(back, MASSCAN, Spare(8, 0)) == []

@@ -94,14 +94,14 @@ def test_no_text_at_all_raises_anything_else_or_yields_an_option(text: str) -> N
         targets = parse_targets(text)
     except InvalidInput:
         return
-    for one in (*targets.addresses.texts(), *targets.host_names):
-        assert not one.startswith("-")
-        assert set(one) <= set("abcdefghijklmnopqrstuvwxyz0123456789.:-_")
+    for text in (*targets.addresses.texts(), *targets.host_names):
+        assert not text.startswith("-")
+        assert set(text) <= set("abcdefghijklmnopqrstuvwxyz0123456789.:-_")
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
-def test_a_range_holds_its_ends_and_all_between(one: int, two: int) -> None:
-    first, last = sorted((one, two))
+def test_a_range_holds_its_ends_and_all_between(left: int, right: int) -> None:
+    first, last = sorted((left, right))
     targets = parse_targets(f"{ipaddress.IPv4Address(first)}-{ipaddress.IPv4Address(last)}")
     assert targets.addresses.size == last - first + 1
 

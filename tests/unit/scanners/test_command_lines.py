@@ -153,8 +153,10 @@ def test_zmap_refuses_more_than_one_port_and_names_the_remedy() -> None:
 
 @pytest.mark.parametrize("tool", [Masscan(), Zmap()], ids=["masscan", "zmap"])
 def test_each_run_has_a_seed_of_its_own(tool: Scanner) -> None:
-    one = assign(tool.tool, "tcp_scan" if tool.tool is Tool.MASSCAN else "tcp_syn", ports="80")
-    argvs = [tool.command(one, Path(f"/run/s1-{chunk}-{attempt}")).argv for chunk in (1, 2) for attempt in (1, 2)]
+    assignment = assign(tool.tool, "tcp_scan" if tool.tool is Tool.MASSCAN else "tcp_syn", ports="80")
+    argvs = [
+        tool.command(assignment, Path(f"/run/s1-{chunk}-{attempt}")).argv for chunk in (1, 2) for attempt in (1, 2)
+    ]
     seeds = {argv[argv.index("--seed") + 1] for argv in argvs}
     assert len(seeds) == 4
     assert "0" not in seeds
@@ -206,7 +208,7 @@ def _options_of(assignment: Assignment) -> set[str]:
     )
     many = dataclasses.replace(fixed, addresses=AddressSet(((1, 2),)))
     scanner = SCANNERS[assignment.scan_type.tool]
-    return {word for one in (fixed, many) for word in scanner.command(one, FOLDER).argv}
+    return {word for assignment in (fixed, many) for word in scanner.command(assignment, FOLDER).argv}
 
 
 def _is_port_ping(word: str) -> bool:

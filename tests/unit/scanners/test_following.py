@@ -112,7 +112,7 @@ def test_zmap_rows_outside_the_chunk_and_half_rows_are_dropped(tmp_path: Path) -
     rows = ["saddr,ttl,timestamp-ts", "198.51.100.3,64,1795538204", "198.51.100.3,64,1795538205"]
     (tmp_path / RESULTS_FILE).write_text("\n".join([*rows, "203.0.113.1,64,1795538204", "198."]))
     found = list(Zmap().findings(assign("zmap", "tcp_syn", ports="80"), tmp_path))
-    assert [(one.ip, one.extra) for one in found] == [("198.51.100.3", {"ttl": 64})]
+    assert [(finding.ip, finding.extra) for finding in found] == [("198.51.100.3", {"ttl": 64})]
 
 
 def test_nmap_spools_its_xml_and_moves_by_phase_and_finished_hosts(tmp_path: Path) -> None:
@@ -153,8 +153,8 @@ PIECES = [
 @given(
     st.sampled_from(["default", "intense", "vuln"]), st.lists(st.sampled_from(PIECES), max_size=40), st.integers(1, 50)
 )
-def test_nmap_progress_only_grows_and_never_passes_one(type_name: str, said: list[bytes], cut: int) -> None:
-    progress, text = NmapProgress(type_name, 4), b"".join(said)
+def test_nmap_progress_only_grows_and_never_passes_one(type_name: str, pieces: list[bytes], cut: int) -> None:
+    progress, text = NmapProgress(type_name, 4), b"".join(pieces)
     steps = [progress.feed(text[at : at + cut]) for at in range(0, len(text), cut)]
     shares = [share for share in steps if share is not None]
     assert shares == sorted(set(shares))
@@ -162,11 +162,11 @@ def test_nmap_progress_only_grows_and_never_passes_one(type_name: str, said: lis
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=40), st.integers(1, 50))
-def test_nmap_progress_does_not_depend_on_how_its_output_is_cut(said: list[bytes], cut: int) -> None:
-    text = b"\n".join(said)
-    whole, pieces = NmapProgress("intense", 4), NmapProgress("intense", 4)
+def test_nmap_progress_does_not_depend_on_how_its_output_is_cut(pieces: list[bytes], cut: int) -> None:
+    text = b"\n".join(pieces)
+    whole, cut_up = NmapProgress("intense", 4), NmapProgress("intense", 4)
     best = whole.feed(text) or 0.0
-    shares = [pieces.feed(text[at : at + cut]) or 0.0 for at in range(0, len(text), cut)]
+    shares = [cut_up.feed(text[at : at + cut]) or 0.0 for at in range(0, len(text), cut)]
     assert max(shares, default=0.0) >= best
 
 
@@ -184,7 +184,7 @@ def test_lines_come_out_whole_however_they_arrive(data: bytes, cut: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("scanner", "assignment", "err", "said"),
+    ("scanner", "assignment", "err", "words"),
     [
         (Masscan, MASSCAN, SENDING + b"\n[-] FAIL: failed to detect IP\n", "[-] FAIL: failed to detect IP"),
         (Masscan, MASSCAN, SENDING, ""),
@@ -193,10 +193,10 @@ def test_lines_come_out_whole_however_they_arrive(data: bytes, cut: int) -> None
     ],
 )
 def test_last_words_are_the_tools_own_complaint_in_printable_text(
-    tmp_path: Path, scanner: Callable[[], Scanner], assignment: Assignment, err: bytes, said: str
+    tmp_path: Path, scanner: Callable[[], Scanner], assignment: Assignment, err: bytes, words: str
 ) -> None:
     follow(scanner(), assignment, tmp_path, b"", err)
-    assert scanner().last_words(tmp_path) == said
+    assert scanner().last_words(tmp_path) == words
 
 
 def test_last_words_are_at_most_500_characters(tmp_path: Path) -> None:

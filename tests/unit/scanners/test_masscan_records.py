@@ -56,7 +56,7 @@ def test_what_is_read_while_the_file_grows_is_what_is_read_at_the_end(tmp_path: 
     replies.save(tmp_path)
     grown = ports_of(Masscan().findings(assignment, tmp_path))
     assert grown == found_in(tmp_path, text)
-    assert [(one.ip, one.port) for one in grown[:2]] == [("198.51.100.0", 22), ("198.51.100.0", 80)]
+    assert [(finding.ip, finding.port) for finding in grown[:2]] == [("198.51.100.0", 22), ("198.51.100.0", 80)]
 
 
 def test_a_record_becomes_a_finding(tmp_path: Path) -> None:
@@ -66,8 +66,8 @@ def test_a_record_becomes_a_finding(tmp_path: Path) -> None:
 
 
 def test_a_ping_reply_is_a_host_that_is_up_on_port_0(tmp_path: Path) -> None:
-    (one,) = found_in(tmp_path, record("198.51.100.3", 0, "icmp", reason="none"), "ping_scan", None)
-    assert (one.protocol, one.port, one.state) == ("icmp", 0, "up")
+    (finding,) = found_in(tmp_path, record("198.51.100.3", 0, "icmp", reason="none"), "ping_scan", None)
+    assert (finding.protocol, finding.port, finding.state) == ("icmp", 0, "up")
 
 
 def test_duplicates_come_out_once(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_duplicates_come_out_once(tmp_path: Path) -> None:
     ],
 )
 def test_what_was_not_asked_is_no_finding(tmp_path: Path, stray: str) -> None:
-    assert [one.ip for one in found_in(tmp_path, stray + record("198.51.100.9", 22))] == ["198.51.100.9"]
+    assert [finding.ip for finding in found_in(tmp_path, stray + record("198.51.100.9", 22))] == ["198.51.100.9"]
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,11 @@ def test_each_probe_of_a_chunk_is_answered_exactly_once(
     addresses = AddressSet.of(address_spans)
     ports = PortSet.of([(low + 1, high + 1) for low, high in port_spans])
     replies = data.draw(st.lists(st.tuples(st.integers(0, 330), st.integers(1, 330)), max_size=60))
-    asked, new = ReplyDedup(addresses, ports), set()
+    dedup, new = ReplyDedup(addresses, ports), set()
     for key, port in replies:
         text = str(next(iter(AddressSet(((key, key),))))).encode()
         expected = addresses.index_of_key(key) is not None and ports.index_of(port) is not None
-        place = asked.probe_of_first_reply(text, str(port).encode())
+        place = dedup.probe_of_first_reply(text, str(port).encode())
         assert (place is not None) == (expected and (key, port) not in new)
         if expected:
             new.add((key, port))

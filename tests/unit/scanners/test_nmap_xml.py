@@ -37,9 +37,9 @@ def observed(folder: Path, text: str) -> list[AnyFinding]:
 
 def findings(folder: Path, *ports: str) -> list[Finding]:
     return [
-        one
-        for one in observed(folder, HEAD + host(f"<ports>{''.join(ports)}</ports>") + END)
-        if isinstance(one, Finding)
+        finding
+        for finding in observed(folder, HEAD + host(f"<ports>{''.join(ports)}</ports>") + END)
+        if isinstance(finding, Finding)
     ]
 
 
@@ -64,7 +64,10 @@ def test_a_host_comes_with_its_names_system_and_open_ports(tmp_path: Path) -> No
 def test_ports_that_may_be_open_are_kept_and_closed_or_filtered_ones_are_not(tmp_path: Path) -> None:
     states = {1: "open", 2: "open|filtered", 3: "closed", 4: "filtered", 5: "unfiltered", 6: "closed|filtered"}
     ports = [port(number, f'<state state="{state}"/>', "udp") for number, state in states.items()]
-    assert [(one.port, one.state) for one in findings(tmp_path, *ports)] == [(1, "open"), (2, "open|filtered")]
+    assert [(finding.port, finding.state) for finding in findings(tmp_path, *ports)] == [
+        (1, "open"),
+        (2, "open|filtered"),
+    ]
 
 
 def test_a_host_that_is_down_leaves_no_row(tmp_path: Path) -> None:
@@ -91,25 +94,25 @@ def test_a_host_that_was_not_asked_whether_it_is_up_is_up_only_if_it_was_heard(
 @settings(max_examples=60)
 @given(st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=300))
 def test_a_banner_is_text_whatever_it_says(tmp_path_factory: pytest.TempPathFactory, banner: str) -> None:
-    said = quoteattr(banner, {"\x7f": "."})
-    inside = f'{OPEN}<service name={said} product={said}/><script id="banner" output={said}/>'
+    quoted = quoteattr(banner, {"\x7f": "."})
+    inside = f'{OPEN}<service name={quoted} product={quoted}/><script id="banner" output={quoted}/>'
     folder = tmp_path_factory.mktemp("banner")
-    (one,) = findings(folder, port(80, inside), port(81, '<state state="closed"/>'))
-    assert one.port == 80
-    assert one.service is None or one.service in banner.replace("\x7f", ".")
+    (finding,) = findings(folder, port(80, inside), port(81, '<state state="closed"/>'))
+    assert finding.port == 80
+    assert finding.service is None or finding.service in banner.replace("\x7f", ".")
 
 
 def test_markup_in_a_service_name_stays_text(tmp_path: Path) -> None:
     name = quoteattr("<script>alert(1)</script><host>\"'&")
-    (one,) = findings(tmp_path, port(80, f"{OPEN}<service name={name}/>"))
-    assert one.service == "<script>alert(1)</script><host>\"'&"
+    (finding,) = findings(tmp_path, port(80, f"{OPEN}<service name={name}/>"))
+    assert finding.service == "<script>alert(1)</script><host>\"'&"
 
 
 def test_script_output_of_megabytes_is_cut(tmp_path: Path) -> None:
     scripts = "".join(f'<script id="s{n}" output="{"A" * 100_000}"/>' for n in range(50))
-    (one,) = findings(tmp_path, port(80, OPEN + scripts))
-    assert len(one.extra["scripts"]) == 30
-    assert {len(output) for output in one.extra["scripts"].values()} == {4000}
+    (finding,) = findings(tmp_path, port(80, OPEN + scripts))
+    assert len(finding.extra["scripts"]) == 30
+    assert {len(output) for output in finding.extra["scripts"].values()} == {4000}
 
 
 def test_an_entity_reads_no_file(tmp_path: Path) -> None:
@@ -167,7 +170,9 @@ def test_one_hosts_odd_text_costs_that_text_alone(tmp_path: Path, odd: str) -> N
 def test_bytes_that_are_no_utf_8_cost_one_character(tmp_path: Path) -> None:
     text = HEAD + host(f"<ports>{port(80, OPEN + '<service name=' + chr(34) + 'abXc' + chr(34) + '/>')}</ports>") + END
     (tmp_path / RESULTS_FILE).write_bytes(text.encode().replace(b"abXc", b"ab\xffc"))
-    (finding,) = [one for one in Nmap().findings(assign("nmap", "default"), tmp_path) if isinstance(one, Finding)]
+    (finding,) = [
+        finding for finding in Nmap().findings(assign("nmap", "default"), tmp_path) if isinstance(finding, Finding)
+    ]
     assert finding.service == "ab\ufffdc"
 
 
@@ -201,8 +206,8 @@ def test_only_a_whole_run_has_succeeded(tmp_path: Path, exit_code: int, text: st
 def test_a_file_of_ten_times_the_hosts_takes_no_more_memory(tmp_path: Path) -> None:
     peaks = []
     for hosts in (10, 10, 100):  # the first for what is loaded at the first use
-        one = host("<ports>" + "".join(port(number) for number in range(1, 101)) + "</ports>")
-        (tmp_path / RESULTS_FILE).write_text(HEAD + one * hosts + END)
+        host_text = host("<ports>" + "".join(port(number) for number in range(1, 101)) + "</ports>")
+        (tmp_path / RESULTS_FILE).write_text(HEAD + host_text * hosts + END)
         tracemalloc.start()
         try:
             assert sum(1 for _ in Nmap().findings(assign("nmap", "default"), tmp_path)) == hosts * 101

@@ -1,10 +1,12 @@
 """Whom a credential stands for, without any database."""
 
 import pytest
+from typing_extensions import override
 
 from cloudx.domain.access import Principal, Role
 from cloudx.domain.errors import Unauthenticated
 from cloudx.services.access.authenticate import ANONYMOUS, MAX_TOKEN_LENGTH, Authenticate, TokenCache
+from cloudx.services.access.ports import TokenVerifier
 
 
 def no_ledger(*, read_only: bool = False):
@@ -16,12 +18,13 @@ def authenticate(**changes) -> Authenticate:
     return Authenticate(**(parts | changes))
 
 
-class Verifier:
+class Verifier(TokenVerifier):
     """Knows one token."""
 
     def __init__(self, known: str, principal: Principal) -> None:
         self._known, self._principal = known, principal
 
+    @override
     def verify(self, token: str) -> Principal | None:
         return self._principal if token == self._known else None
 

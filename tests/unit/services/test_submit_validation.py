@@ -7,11 +7,13 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from cloudx.domain.access import Principal, Role
 from cloudx.domain.addresses import Address
 from cloudx.domain.errors import InvalidInput, TooLarge
 from cloudx.services.access.policy import PolicyCache
+from cloudx.services.access.ports import Resolver
 from cloudx.services.ledger.ledger import Ledger
 from cloudx.services.scans.submit import MAX_RATE_PPS, ScanRequest, SubmitScan
 
@@ -22,9 +24,10 @@ class LedgerOpened(Exception):
     """The request got past the checks that need no ledger."""
 
 
-class OneName:
+class OneName(Resolver):
     """Knows one host name."""
 
+    @override
     def resolve(self, host_name: str) -> list[Address]:
         return [ipaddress.ip_address("10.0.0.7")] if host_name == "known.example" else []
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from typing_extensions import override
 
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.domain.nodes import Node, NodeRole
@@ -26,6 +27,7 @@ class Source(FleetSource):
         self.reads = 0
         self.broken: Exception | None = None
 
+    @override
     def read(self) -> FleetReading:
         self.reads += 1
         if self.broken:

@@ -84,13 +84,13 @@ def test_a_machine_is_unfit_while_a_check_is_critical_and_says_so_once_each_way(
         others=(lambda: Check("disk", "disk space", status, "it is full"),),
     )
     machine_checks.log = structlog.get_logger()  # one that has not been used yet can be listened to
-    with capture_logs() as said:
+    with capture_logs() as logged:
         assert checks.is_fit()
         status = CheckStatus.CRITICAL
         assert [checks.is_fit() for _ in range(3)] == [False] * 3
         status = CheckStatus.PASSING
         assert checks.is_fit()
-    assert [(line["event"], line.get("reason")) for line in said] == [
+    assert [(line["event"], line.get("reason")) for line in logged] == [
         ("worker.unfit", "it is full"),
         ("worker.fit_again", None),
     ]

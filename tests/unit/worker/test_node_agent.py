@@ -6,8 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from typing_extensions import override
+
 from cloudx.domain.errors import DependencyUnavailable, NodeNotRegistered
 from cloudx.domain.nodes import CheckStatus, Heartbeat, NodeRole, NodeStatus, Preflight, Registration
+from cloudx.services.fleet.ports import NodeReporter
 from cloudx.worker import node_agent
 from cloudx.worker.node_agent import NodeAgent, NodeIdentity
 
@@ -16,7 +19,7 @@ WELL = Preflight(capabilities=("nmap", "raw_socket"), checks=())
 WITHOUT_NMAP = Preflight(capabilities=("raw_socket",), checks=())
 
 
-class Primary:
+class Primary(NodeReporter):
     """The other side: notes what it is told; `answers` are raised in turn, None being consent."""
 
     def __init__(self, stopping: threading.Event, beats: int, answers: dict[int, Exception] | None = None) -> None:
@@ -24,11 +27,13 @@ class Primary:
         self.beats: list[Heartbeat] = []
         self._stopping, self._until, self._answers = stopping, beats, answers or {}
 
-    def register(self, said: Registration) -> None:
-        self.registered.append(said)
+    @override
+    def register(self, registration: Registration) -> None:
+        self.registered.append(registration)
 
-    def beat(self, said: Heartbeat) -> None:
-        self.beats.append(said)
+    @override
+    def beat(self, heartbeat: Heartbeat) -> None:
+        self.beats.append(heartbeat)
         if len(self.beats) >= self._until:
             self._stopping.set()
         if answer := self._answers.get(len(self.beats)):

@@ -7,9 +7,12 @@ import threading
 
 import pytest
 import requests
+from typing_extensions import override
 
+from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import BadConfiguration
 from cloudx.domain.nodes import Check, CheckStatus, Preflight
+from cloudx.services.chunks.scanner_port import Egress, Machine
 from cloudx.services.fleet.judge_clock import judge_clock
 from cloudx.worker.preflight_server import PreflightServer, parse_address
 from cloudx.worker.recent_preflight import RecentPreflight
@@ -61,15 +64,19 @@ def test_anything_else_is_refused_with_an_example(text):
         parse_address(text)
 
 
-class CountingMachine:
+class CountingMachine(Machine):
+    """Counts its preflights."""
+
     def __init__(self) -> None:
         self.looks = 0
 
+    @override
     def preflight(self) -> Preflight:
         self.looks += 1
         return Preflight(capabilities=(f"look {self.looks}",), checks=())
 
-    def egress_for(self, addresses):
+    @override
+    def egress_for(self, addresses: AddressSet) -> Egress:
         raise NotImplementedError
 
 
@@ -84,7 +91,7 @@ def test_a_fresh_preflight_is_shared_by_all_who_ask_at_once():
     assert machine.looks == 1
 
 
-def test_an_old_preflight_is_made_anew():
+def test_an_old_preflight_is_repeated():
     machine = CountingMachine()
     look = RecentPreflight(machine, fresh_seconds=0)
     assert look() != look()

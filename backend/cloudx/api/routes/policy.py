@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cloudx.domain.scopes import Exclusion, Scope
-from cloudx.services.access.edit_policy import add_exclusion, add_scope, delete_exclusion, delete_scope
+from cloudx.services.access.edit_policy import add_scope, delete_exclusion, delete_scope
 
 from ..access import Access, access
 from ..blueprint import resource
@@ -70,9 +70,7 @@ def list_exclusions() -> Any:
 @access(Access.ADMIN)
 def create_exclusion(body: ExclusionBody) -> Any:
     """From now on, in running scans too."""
-    exclusion = add_exclusion(
-        deps().open_ledger, deps().resolver, principal(), targets=tuple(body.targets), note=body.note
-    )
+    exclusion = deps().add_exclusion(principal(), targets=tuple(body.targets), note=body.note)
     return _show_exclusion(exclusion), 201
 
 

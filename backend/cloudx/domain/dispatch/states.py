@@ -1,4 +1,4 @@
-"""Dispatches of scan workers: what the ledger and Nomad have of them, and what is decided about them.
+"""Dispatches of scan workers: what the ledger and Nomad know of them, and the actions that are planned for them.
 
 A row of the ledger (a Dispatch) comes before its worker (Nomad's Child) and outlives it; a token ties them together.
 """
@@ -77,7 +77,7 @@ class Child:
 
 @dataclass(frozen=True)
 class Demand:
-    """A scan that is not over, and what it could use."""
+    """A scan that is not over, and the workers it could use."""
 
     scan_id: str
     pending: int  # chunks that wait for a worker

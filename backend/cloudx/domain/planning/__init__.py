@@ -1,1 +1,1 @@
-"""How a scan is cut into chunks, and cut again near its end."""
+"""How a scan is cut into chunks, and how chunks are split near its end."""

@@ -21,7 +21,7 @@ CHUNK_SECONDS = 15.0  # of sending at the chunk's rate: what a lost worker costs
 LAST_CHUNK_SECONDS = CHUNK_SECONDS / 8  # below it a scanner's start would weigh more than the balance gained
 NMAP_CHUNK_SECONDS = 2 * CHUNK_SECONDS
 LAST_NMAP_CHUNK_SECONDS = NMAP_CHUNK_SECONDS / 4  # nmap works on the hosts of one run side by side
-CELLS_EACH = 2.0  # what a worker should get at least: the last of them is carved
+CELLS_EACH = 2.0  # the fewest that a worker should get: the last of them is carved
 MAX_NMAP_HOSTS = 256  # one nmap process's memory and one commit's size
 MAX_CHUNKS = 100_000  # past this, chunks grow instead
 MAX_PROBES = 1 << 40  # at a million packets a second: twelve days
@@ -45,9 +45,9 @@ def plan(
 ) -> Iterator[ChunkSpan]:
     """Cut a scan into disjoint spans that together cover it exactly, in address order.
 
-    `expected_workers` are the nodes that can take part; about `max_chunks` are made, a tenth more at most for the
-    carved ones, none planned for longer than `chunk_seconds` of sending unless `max_chunks` asks for it. Raises
-    TooLarge for more probes than MAX_PROBES, or more than MAX_PLANNED with the excluded.
+    `expected_workers` are the nodes that can take part. At most about `max_chunks` spans are made, and a tenth more by
+    carving. None is planned for more than `chunk_seconds` of sending, unless `max_chunks` forces it. Raises TooLarge
+    for more probes than MAX_PROBES, or more than MAX_PLANNED with the excluded.
     """
     total = scan.addresses.size * scan.units_per_address
     if total > MAX_PROBES:
@@ -61,23 +61,23 @@ def plan(
 def _grid(scan: Scan, total: int, workers: int, max_chunks: int, chunk_seconds: float) -> _Grid:
     if scan.type.counts_hosts:
         slots, unit_seconds = workers * NMAP_RUNS_PER_NODE, scan.type.host_seconds
-        full_seconds, last_seconds, most = 2 * chunk_seconds, LAST_NMAP_CHUNK_SECONDS, MAX_NMAP_HOSTS
+        full_seconds, last_seconds, max_units = 2 * chunk_seconds, LAST_NMAP_CHUNK_SECONDS, MAX_NMAP_HOSTS
     else:
         slots, unit_seconds = workers, workers / scan.rate_pps
-        full_seconds, last_seconds, most = chunk_seconds, LAST_CHUNK_SECONDS, None
+        full_seconds, last_seconds, max_units = chunk_seconds, LAST_CHUNK_SECONDS, None
     slot_seconds = total * unit_seconds / slots
     while slots > 1 and full_seconds > last_seconds and slot_seconds < CELLS_EACH * full_seconds:
-        full_seconds /= 2  # one worker alone has nobody to wait for
+        full_seconds /= 2  # a single worker never waits for another
     cells = _cell_count(slot_seconds / full_seconds, slots)
     units = max(1, -(-total // min(cells, max_chunks)))
-    if most and units > most:
-        units = max(most, -(-total // max_chunks))
+    if max_units and units > max_units:
+        units = max(max_units, -(-total // max_chunks))
     halvings = int(math.log2(max(1.0, units * unit_seconds / last_seconds)) + 0.1) if slots > 1 else 0
     return _Grid(*_shape(scan, units), slots, halvings)
 
 
 def _cell_count(full_cells_each: float, slots: int) -> int:
-    """As many for every slot, so that equal workers end together; few where there is little to do."""
+    """The same number for every slot, so that equal workers end together; fewer for a small scan."""
     if full_cells_each <= 0.5:
         return max(1, math.ceil(slots * full_cells_each))
     return slots * math.ceil(full_cells_each)
@@ -147,12 +147,12 @@ def halved(span: ChunkSpan, first_share: int = 1, shares: int = 2) -> tuple[Chun
 
 
 def divided(span: ChunkSpan, parts: int) -> list[ChunkSpan]:
-    """At most so many disjoint spans of about equal size that make up this one; all have its number."""
+    """At most `parts` disjoint spans of about equal size that make up this one; all have its number."""
     parts = min(parts, span.units)
     if parts <= 1:
         return [span]
-    one, other = halved(span, parts // 2, parts)
-    return divided(one, parts // 2) + divided(other, parts - parts // 2)
+    first, rest = halved(span, parts // 2, parts)
+    return divided(first, parts // 2) + divided(rest, parts - parts // 2)
 
 
 def claim_order(units: Sequence[int], seed: int) -> list[int]:

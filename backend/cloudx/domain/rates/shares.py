@@ -16,7 +16,7 @@ from .grants import NMAP_RUNS_PER_NODE, share_pps
 
 
 def level_pps(rate_pps: int, limits_pps: Sequence[int | None]) -> int:
-    """The share of each node that can send so much; the others send all they can. None: no limit is known.
+    """The share of each node that can send that much; the others send all they can. A limit of None is unknown.
 
     With it, Σ min(limit, level) is the whole rate, or all that the nodes can send.
     """
@@ -68,16 +68,16 @@ def share_beside(share_pps: int, limit_pps: int, goes_first: Iterable[Want]) -> 
 
 
 def why_slower(rate_pps: int, limits_pps: Sequence[int | None], max_workers: int | None = None) -> str | None:
-    """A sentence for a scan that asks for more than the nodes that can run it send together; None when it does not."""
+    """Why a scan runs below its rate: its nodes send less together. None if they can send all of it."""
     if not limits_pps or any(limit is None for limit in limits_pps):
         return None
     taking_part = sorted((limit for limit in limits_pps if limit is not None), reverse=True)[:max_workers]
     can_pps = sum(taking_part)
     if can_pps >= rate_pps:
         return None
-    who = "The node that can run it sends" if len(taking_part) == 1 else f"The {len(taking_part)} nodes for it send"
+    senders = "The node that can run it sends" if len(taking_part) == 1 else f"The {len(taking_part)} nodes for it send"
     remedy = "raise its max_workers" if len(taking_part) < len(limits_pps) else "add nodes"
     return (
-        f"{who} at most {can_pps:,} packets per second, so it runs at that and not at the {rate_pps:,} asked for; "
+        f"{senders} at most {can_pps:,} packets per second, so it runs at that and not at the {rate_pps:,} asked for; "
         f"{remedy} to reach them."
     )

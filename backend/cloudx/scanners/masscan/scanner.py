@@ -91,7 +91,7 @@ class Masscan(Scanner):
 
     @override
     def unprobed(self, assignment: Assignment, folder: Path) -> Unprobed | None:
-        return None  # it names no address
+        return None  # masscan does not tell
 
     @override
     def last_words(self, folder: Path) -> str:
@@ -128,8 +128,8 @@ def _packets(assignment: Assignment) -> int:
 
 def _refuse_full_disk(results: Path) -> None:
     """Raise OSError if results may be missing: masscan ends with 0 and says nothing when it cannot write them."""
-    found = os.statvfs(results.parent)
-    if found.f_bavail * found.f_frsize < _ROOM_BYTES:
+    disk = os.statvfs(results.parent)
+    if disk.f_bavail * disk.f_frsize < _ROOM_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(results))
 
 

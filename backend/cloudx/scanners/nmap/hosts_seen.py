@@ -1,4 +1,4 @@
-"""Which of its hosts an nmap run really probed, read off its XML and its words while they are written.
+"""Which of its hosts an nmap run really probed, read off its XML and its stderr while they are written.
 
 nmap ends with success all the same when it skipped a target, gave a host up, or when the kernel refused its packets.
 """
@@ -34,7 +34,7 @@ class HostsSeen:
         self._timed_out: set[str] = set()
         self._without_route: set[str] = set()
         self._refusal = ""
-        self._xml = self._words = b""
+        self._xml = self._stderr = b""
 
     def feed_xml(self, data: bytes) -> None:
         """A piece of the XML."""
@@ -45,13 +45,13 @@ class HostsSeen:
             self._note(host)
         self._xml = text[max(end, len(text) - _MAX_HEAD_BYTES) :]
 
-    def feed_words(self, data: bytes) -> None:
+    def feed_stderr(self, data: bytes) -> None:
         """A piece of standard error."""
-        text = self._words + data
+        text = self._stderr + data
         if not self._refusal and (refused := _REFUSED.search(text)):
             self._refusal = refused[1].decode().strip()
         self._without_route |= {address.decode() for address in _NO_ROUTE.findall(text)}
-        self._words = text[-_MAX_HEAD_BYTES:]
+        self._stderr = text[-_MAX_HEAD_BYTES:]
 
     def _note(self, host: re.Match[bytes]) -> None:
         address = host["address"].decode()
@@ -80,11 +80,11 @@ def unprobed_of(folder: Path, assigned: AddressSet) -> Unprobed | None:
         (timed_out, "nmap gave the host up after its time limit"),
         (silent if refusal else AddressSet(), f"sendto: {refusal}; is a firewall of the node in the way?"),
     ]
-    parts = [(addresses, words) for addresses, words in reasons if addresses]
+    parts = [(addresses, reason) for addresses, reason in reasons if addresses]
     if not parts:
         return None
     failed = AddressSet.of(span for addresses, _ in parts for span in addresses.ranges)
-    return Unprobed(failed, "; ".join(f"{_shown(addresses)}: {words}" for addresses, words in parts))
+    return Unprobed(failed, "; ".join(f"{_shown(addresses)}: {reason}" for addresses, reason in parts))
 
 
 def _addresses(texts: list[str]) -> AddressSet:

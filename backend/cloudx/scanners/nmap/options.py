@@ -1,4 +1,4 @@
-"""What each nmap scan type asks of nmap."""
+"""nmap's options for each scan type."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ STATS_MILLISECONDS = 500
 # A chunk's hosts go through each phase together, so that a phase's percentage is the chunk's.
 _HOST_GROUP = 256
 # Beyond nmap's own four probes (ICMP echo and timestamp, SYN 443, ACK 80): hosts that drop those
-# but serve something common. Dead addresses are told in a second instead of minutes of -Pn.
+# but serve something common. A dead address costs a second instead of minutes of -Pn.
 _DISCOVERY_PORTS = "21,22,25,53,80,135,139,443,445,3389,8080,8443"
-_MAX_ASKED_DISCOVERY_PORTS = 16
+_MAX_SCAN_DISCOVERY_PORTS = 16
 _PORTS_OF_TYPE = {
     "default": ["--top-ports", "1000"],
     "quick": ["--top-ports", "100"],
@@ -57,11 +57,11 @@ def _technique(assignment: Assignment) -> list[str]:
 
 
 def _discovery(assignment: Assignment) -> list[str]:
-    """Which hosts are up. A chunk of one address in a short scan was asked for by name: it is scanned in any case."""
+    """Which hosts are up. A chunk of one address in a short scan is scanned in any case: somebody named it."""
     if assignment.addresses.size == 1 and assignment.scan_type.name in ("default", "quick", "tcp", "intense"):
         return ["-Pn"]
     probed = _DISCOVERY_PORTS
     if assignment.ports is not None and assignment.scan_type.protocol == "tcp":
-        asked = assignment.ports.slice(0, _MAX_ASKED_DISCOVERY_PORTS)
-        probed = str(PortSet.of([*PortSet.parse(probed).ranges, *asked.ranges]))
+        scan_ports = assignment.ports.slice(0, _MAX_SCAN_DISCOVERY_PORTS)
+        probed = str(PortSet.of([*PortSet.parse(probed).ranges, *scan_ports.ranges]))
     return ["-PE", f"-PS{probed}", "-PA80,443"] if assignment.raw_sockets else [f"-PS{probed}"]

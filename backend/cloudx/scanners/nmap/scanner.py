@@ -48,7 +48,7 @@ class Nmap(Scanner):
             for source, data in pieces(stdout, stderr):
                 if source is Source.STDERR:
                     tail.add(data)
-                    hosts.feed_words(data)
+                    hosts.feed_stderr(data)
                     continue
                 spool.write(data)
                 hosts.feed_xml(data)

@@ -67,15 +67,15 @@ def _findings_of(host: etree._Element) -> Iterator[AnyFinding]:
     observed_at = _time(host.get("endtime") or host.get("starttime") or "0")
     hostname = _hostname(parts.get("hostnames"))
     ports = parts.get("ports")
-    found = _findings(ports, ip, hostname, observed_at) if ports is not None else []
-    # With -Pn nmap calls every address up; one of which nothing was heard may as well be nothing.
-    heard = bool(found) or reason != "user-set" or _has_closed_ports(ports)
+    open_ports = _findings(ports, ip, hostname, observed_at) if ports is not None else []
+    # With -Pn nmap calls every address up, even one that sent nothing.
+    heard = bool(open_ports) or reason != "user-set" or _has_closed_ports(ports)
     os_name = _operating_system(parts.get("os"), extra)
     if "hostscript" in parts:
         extra["scripts"] = dict(map(_script, parts["hostscript"]))
     known = {name: value for name, value in extra.items() if value}
     yield HostFinding(ip, "up" if heard else "unknown", observed_at, hostname, os_name, known)
-    yield from found
+    yield from open_ports
 
 
 @lru_cache(maxsize=64)
@@ -146,7 +146,7 @@ class _OpenPort:
 
 
 def _script(element: etree._Element) -> tuple[str, str]:
-    """Its name and what it said."""
+    """Its name and its output."""
     return element.get("id", "")[:_MAX_TEXT], element.get("output", "")[:_MAX_SCRIPT_TEXT]
 
 

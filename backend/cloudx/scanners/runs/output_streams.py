@@ -75,7 +75,7 @@ class Tail:
 
 
 def read_last_words(folder: Path, chatter: re.Pattern[str]) -> str:
-    """The last lines that are no mere `chatter`: printable ASCII, at most 500 characters, "" when there are none."""
+    """The last lines that do not match `chatter`: printable ASCII, at most 500 characters, "" when there are none."""
     try:
         text = (folder / _LAST_WORDS_FILE).read_bytes().decode("ascii", "replace")
     except FileNotFoundError:

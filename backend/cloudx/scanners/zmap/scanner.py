@@ -77,14 +77,14 @@ class Zmap(Scanner):
     @override
     def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
         """Open ports or live hosts, each once."""
-        asked = ReplyDedup(assignment.addresses, assignment.ports)
+        dedup = ReplyDedup(assignment.addresses, assignment.ports)
         port = assignment.ports.ranges[0][0] if assignment.ports else 0
         protocol = assignment.scan_type.protocol
         state = "up" if protocol == "icmp" else "open"
         stamp_text, stamp = "", datetime.now(UTC)
         with open(folder / RESULTS_FILE, encoding="ascii", newline="") as file:
             for ip, ttl, seconds in _rows(file):
-                if asked.probe_of_first_reply(ip.encode(), str(port).encode()) is None:
+                if dedup.probe_of_first_reply(ip.encode(), str(port).encode()) is None:
                     continue
                 if seconds != stamp_text:
                     stamp_text, stamp = seconds, datetime.fromtimestamp(int(seconds), UTC)
@@ -92,7 +92,7 @@ class Zmap(Scanner):
 
     @override
     def unprobed(self, assignment: Assignment, folder: Path) -> Unprobed | None:
-        return None  # it names no address
+        return None  # zmap does not tell
 
     @override
     def last_words(self, folder: Path) -> str:

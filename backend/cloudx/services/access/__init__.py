@@ -1,1 +1,1 @@
-"""Who may do what, and what may be scanned."""
+"""Authentication, tokens, the audit trail, and what may be scanned."""

@@ -13,7 +13,7 @@ from cloudx.domain.errors import Unauthenticated
 from cloudx.services.ledger.ledger import OpenLedger
 
 from .ports import TokenVerifier
-from .tokens import PREFIX, hash_token, principal_of_token
+from .tokens import PREFIX, authenticate_token, hash_token
 
 CACHE_SECONDS = 5.0  # a token revoked by another process works this much longer
 CACHE_SIZE = 1024
@@ -36,8 +36,8 @@ class TokenCache:
 
     def get(self, sha256: str) -> Principal | None:
         """The principal, while it is fresh."""
-        found = self._known.get(sha256)
-        return found[1] if found and self.clock() < found[0] else None
+        expires_at, principal = self._known.get(sha256, (float("-inf"), None))
+        return principal if self.clock() < expires_at else None
 
     def put(self, sha256: str, principal: Principal) -> None:
         """Remember a token; over the bound the oldest goes."""
@@ -82,11 +82,11 @@ class Authenticate:
 
     def _by_ledger(self, token: str) -> Principal:
         sha256 = hash_token(token)
-        known = self.cache.get(sha256)
-        if known is None:
-            known = principal_of_token(self.open_ledger, token)
-            self.cache.put(sha256, known)
-        return known
+        principal = self.cache.get(sha256)
+        if principal is None:
+            principal = authenticate_token(self.open_ledger, token)
+            self.cache.put(sha256, principal)
+        return principal
 
     def _by_signature(self, token: str) -> Principal:
         if token.count(".") == 2:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from cloudx.domain.access import Principal, Role
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import InvalidInput, NotFound
 from cloudx.domain.scopes import DEFAULT_SCOPE_TARGETS, Exclusion, Scope
-from cloudx.domain.targets import parse_targets
+from cloudx.domain.targets import Targets, parse_targets
 from cloudx.services.ledger.ids import new_id
 from cloudx.services.ledger.ledger import OpenLedger
 
@@ -37,24 +38,32 @@ def add_scope(
         return scope
 
 
-def add_exclusion(
-    open_ledger: OpenLedger, resolver: Resolver, principal: Principal, *, targets: tuple[str, ...], note: str
-) -> Exclusion:
-    """Forbid probing of targets from now on, in running scans too. Raises InvalidInput."""
-    _require_some(targets)
-    parsed = parse_targets(targets, "targets")
-    addresses = parsed.addresses
-    for name in parsed.host_names:
-        found = resolver.resolve(name)
-        if not found:
-            raise InvalidInput("targets", f"The host name {name!r} has no address. Give the address itself.")
-        addresses = addresses | AddressSet.of_addresses(found)
-    with open_ledger() as ledger:
-        exclusion = Exclusion(new_id(), targets, note, ledger.now(), principal.name, addresses)
-        ledger.policies.add_exclusion(exclusion)
-        ledger.audit.record(principal, "exclusion.add", exclusion.id, targets=list(targets))
-        ledger.commit()
-        return exclusion
+@dataclass(frozen=True)
+class AddExclusion:
+    """Forbid probing of targets."""
+
+    open_ledger: OpenLedger
+    resolver: Resolver
+
+    def __call__(self, principal: Principal, *, targets: tuple[str, ...], note: str) -> Exclusion:
+        """Forbid probing from now on, in running scans too. Raises InvalidInput."""
+        _require_some(targets)
+        addresses = self._addresses_of(parse_targets(targets, "targets"))
+        with self.open_ledger() as ledger:
+            exclusion = Exclusion(new_id(), targets, note, ledger.now(), principal.name, addresses)
+            ledger.policies.add_exclusion(exclusion)
+            ledger.audit.record(principal, "exclusion.add", exclusion.id, targets=list(targets))
+            ledger.commit()
+            return exclusion
+
+    def _addresses_of(self, targets: Targets) -> AddressSet:
+        addresses = targets.addresses
+        for name in targets.host_names:
+            resolved = self.resolver.resolve(name)
+            if not resolved:
+                raise InvalidInput("targets", f"The host name {name!r} has no address. Give the address itself.")
+            addresses = addresses | AddressSet.of_addresses(resolved)
+        return addresses
 
 
 def delete_scope(open_ledger: OpenLedger, principal: Principal, scope_id: str) -> None:
@@ -67,7 +76,7 @@ def delete_scope(open_ledger: OpenLedger, principal: Principal, scope_id: str) -
 
 
 def delete_exclusion(open_ledger: OpenLedger, principal: Principal, exclusion_id: str) -> None:
-    """Allow probing again. Raises NotFound."""
+    """Allow probing of its targets again. Raises NotFound."""
     with open_ledger() as ledger:
         if not ledger.policies.delete_exclusion(exclusion_id):
             raise NotFound(f"There is no exclusion {exclusion_id[:64]!r}. `cloudx exclusions list` shows them.")

@@ -51,7 +51,7 @@ def revoke_token(open_ledger: OpenLedger, principal: Principal, token_id: str) -
         ledger.commit()
 
 
-def principal_of_token(open_ledger: OpenLedger, secret: str) -> Principal:
+def authenticate_token(open_ledger: OpenLedger, secret: str) -> Principal:
     """The principal of a presented token. Raises Unauthenticated."""
     with open_ledger(read_only=True) as ledger:
         token = ledger.tokens.by_sha256(hash_token(secret))

@@ -48,7 +48,7 @@ class Claim:
 
     @property
     def units(self) -> int:
-        """What the chunk covers, the excluded included."""
+        """What the chunk covers, including the excluded."""
         return self.lease.span.units
 
 
@@ -72,7 +72,7 @@ class QueueCache:
         return self.clock() < self.read_at + self.known_seconds
 
     def read(self, ledger: Ledger) -> None:
-        """Read the waiting scans; forget the participants of before."""
+        """Read the waiting scans; forget the earlier participants."""
         read_at = self.clock()
         self.scans = tuple(ledger.scans.waiting())
         self._participants = {}
@@ -159,7 +159,7 @@ class ClaimChunk:
             self.queue.read_at = float("-inf")  # the known queue had nothing: read it again before giving up
         # A worker of all scans whose node is full has work already: noting it would take rate from others.
         if not refusals or Refusal.NO_RATE in refusals or (claimant.only_scan and Refusal.NODE_FULL in refusals):
-            self._note_asking(claimant)
+            self._note_request(claimant)
         return None
 
     def _claim_from(self, waiting: WaitingScan, claimant: Claimant) -> Claim | Refusal:
@@ -179,8 +179,8 @@ class ClaimChunk:
     def _checked(self, scan: Scan, leased: Leased) -> Claim | Refusal:
         """Apply the current exclusions to a lease; fail the scan if its scope is gone."""
         lease, policy = leased.lease, self.policies.at(leased.policy_version, self.open_ledger)
-        asked = lease.span.addresses_of(scan)
-        addresses = asked - excluded_part(asked, policy.excluded())
+        assigned = lease.span.addresses_of(scan)
+        addresses = assigned - excluded_part(assigned, policy.excluded())
         outside = unauthorised_part(addresses, policy.allowed(leased.now, scan.host_names))
         if outside:
             fail_out_of_scope(self.open_ledger, scan.id, outside)
@@ -188,10 +188,10 @@ class ClaimChunk:
                 ledger.chunks.release(lease, "cancelled")
                 ledger.commit()
             return Refusal.OVER
-        excluded_units = (asked.size - addresses.size) * lease.span.port_count
+        excluded_units = (assigned.size - addresses.size) * lease.span.port_count
         return Claim(lease, scan, addresses, lease.span.ports_of(scan), excluded_units)
 
-    def _note_asking(self, claimant: Claimant) -> None:
+    def _note_request(self, claimant: Claimant) -> None:
         """Note a worker without work, so that the next claims leave it a share."""
         now = self.queue.clock()
         if now < self._noted_at.get(claimant.worker_id, float("-inf")) + NOTE_SECONDS:

@@ -38,10 +38,10 @@ def fail_chunk(open_ledger: OpenLedger, claim: Claim, error: str) -> ChunkState:
     """Record a failed run: the chunk waits for another try, or is failed for good. Raises LeaseLost."""
     lease = claim.lease
     with open_ledger() as ledger:
-        known = ledger.chunks.failures_of(lease)
-        if known is None:
+        earlier = ledger.chunks.failures_of(lease)
+        if earlier is None:
             raise _lost(lease)
-        verdict = after_failure(*known, lease.node_id)
+        verdict = after_failure(*earlier, lease.node_id)
         ledger.chunks.record_failure(lease, verdict, error)
         ledger.commit()
     if verdict.state is ChunkState.FAILED:
@@ -59,8 +59,8 @@ def release_chunk(open_ledger: OpenLedger, claim: Claim) -> None:
 def finish_scan_if_done(open_ledger: OpenLedger, scan_id: str) -> None:
     """End the scan once its last chunk is finished.
 
-    In a transaction after that of the chunk: two that settle the last two chunks at once do not see each other, whoever
-    looks afterwards sees both. Should nobody live to look, reconcile_scans does.
+    In a transaction after the chunk's: two transactions that finish the last two chunks at once do not see each other,
+    but a later one sees both. If the worker dies before it, reconcile_scans ends the scan.
     """
     with open_ledger(read_only=True) as ledger:
         if not ledger.scans.finishable(scan_id):
@@ -77,8 +77,8 @@ def _finished(ledger: Ledger, scan: Scan) -> Scan:
     tally = ledger.scans.tally(scan.id)
     if tally.chunks_failed == 0:
         return scan.moved_to(ScanStatus.COMPLETED, ledger.now())
-    words = ledger.chunks.first_error(scan.id) or "no reason was recorded"
-    error = f"{tally.chunks_failed} of {tally.chunks_total} chunks failed three times. The first: {words}"
+    first_error = ledger.chunks.first_error(scan.id) or "no reason was recorded"
+    error = f"{tally.chunks_failed} of {tally.chunks_total} chunks failed three times. The first: {first_error}"
     return scan.moved_to(ScanStatus.FAILED, ledger.now(), error)
 
 

@@ -12,15 +12,14 @@ MAX_ATTEMPTS = 20  # a chunk that kills each of its workers fails in the end
 
 
 def reconcile_scans(open_ledger: OpenLedger) -> int:
-    """Return expired leases to the queue; says how many. Safe to run anywhere, at any time, by many at once.
+    """Return expired leases to the queue; returns how many. Safe to run anywhere, at any time, by many at once.
 
-    It also ends the scans whose last worker died before it could.
+    It also ends the scans whose last worker died before it could end them.
     """
     with open_ledger() as ledger:
         expired = ledger.chunks.expired()
-        scan_ids = sorted(
-            {lease.scan_id for lease in expired}
-        )  # sorted: concurrent reconcilers lock scans in one order
+        # Sorted, so that concurrent reconcilers lock scans in one order.
+        scan_ids = sorted({lease.scan_id for lease in expired})
         for scan_id in scan_ids:
             ledger.scans.lock(scan_id)  # lock order: the scan before its chunks, as a stop does
         for lease in expired:
@@ -28,8 +27,8 @@ def reconcile_scans(open_ledger: OpenLedger) -> int:
         for scan_id in scan_ids:
             split_returned(ledger, scan_id, gone={lease.node_id for lease in expired})
         ledger.commit()
-        settled = ledger.scans.finishable()
-    for scan_id in settled:
+        finishable = ledger.scans.finishable()
+    for scan_id in finishable:
         finish_scan_if_done(open_ledger, scan_id)
     split_stragglers(open_ledger)
     return len(expired)

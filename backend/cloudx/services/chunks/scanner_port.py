@@ -61,7 +61,7 @@ class Command:
 class RunProgress:
     """How far a run is: share of its probes sent (0–1), and whether it only waits for late replies now.
 
-    `ends_at` is the moment (time.monotonic) at which its sending is expected to be over, where the tool lets one tell.
+    `ends_at` is the expected end of its sending (time.monotonic); None if the tool's output does not tell.
     """
 
     sent_share: float
@@ -88,11 +88,11 @@ class Scanner(Protocol):
         ...
 
     def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
-        """Stream what was observed from `folder` after the run, duplicates and strays already dropped."""
+        """Stream the findings from `folder` after the run, duplicates and strays already dropped."""
         ...
 
     def unprobed(self, assignment: Assignment, folder: Path) -> Unprobed | None:
-        """What a run that succeeded did not probe all the same; None if it probed everything, as far as it tells."""
+        """What a run that succeeded did not probe; None if it probed everything, as far as its output tells."""
         ...
 
     def last_words(self, folder: Path) -> str:

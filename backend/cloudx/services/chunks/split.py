@@ -14,23 +14,23 @@ from cloudx.services.ledger.splits import ExhaustedScan
 def split_stragglers(open_ledger: OpenLedger) -> int:
     """Split the slowest chunk of each scan with nothing left to claim, where that helps; returns how many.
 
-    Safe to run anywhere, at any time, by many at once: each chunk is cut by one of them.
+    Safe to run anywhere, at any time, by many at once: each chunk is split by one of them.
     """
     with open_ledger(read_only=True) as ledger:
         decisions = list(_decisions(ledger))
-    cut = 0
+    count = 0
     for scan_id, split in decisions:
         with open_ledger() as ledger:
             if ledger.splits.revoke_and_split(scan_id, split):
                 ledger.commit()
-                cut += 1
-    return cut
+                count += 1
+    return count
 
 
 def split_returned(ledger: Ledger, scan_id: str, gone: Collection[str]) -> None:
     """Split returned chunks of a scan with nothing else to claim; `gone` are the nodes that lost them.
 
-    For the transaction that brought it back, so that nobody has claimed it whole yet.
+    Belongs in the transaction that returns them, so that no worker has claimed them whole yet.
     """
     returned = ledger.splits.returned(scan_id)
     record = ledger.scans.get(scan_id) if returned else None

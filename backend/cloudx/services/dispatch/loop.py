@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class KeepDispatching:
     """Steps on every notification and at intervals while it is the leader, and outlives every error.
 
-    A class and no function: it keeps what it logged and when the next sweeps are due.
+    A class and not a function: it keeps what it logged and when the next sweeps are due.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class KeepDispatching:
         self._leader_lock = leader_lock
         self._clock = clock
         self._failures = 0
-        self._said = ""
+        self._logged_reason = ""
         self._strays_due = 0.0
         self._reconcile_due = 0.0
 
@@ -63,7 +63,7 @@ class KeepDispatching:
             if not self._leader_lock.acquire():
                 self._strays_due = 0.0  # a new leader looks for strays at once
                 return IDLE_SECONDS
-            is_busy = self._look()
+            is_busy = self._step()
         except CloudxError as error:
             return self._failed(error.message)
         except Exception:  # the thread has to outlive a defect
@@ -71,10 +71,10 @@ class KeepDispatching:
             return self._failed("a defect; the lines above say where")
         if self._failures:
             log.info("dispatch.works_again")
-        self._failures, self._said = 0, ""
+        self._failures, self._logged_reason = 0, ""
         return BUSY_SECONDS if is_busy else IDLE_SECONDS
 
-    def _look(self) -> bool:
+    def _step(self) -> bool:
         now = self._clock()
         is_due = now >= self._strays_due
         is_busy = self._dispatch(is_due)
@@ -87,8 +87,8 @@ class KeepDispatching:
 
     def _failed(self, reason: str) -> float:
         """Back off; log a repeated reason once."""
-        if reason != self._said:
+        if reason != self._logged_reason:
             log.warning("dispatch.waits: %s", reason)
-        self._said = reason
+        self._logged_reason = reason
         self._failures += 1
         return RETRY.seconds_after(self._failures)

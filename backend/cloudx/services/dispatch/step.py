@@ -1,4 +1,4 @@
-"""Keep the right number of scan workers dispatched: one step, to be done again and again by one process at a time."""
+"""Keep the right number of scan workers dispatched: one step, repeated by one process at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from cloudx.services.ledger.ledger import OpenLedger
 
 from .ports import Ending, ScanJobs
 
-ROOM_SECONDS = 0.5  # a worker that waits longer for a machine is looked into
+ROOM_SECONDS = 0.5  # Nomad is asked why a worker waits longer for a machine
 START_SECONDS = 5.0  # a placed worker that does not run by then waits for something (Vault, an image)
 MAX_ROUNDS = 5  # an ended worker's outcome decides what comes next, so a step may look again
 
@@ -43,19 +43,19 @@ class DispatchScans:
     open_ledger: OpenLedger
     jobs: ScanJobs
     count_fit: Callable[[ScanType], FitCount]
-    machines: dict[str, str] = field(default_factory=dict)  # where each worker runs, as last asked
+    _machines: dict[str, str] = field(default_factory=dict)  # where each worker runs, as Nomad last answered
 
     def __call__(self, look_for_strays: bool = False) -> bool:
-        """Observe, plan, act; False if there was nothing to do. Raises CloudxError."""
+        """Observe, plan actions, carry them out; False if there was nothing to do. Raises CloudxError."""
         for _ in range(MAX_ROUNDS):
             snapshot = self._snapshot()
             if snapshot.is_idle and not look_for_strays:
                 return False
             try:
-                actions = plan_actions(self._observed(snapshot))
-                self._follow(actions)
+                actions = plan_actions(self._observe(snapshot))
+                self._carry_out(actions)
             except CloudxError as error:
-                self._say_why(snapshot, error)
+                self._tell_waiting_scans(snapshot, error)
                 raise
             if not actions.examine:
                 break
@@ -65,7 +65,7 @@ class DispatchScans:
         with self.open_ledger(read_only=True) as ledger:
             return ledger.dispatches.snapshot()
 
-    def _observed(self, snapshot: DispatchSnapshot) -> Observed:
+    def _observe(self, snapshot: DispatchSnapshot) -> Observed:
         children = self.jobs.children()
         return Observed(
             now=snapshot.now,
@@ -83,13 +83,13 @@ class DispatchScans:
         unfit = {scan.scan_id: self.count_fit(scan.type).unfit for scan in snapshot.scans}
         scans = {row.token: row.scan_id for row in snapshot.dispatches if unfit.get(row.scan_id)}
         running = [c for c in children if c.placement is Placement.RUNNING and c.token in scans]
-        if any(child.nomad_job_id not in self.machines for child in running):
-            self.machines.clear()
-            self.machines.update(self.jobs.machines())
+        if any(child.nomad_job_id not in self._machines for child in running):
+            self._machines.clear()
+            self._machines.update(self.jobs.machines())
         return frozenset(
             child.nomad_job_id
             for child in running
-            if self.machines.get(child.nomad_job_id) in unfit[scans[child.token]]
+            if self._machines.get(child.nomad_job_id) in unfit[scans[child.token]]
         )
 
     def _slow_starts(self, snapshot: DispatchSnapshot, children: Sequence[Child]) -> dict[str, str]:
@@ -112,7 +112,7 @@ class DispatchScans:
             waiting_reason=scan.waiting_reason,
         )
 
-    def _follow(self, actions: Actions) -> None:
+    def _carry_out(self, actions: Actions) -> None:
         for row, job_id in actions.record:
             self._mark_sent(row, job_id)
         for row in actions.examine:
@@ -177,8 +177,8 @@ class DispatchScans:
                 ledger.dispatches.set_waiting_reason(scan_id, reason)
             ledger.commit()
 
-    def _say_why(self, snapshot: DispatchSnapshot, error: CloudxError) -> None:
-        """Tell each scan that waits for workers; the ledger itself may be what failed."""
+    def _tell_waiting_scans(self, snapshot: DispatchSnapshot, error: CloudxError) -> None:
+        """Set the error as the reason of each scan that waits for workers; the ledger itself may be what failed."""
         waiting = [scan for scan in snapshot.scans if scan.pending and scan.waiting_reason != error.message]
         try:
             self._set_waiting_reasons({scan.scan_id: error.message for scan in waiting})

@@ -173,7 +173,7 @@ class Ledger(Protocol):
         ...
 
     def commit(self) -> None:
-        """Make everything since the start, or the last commit, last."""
+        """Keep everything written since the start or the last commit."""
         ...
 
 
@@ -181,5 +181,5 @@ class OpenLedger(Protocol):
     """Opens a transaction. Read-only ones never wait for a writer (SQLite has one writer at a time)."""
 
     def __call__(self, *, read_only: bool = False, at_once: bool = False) -> AbstractContextManager[Ledger]:
-        """A transaction for the length of a `with` block; `at_once`: each call is one, where the database can."""
+        """A transaction for the length of a `with` block; `at_once`: each call is its own, where the database can."""
         ...

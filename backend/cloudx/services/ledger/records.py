@@ -29,8 +29,8 @@ class Tally:
     @property
     def chunks_pending(self) -> int:
         """Chunks that wait for a worker."""
-        settled = self.chunks_done + self.chunks_failed + self.chunks_cancelled
-        return self.chunks_total - settled - self.chunks_leased
+        finished = self.chunks_done + self.chunks_failed + self.chunks_cancelled
+        return self.chunks_total - finished - self.chunks_leased
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Scans(Protocol):
         ...
 
     def waiting(self) -> list[WaitingScan]:
-        """Scans with a chunk that nobody has, highest priority and then oldest first."""
+        """Scans with a pending chunk, highest priority first, then oldest."""
         ...
 
     def delete(self, scan_id: str) -> bool:
@@ -63,7 +63,7 @@ class Scans(Protocol):
         ...
 
     def finishable(self, scan_id: str | None = None) -> list[str]:
-        """The scans, of all or of one, that are not final though every chunk of theirs is done or failed."""
+        """Scans (all of them, or one) that are not final although each of their chunks is done or failed."""
         ...
 
     def tally(self, scan_id: str) -> Tally:
@@ -94,13 +94,13 @@ class Scans(Protocol):
 class Claims(Protocol):
     """What a fleet does all the time: claims and renewals, each one statement where the database can.
 
-    What they write is soft state: a database that crashes may take back the last of it (docs/adr/0009).
+    What they write is soft state: a database that crashes may lose the last of it (docs/adr/0009).
     """
 
     def claim(self, request: ClaimRequest) -> Leased | Refusal:
-        """Lease the next chunk in claim order, those that failed on this node last, at what is free of the share.
+        """Lease the next chunk in claim order, chunks that failed on this node last, at what is free of the share.
 
-        The sum of the grants never passes the scan's rate, nor the node's limit: the lesser of the asked one and of
+        The sum of the grants never passes the scan's rate, nor the node's limit: the lesser of the request's and
         what the node registered. The first claim makes the scan running.
         """
         ...
@@ -110,11 +110,11 @@ class Claims(Protocol):
         ...
 
     def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:
-        """Remember that this worker has just asked for work and had none."""
+        """Remember that this worker has just requested a chunk and got none."""
         ...
 
     def participants_of(self, scan_id: str, scan_type: ScanType) -> Participants:
-        """Who works on a scan, did so or asked for such work a moment ago, or was dispatched for it a moment ago."""
+        """The nodes that work on a scan, did so or requested it just now, and the workers just dispatched for it."""
         ...
 
 
@@ -124,7 +124,7 @@ class Chunks(Protocol):
     def finish(self, lease: Lease, excluded_units: int, failed_units: int = 0, reason: str | None = None) -> bool:
         """Mark done if the lease is still this attempt's; False otherwise.
 
-        `failed_units` are those that the run did not probe, `reason` the tool's words for it.
+        `failed_units` are those that the run did not probe, and `reason` is the tool's.
         """
         ...
 
@@ -145,15 +145,15 @@ class Chunks(Protocol):
         ...
 
     def cancel_pending(self, scan_id: str) -> None:
-        """Cancel what nobody holds; the holders of the rest learn at their next renewal that the scan is final."""
+        """Cancel the chunks without a lease; the other workers learn at their next renewal that the scan is final."""
         ...
 
     def shares(self, scan_id: str) -> list[WorkerShare]:
-        """Who did and does how much."""
+        """What each node has done and does for a scan."""
         ...
 
     def records(self, scan_id: str, after: int, limit: int) -> list[ChunkRecord]:
-        """Chunks by number, from the one behind `after` on."""
+        """Chunks by number, those after `after`."""
         ...
 
     def attempts(self, scan_id: str, first: int, last: int) -> list[AttemptRecord]:

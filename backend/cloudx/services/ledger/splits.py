@@ -1,4 +1,4 @@
-"""What cutting chunks again needs from the ledger."""
+"""What splitting chunks needs from the ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cloudx.domain.tools import ScanType
 
 @dataclass(frozen=True)
 class ExhaustedScan:
-    """A scan whose chunks are all claimed, and some of them still sent."""
+    """A scan whose chunks are all claimed, while some of them still send."""
 
     id: str
     type: ScanType
@@ -45,7 +45,7 @@ class Splits(Protocol):
         ...
 
     def returned(self, scan_id: str) -> list[tuple[ChunkSpan, int]]:
-        """All that the scan has to claim, locked, with how often each was cut; [] while others claim from it."""
+        """All that the scan has to claim, locked, with how often each was split; [] while others claim from it."""
         ...
 
     def cut_pending(self, scan_id: str, parts: Sequence[ChunkSpan]) -> None:
