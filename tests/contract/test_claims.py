@@ -1,4 +1,4 @@
-"""Grants, shares, the fence and renewals: on SQLite and on PostgreSQL, which does them by functions of its own."""
+"""Grants, shares, the fence and renewals: on SQLite, and on PostgreSQL by its functions in sql/."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CASES = 60
 
 @pytest.fixture
 def a_long_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What counts as a moment ago is as long as the slowest machine needs for a test."""
+    """A moment lasts as long as the slowest machine needs for a test."""
     monkeypatch.setattr(claims, "MOMENT_SECONDS", 600.0)
     monkeypatch.setattr(claims, "ARRIVE_SECONDS", 600.0)
 
@@ -114,7 +114,7 @@ def test_a_claim_reads_a_few_chunks_though_the_statistics_have_not_heard_of_its_
 
 
 @pytest.mark.usefixtures("a_long_moment")
-def test_a_worker_that_is_alone_gets_the_whole_rate_and_shares_it_with_those_that_ask(desk: Desk) -> None:
+def test_a_worker_that_is_alone_gets_the_whole_rate_and_shares_it_with_workers_that_ask(desk: Desk) -> None:
     for number in range(2, 9):
         desk.register(f"node-{number}")  # alive, but without a worker: they count for nothing
     scan = desk.submit("10.0.0.0/14", rate_pps=1000)
@@ -129,7 +129,7 @@ def test_a_worker_that_is_alone_gets_the_whole_rate_and_shares_it_with_those_tha
 
 
 @pytest.mark.usefixtures("a_long_moment")
-def test_the_rate_of_who_left_goes_to_the_others_within_seconds(desk: Desk) -> None:
+def test_the_rate_of_a_worker_that_left_goes_to_the_others_within_seconds(desk: Desk) -> None:
     scan = desk.submit("10.0.0.0/14", rate_pps=1000)
     desk.ask("node-of-b")
     held = [desk.must_claim("a"), desk.must_claim("b")]
@@ -224,4 +224,4 @@ def test_nobody_waits_for_a_commit_under_way_of_another_node(desk: Desk) -> None
         assert len(done) == len(work)
         ledger.commit()
     assert [RenewalResult.GO_ON] in done
-    assert any(isinstance(one, Claim) for one in done)
+    assert any(isinstance(result, Claim) for result in done)

@@ -1,4 +1,4 @@
-"""COPY of findings into PostgreSQL, fed while the scanner's output is still being parsed."""
+"""COPY of findings into PostgreSQL, while the scanner's output is still being parsed."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ class _Rows:
         self.failure: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, as psycopg2 asks for them; b"" at the end."""
+        """At most `size` bytes; b"" at the end."""
         try:
             return self._read(size)
         except Exception as error:
-            # psycopg2 would report it as a cancelled query, which looks like an outage of the database.
+            # psycopg2 would report a cancelled query, which looks like an outage of the database.
             self.failure = error
             raise
 
     def _read(self, size: int) -> bytes:
         while len(self._rest) < size:
-            more = "".join(islice(self._lines, _LINES_PER_READ)).encode()
-            if not more:
+            block = "".join(islice(self._lines, _LINES_PER_READ)).encode()
+            if not block:
                 break
-            self._rest += more
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
+            self._rest += block
+        head, self._rest = self._rest[:size], self._rest[size:]
+        return head
 
 
-def copy_rows(connection: Connection, lease: Lease, found: Iterator[Finding], host_names: dict[str, str]) -> int:
-    """Stream findings into the table within the connection's transaction; returns how many.
+def copy_rows(connection: Connection, lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]) -> int:
+    """Stream findings into the table within the connection's transaction; return how many.
 
-    No conflict can arise: chunks are disjoint, the fence lets one attempt commit,
-    and scanners drop duplicates and strays. Whatever `found` raises is passed on;
-    a loss of the server is DependencyUnavailable.
+    No conflict can arise: chunks are disjoint, the fence lets one attempt commit, and scanners drop duplicates and
+    strays. Raises Conflict for a scanner's defect, DependencyUnavailable when the server is lost, and passes on what
+    `findings` raises.
     """
-    rows = _Rows(_lines(lease, found, host_names))
+    rows = _Rows(_lines(lease, findings, host_names))
     if not connection.in_transaction():
         connection.begin()  # SQLAlchemy sees no statement below, and would have nothing to commit
     cursor = connection.connection.cursor()
@@ -79,27 +79,28 @@ def copy_rows(connection: Connection, lease: Lease, found: Iterator[Finding], ho
         cursor.close()
 
 
-def _lines(lease: Lease, found: Iterator[Finding], host_names: dict[str, str]) -> Iterator[str]:
+def _lines(lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]) -> Iterator[str]:
     head = f"{lease.scan_id}\t"
     tail = f"\t{_text(lease.node_id)}\t"
     extras = _ExtraTexts()
-    stamp, stamp_text = None, ""
-    for one in found:
-        if one.observed_at is not stamp:
-            stamp, stamp_text = one.observed_at, one.observed_at.isoformat()
-        service = _NULL if one.service is None else _text(one.service)
-        hostname = one.hostname or (host_names.get(one.ip) if host_names else None)
+    observed_at, observed_at_text = None, ""
+    for finding in findings:
+        if finding.observed_at is not observed_at:
+            observed_at, observed_at_text = finding.observed_at, finding.observed_at.isoformat()
+        service = _NULL if finding.service is None else _text(finding.service)
+        hostname = finding.hostname or (host_names.get(finding.ip) if host_names else None)
         yield (
-            f"{head}{one.ip}\t{one.protocol}\t{one.port}\t{_text(one.state)}\t{service}\t"
-            f"{_NULL if hostname is None else _text(hostname)}\t{stamp_text}{tail}{extras.of(one.extra)}\n"
+            f"{head}{finding.ip}\t{finding.protocol}\t{finding.port}\t{_text(finding.state)}\t{service}\t"
+            f"{_NULL if hostname is None else _text(hostname)}\t{observed_at_text}{tail}{extras.of(finding.extra)}\n"
         )
 
 
 class _ExtraTexts:
-    """Extras as COPY takes them; those the scanners share between findings are written out once."""
+    """Extras as COPY takes them; one that a scanner shares between findings is written out once."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Mapping[str, Any], str]] = {}  # by id; the dict is kept, so no other gets its id
+        # By id(): as long as the extra is kept here, no other object gets its id.
+        self._known: dict[int, tuple[Mapping[str, Any], str]] = {}
 
     def of(self, extra: Mapping[str, Any]) -> str:
         known = self._known.get(id(extra))
