@@ -1,4 +1,4 @@
-"""`python -m rig`: what `make rig` and `scripts/rig` start."""
+"""The module that `scripts/rig` and `make rig` run."""
 
 from .commands import run
 

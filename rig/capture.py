@@ -1,4 +1,4 @@
-"""The packet counter: every TCP probe that reaches the target network, who sent it and when.
+"""The packet counter: every TCP probe that reaches the target network, with its sender and time.
 
 tcpdump keeps the first 54 bytes of each SYN (Ethernet, IPv4 and TCP headers); they are counted afterwards.
 """
@@ -26,13 +26,13 @@ _FILE_HEADER_BYTES = 24
 _RECORD = struct.Struct("<IIII 26x 4s 4s 2x 2s 16x")
 _FILTER = f"dst net {TARGET_NETWORK} and tcp[tcpflags] == tcp-syn"
 _START_SECONDS = 10.0
-_KERNEL_SECONDS = 1.2  # for which it may hold back packets to hand over many at once
+_KERNEL_SECONDS = 1.2  # the kernel holds packets back so long, to hand over many at once
 _DROPPED = re.compile(r"(\d+) packets dropped by kernel")
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One SYN."""
+    """A SYN packet that reached the target network."""
 
     at: float
     source: str
@@ -41,7 +41,7 @@ class Probe:
 
 
 class Probes:
-    """What a capture has seen."""
+    """The probes that a capture has recorded."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -53,33 +53,33 @@ class Probes:
 
     @cached_property
     def by_source(self) -> Counter[str]:
-        """How many each VPS sent, by its address."""
+        """The number of probes from each VPS, by its address."""
         counted = Counter(source for *_, source, _, _ in self._records())
         return Counter({str(ipaddress.IPv4Address(source)): count for source, count in counted.items()})
 
     @property
     def sent(self) -> int:
-        """All of them."""
+        """The number of probes."""
         return sum(self.by_target.values())
 
     @property
     def distinct(self) -> int:
-        """Different (address, port) pairs."""
+        """The number of different (address, port) pairs."""
         return len(self.by_target)
 
     @property
     def repeated(self) -> int:
-        """How many were sent for a pair that had been probed before."""
+        """The number of probes to a pair that had been probed before."""
         return self.sent - self.distinct
 
     def all(self) -> Iterator[Probe]:
-        """One by one, in the order of their arrival."""
+        """Each probe, in the order of arrival."""
         for seconds, micros, _, _, source, to, port in self._records():
             addresses = str(ipaddress.IPv4Address(source)), str(ipaddress.IPv4Address(to))
             yield Probe(seconds + micros / 1e6, *addresses, int.from_bytes(port, "big"))
 
     def times(self) -> list[float]:
-        """When each arrived, in seconds since 1970."""
+        """The arrival of each probe, in seconds since 1970."""
         return [seconds + micros / 1e6 for seconds, micros, *_ in self._records()]
 
     def _records(self) -> Iterator[tuple[int, int, int, int, bytes, bytes, bytes]]:
@@ -89,7 +89,7 @@ class Probes:
 
 
 class Capture:
-    """Counts while it is open; `probes` is there once it is closed."""
+    """Records while it is open; `probes` is complete once it is closed."""
 
     def __init__(self, folder: RigFolder) -> None:
         self._file = folder.path / f"probes-{time.monotonic_ns()}.pcap"
@@ -98,7 +98,7 @@ class Capture:
         self.probes = Probes(self._file)
 
     def __enter__(self) -> Capture:
-        # -Z root: it would drop to a user who may not write here. -B: 16 MiB between the kernel and a slow moment.
+        # -Z root: another user could not write here. -B: a buffer of 16 MiB, for moments when tcpdump is slow.
         command = ["tcpdump", "-i", "eth0", "-n", "-s", str(_SNAP_BYTES), "-B", "16384", "-Z", "root"]
         with open(self._log, "wb") as log:
             self._tcpdump = subprocess.Popen(
@@ -118,7 +118,7 @@ class Capture:
 
     @property
     def dropped(self) -> int:
-        """Packets it could not keep up with: 0, or its counts are worth nothing."""
+        """The packets that tcpdump missed; unless it is 0, the counts mean nothing."""
         found = _DROPPED.search(self._log.read_text())
-        assert found, f"tcpdump said nothing of drops: {self._log.read_text()}"
+        assert found, f"tcpdump reported no count of drops: {self._log.read_text()}"
         return int(found[1])

@@ -17,7 +17,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 
 
 class Kind(StrEnum):
-    """Which fleet."""
+    """The kind of fleet."""
 
     NOMAD = "nomad"
     RESIDENT = "resident"
@@ -28,14 +28,14 @@ def up(
     n: Annotated[int, typer.Option("--vpses", "-n", help="How many VPSes.")] = 8,
     kind: Annotated[Kind, typer.Option(help="With Nomad, Consul and Vault, or resident workers alone.")] = Kind.NOMAD,
 ) -> None:
-    """Bring it up and stay until Ctrl-C, which takes all of it down."""
+    """Bring a rig up and stay until Ctrl-C, which takes all of it down. Example: scripts/rig up --vpses 4"""
     from cloudx.devcluster.waiting import Interrupted as FoundNoServers
 
     rig: Rig | None = None
     try:
         rig = _new_rig(kind, n)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            # No exception out of a handler: a library that happens to run might swallow it.
+            # No exception out of a handler: a library that runs meanwhile could swallow it.
             signal.signal(number, lambda *_: rig.stopping.set() if rig else None)
         started = time.monotonic()
         rig.start()
@@ -65,7 +65,7 @@ def _new_rig(kind: Kind, vpses: int) -> Rig:
 
 
 def _stay(rig: Rig) -> None:
-    """Say what ends; nothing is started again, for somebody may have killed it on purpose."""
+    """Report each process that ends; start none again, since a person or a test may have killed it."""
     running: set[str] = set()
     while not rig.stopping.wait(1.0):
         now = {key for key in rig.processes.all_keys() if rig.processes.is_running(key)}
@@ -74,9 +74,9 @@ def _stay(rig: Rig) -> None:
         running = now
 
 
-def say(words: str) -> None:
-    """To standard error, as make does."""
-    typer.echo(words, err=True)
+def say(message: str) -> None:
+    """Print a message to standard error, as make does."""
+    typer.echo(message, err=True)
 
 
 def run() -> None:
@@ -87,4 +87,4 @@ def run() -> None:
     if len(sys.argv) > 1 and sys.argv[1] not in ("up", "--help") and not folder.env.exists():
         say("error: no rig runs on this machine. Start one with `make rig N=4` in another terminal.")
         sys.exit(2)
-    app()
+    app(prog_name="scripts/rig")

@@ -1,4 +1,4 @@
-"""Consul's agents: consul/server.hcl and consul/client.hcl, each with what is the machine's own beside it."""
+"""Consul's agents: consul/server.hcl and consul/client.hcl, each with a second file for what differs by machine."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ URL = f"http://{ip_of(SERVERS[0])}:{CONSUL_PORT}"
 
 
 def server_launch(folder: RigFolder, program: Path, tokens: Tokens, machine: str) -> Launch:
-    """One of the three. It answers on the bridge too, for people and for the set-up."""
+    """A Consul server, which answers on the bridge too, for people and for the set-up."""
     own = {"acl": {"tokens": {"initial_management": tokens.consul, "agent": tokens.consul}}}
     return _launch(folder, program, tokens, machine, "server", own | {"client_addr": f"127.0.0.1 {ip_of(machine)}"})
 
 
 def client_launch(folder: RigFolder, program: Path, tokens: Tokens, machine: str) -> Launch:
-    """A VPS's."""
+    """A Consul client of a VPS."""
     own = {"acl": {"tokens": {"agent": tokens.consul_agent, "default": tokens.consul_agent}}}
     return _launch(folder, program, tokens, machine, "client", own)
 

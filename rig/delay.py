@@ -2,7 +2,7 @@
 
 Arguments: DELAY_MS LOSS_PERCENT. Answers go through a tunnel device into this process, which holds each for the delay,
 loses some, and sends the rest on; probes are lost by a rule of the firewall. Not `tc netem`: many kernels are built
-without it, and this needs none of its numbers of packets a second (it carries some 20,000).
+without it, and the 20,000 packets a second of this process are enough.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 _SO_MARK = 36
 DEVICE = "delay"
-MARK = 77  # on what has been held: it takes the ordinary way
+MARK = 77  # of packets that were held: they take the main route
 
 
 def open_tunnel() -> int:
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def take(tunnel: int, held: collections.deque[tuple[float, bytes]], delay_seconds: float, loss: float) -> None:
-    """All that has arrived."""
+    """Queue all packets that have arrived."""
     due = time.monotonic() + delay_seconds
     while True:
         try:

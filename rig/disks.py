@@ -1,4 +1,4 @@
-"""A small file system for each VPS, which can be filled without harm to anything else."""
+"""A small file system for each VPS, so that a test can fill it without harm to anything else."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 from .layout import RigFolder
 from .network import run
 
-SIZE = "256m"  # of memory, as far as it is used
+SIZE = "256m"  # of memory, if filled
 BALLAST = "ballast"
 
 
 def add_disk(folder: RigFolder, machine: str) -> None:
-    """An empty one."""
+    """Mount an empty file system for a machine."""
     place = folder.disk_of(machine)
     place.mkdir(mode=0o700, exist_ok=True)
     run("mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0700", f"cloudx-rig-{machine}", str(place))
 
 
 def fill(folder: RigFolder, machine: str) -> None:
-    """Write until nothing more fits."""
+    """Write until nothing more fits on a machine's disk."""
     with (
         open(folder.disk_of(machine) / BALLAST, "wb", buffering=0) as ballast,
         contextlib.suppress(OSError),
@@ -34,12 +34,12 @@ def fill(folder: RigFolder, machine: str) -> None:
 
 
 def free(folder: RigFolder, machine: str) -> None:
-    """Take the ballast away."""
+    """Remove what `fill` wrote."""
     (folder.disk_of(machine) / BALLAST).unlink(missing_ok=True)
 
 
 def remove_disks(folder: RigFolder) -> None:
-    """Unmount all of them, and what was mounted inside; the deepest first."""
+    """Unmount every machine's disk and the mounts inside, the deepest first."""
     for point in mounts_below(folder):
         subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
 

@@ -11,7 +11,7 @@ from .layout import RigFolder
 
 
 def write_env_file(folder: RigFolder, variables: dict[str, str], programs: str = "") -> None:
-    """Mode 0600; the programs come first on PATH."""
+    """Write the file with mode 0600; the programs come first on PATH."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     path = ":".join(part for part in (programs, str(BIN)) if part)
     lines.append(f'export PATH={shlex.quote(path)}:"$PATH"')

@@ -40,7 +40,7 @@ def revive_vps(number: Number) -> None:
 
 @app.command()
 def cut_off(
-    number: Number, seconds: Annotated[float, typer.Option(help="Heal by itself after so long; 0: never.")] = 0
+    number: Number, seconds: Annotated[float, typer.Option(help="Heal by itself after this time; 0: never.")] = 0
 ) -> None:
     """Part a VPS from the control network; it still reaches the targets. Example: scripts/rig cut-off 3 --seconds 60"""
     faults.cut_off(vps(number))
@@ -75,20 +75,22 @@ def fill_disk(number: Number) -> None:
 
 @app.command()
 def free_disk(number: Number) -> None:
-    """Make room on it again. Example: scripts/rig free-disk 3"""
+    """Make room on a filled disk again. Example: scripts/rig free-disk 3"""
     faults.free_disk(vps(number))
 
 
 @app.command()
 def processes() -> None:
-    """List the rig's processes, by the names that stop, start and kill take."""
+    """List the rig's processes, by the names that stop, start and kill take. Example: scripts/rig processes"""
     known = _processes()
     for key in known.all_keys():
         typer.echo(f"{key:24}{'runs' if known.is_running(key) else 'ended'}")
 
 
 @app.command()
-def stop(key: str, seconds: Annotated[float, typer.Option(help="Start it again after so long; 0: never.")] = 0) -> None:
+def stop(
+    key: str, seconds: Annotated[float, typer.Option(help="Start it again after this time; 0: never.")] = 0
+) -> None:
     """Stop a process. Example: scripts/rig stop cxsrv0.postgres --seconds 10"""
     known = _processes()
     known.stop(key)
@@ -120,7 +122,7 @@ def kill(key: str) -> None:
 @app.command()
 def slow_down(
     delay_ms: Annotated[int, typer.Option(help="Milliseconds that answers take longer.")] = 100,
-    loss_percent: Annotated[int, typer.Option(help="Percent lost of probes, and as many of answers.")] = 2,
+    loss_percent: Annotated[int, typer.Option(help="Percent of the probes, and of the answers, that are lost.")] = 2,
 ) -> None:
     """Make the way to the targets slow and lossy. Example: scripts/rig slow-down --delay-ms 100 --loss-percent 2"""
     faults.slow_down(_processes(), delay_ms, loss_percent)
@@ -128,7 +130,7 @@ def slow_down(
 
 @app.command()
 def speed_up() -> None:
-    """End that. Example: scripts/rig speed-up"""
+    """End slow-down. Example: scripts/rig speed-up"""
     faults.speed_up(_processes())
 
 

@@ -1,6 +1,6 @@
-"""The front door: a Fabio beside a Consul server, as on a machine that takes people's requests and runs no scan.
+"""The front Fabio, beside a Consul server, as on a machine that takes people's requests and runs no scan.
 
-jobs/fabio runs on each VPS as well, for the VPS's own use; people would be cut off with the VPS they had chosen.
+jobs/fabio runs on each VPS too, for the VPS's own use; if that VPS fails, people who came in by it are cut off.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PAGE = f"http://{ip_of(MACHINE)}:{FABIO_PAGE_PORT}"
 
 
 def launch(folder: RigFolder, program: Path, tokens: Tokens) -> Launch:
-    """With the options of jobs/fabio.nomad.hcl, and the rights that its job has."""
+    """Fabio with the options and the rights of jobs/fabio.nomad.hcl."""
     token_file = folder.path / "front-token"
     write_private(token_file, tokens.front)
     options = {

@@ -1,4 +1,4 @@
-"""Every name, address and port of the rig, and where it keeps things.
+"""Every name, address, port and folder of the rig.
 
 cxsrv0 10.66.0.3        cxsrv1…3 10.66.0.11…13     cxvps1…N 10.66.0.101…         cxtgt 10.66.0.2
 PostgreSQL, Vault,      Nomad's and Consul's       a Nomad and a Consul client,  answers on all of 10.77.0.0/16;
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parent.parent
-MACHINE_LOCK = Path("/tmp/cloudx-rig.lock")  # its names and addresses are the machine's: one rig at a time
+MACHINE_LOCK = Path("/tmp/cloudx-rig.lock")  # one rig at a time: its names and addresses are machine-wide
 
 BRIDGE = "cxbr0"
 BRIDGE_IP = "10.66.0.1"
@@ -32,12 +32,12 @@ DATABASE = "cloudx"
 
 
 def vps(number: int) -> str:
-    """The name of a VPS, from 1 on."""
+    """The name of a VPS; numbers start at 1."""
     return f"cxvps{number}"
 
 
 def ip_of(machine: str) -> str:
-    """Its address on the bridge."""
+    """A machine's address on the bridge."""
     if machine == TARGET:
         return "10.66.0.2"
     kind, number = machine[:5], int(machine[5:])
@@ -47,37 +47,37 @@ def ip_of(machine: str) -> str:
 
 
 def mac_of(machine: str) -> str:
-    """A fixed one, so that a machine that is made anew is known to its neighbours at once."""
+    """A machine's fixed MAC address, so that its neighbours know it at once after it is made again."""
     return "02:66:" + ":".join(f"{int(part):02x}" for part in ip_of(machine).split("."))
 
 
 @dataclass(frozen=True)
 class RigFolder:
-    """Everything the rig keeps, mode 0700; it lives as long as the rig."""
+    """The files of the rig, mode 0700; they live as long as the rig."""
 
     path: Path = CHECKOUT / ".rig"
-    machines: Path = Path("/run/cloudx-rig")  # a folder a machine; Nomad's sockets have short paths only
+    machines: Path = Path("/run/cloudx-rig")  # a folder for each machine; Nomad's sockets need short paths
 
     @property
     def env(self) -> Path:
-        """What a shell sources."""
+        """The file that a shell sources."""
         return self.path / "env"
 
     @property
     def logs(self) -> Path:
-        """A file a process."""
+        """A log file for each process."""
         return self.path / "logs"
 
     @property
     def launches(self) -> Path:
-        """How each process was started, for whoever starts it again."""
+        """How each process was started, so that it can be started again."""
         return self.path / "launches"
 
     def disk_of(self, machine: str) -> Path:
-        """Where a machine's processes keep their data; on a VPS a small file system of its own."""
+        """The folder of a machine's data; on a VPS a small file system of its own."""
         return self.machines / machine
 
     def make(self) -> None:
-        """Make the folders, closed to everybody else."""
+        """Make the folders, closed to other users."""
         for folder in (self.path, self.logs, self.launches, self.machines):
             folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""One machine: a network namespace, a host name and mounts of its own, which outlive each of its processes.
+"""A machine of the rig: a network namespace, a host name and mounts, which outlive its processes.
 
 The mounts matter to Nomad: an agent that is killed and started again must find its tasks' secrets where they were.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from .network import ip, run
 
 FOLDER = Path("/run/cloudx-rig-ns")
-# /sys shows the interfaces of whoever mounted it. Control groups are mounted below it, and Nomad's client needs them.
+# /sys shows the interfaces of the namespace that mounted it. Nomad's client needs the control groups mounted below it.
 _OWN_SYS = (
     "mkdir -p $0/cgroup && mount --rbind /sys/fs/cgroup $0/cgroup && mount -t sysfs sysfs /sys && "
     "mount --rbind $0/cgroup /sys/fs/cgroup && umount --lazy $0/cgroup"
@@ -20,7 +20,7 @@ _OWN_SYS = (
 
 
 def make(machine: str) -> None:
-    """Its namespaces; the network's is known to `ip netns` by the machine's name."""
+    """Make a machine's namespaces; `ip netns` knows the network namespace by the machine's name."""
     if not FOLDER.exists():
         FOLDER.mkdir(mode=0o700)
         run("mount", "--bind", str(FOLDER), str(FOLDER))
@@ -33,18 +33,18 @@ def make(machine: str) -> None:
 
 
 def exists(machine: str) -> bool:
-    """Whether the rig has such a machine."""
+    """True if the rig has such a machine."""
     return (FOLDER / f"{machine}.mnt").exists()
 
 
 def prefix(machine: str) -> list[str]:
-    """What to put before a command to run it on that machine."""
+    """The prefix that runs a command on a machine."""
     kinds = [f"--mount={FOLDER}/{machine}.mnt", f"--uts={FOLDER}/{machine}.uts"]
     return ["nsenter", f"--net=/run/netns/{machine}", *kinds, "--"]
 
 
 def remove_all() -> None:
-    """Forget them all; no error where there is none. What ran there has ended before."""
+    """Remove every namespace, whose processes have ended; does nothing if there is none."""
     if not FOLDER.exists():
         return
     for file in FOLDER.iterdir():

@@ -17,11 +17,11 @@ _KILL_SECONDS = 10.0
 
 
 def build(machines: Iterable[str]) -> None:
-    """The bridge, and each namespace's eth0 on it; the target answers on every address of its network."""
+    """Make the bridge and each namespace's eth0; the target answers on every address of its network."""
     ip("link", "add", BRIDGE, "type", "bridge", "forward_delay", "0")
     ip("addr", "add", f"{BRIDGE_IP}/24", "dev", BRIDGE)
     ip("link", "set", BRIDGE, "up")
-    run("iptables", "-w", "-I", *_THROUGH_THE_BRIDGE)  # Docker's daemon drops what it does not know
+    run("iptables", "-w", "-I", *_THROUGH_THE_BRIDGE)  # Docker's daemon drops packets that no rule accepts
     for machine in machines:
         _add(machine)
     ip("-n", TARGET, "route", "add", "local", TARGET_NETWORK, "dev", "lo")
@@ -42,37 +42,37 @@ def _add(machine: str) -> None:
 
 
 def connect(machine: str) -> None:
-    """Its link up, its default route to the target network."""
+    """Set a machine's link up, with its default route to the target network."""
     ip("-n", machine, "link", "set", "eth0", "up")
     if machine != TARGET:
         ip("-n", machine, "route", "replace", "default", "via", ip_of(TARGET))
 
 
 def remove() -> None:
-    """Every machine of a rig with all that runs on it, the bridge and its rule; no error where there is none."""
+    """Remove every machine with its processes, the bridge and its rule; does nothing if there is none."""
     found = machines()
     kill_all_on(found)
     for machine in found:
         ip("netns", "del", machine)
-        _quietly("ip", "link", "del", f"{machine}b")  # the kernel takes it away later than we may come back
+        _quietly("ip", "link", "del", f"{machine}b")  # the kernel may remove it only after the next rig has started
     _quietly("ip", "link", "del", BRIDGE)
     while _quietly("iptables", "-w", "-D", *_THROUGH_THE_BRIDGE):
         continue
 
 
 def machines() -> list[str]:
-    """The rig's namespaces that exist now."""
+    """The names of the rig's namespaces that exist now."""
     names = [line.split()[0] for line in ip("netns", "list").splitlines() if line]
     return [name for name in names if NAME.fullmatch(name)]
 
 
 def processes_on(machine: str) -> list[int]:
-    """The ids of everything that runs on it."""
+    """The process ids on a machine."""
     return [int(pid) for pid in ip("netns", "pids", machine).split()]
 
 
 def kill_all_on(names: list[str]) -> None:
-    """kill -9 of all of it at once, again until nothing is left."""
+    """Kill -9 every process on these machines, again until none is left."""
     deadline = time.monotonic() + _KILL_SECONDS
     while pids := [pid for name in names for pid in processes_on(name)]:
         for pid in pids:
@@ -84,7 +84,7 @@ def kill_all_on(names: list[str]) -> None:
 
 
 def inside(machine: str, *command: str) -> str:
-    """Run a command on it to its end; its output."""
+    """Run a command on a machine and return its output."""
     return run("ip", "netns", "exec", machine, *command)
 
 
@@ -94,7 +94,7 @@ def ip(*arguments: str) -> str:
 
 
 def run(*command: str) -> str:
-    """A command that must succeed; its output, or a RuntimeError with what it said."""
+    """Run a command and return its output. Raises RuntimeError with its message if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"`{' '.join(command)}` failed: {done.stderr.strip() or done.stdout.strip()}")

@@ -1,4 +1,4 @@
-"""Nomad's agents: nomad/server.hcl and nomad/client.hcl, each with what is the machine's own beside it."""
+"""Nomad's agents: nomad/server.hcl and nomad/client.hcl, each with a second file for what differs by machine."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SERVER_IPS = [ip_of(server) for server in SERVERS]
 
 
 def server_launch(folder: RigFolder, program: Path, tokens: Tokens, machine: str) -> Launch:
-    """One of the three."""
+    """A Nomad server."""
     own = {"server": {"encrypt": tokens.nomad_gossip, "server_join": {"retry_join": _SERVER_IPS}}}
     return _launch(folder, program, tokens, machine, "server", own)
 
 
 def client_launch(folder: RigFolder, program: Path, tokens: Tokens, machine: str) -> Launch:
-    """A VPS's; the cloud fingerprinters ask clouds that are not there."""
+    """A Nomad client of a VPS; without the fingerprinters that look for a cloud."""
     client = {
         "network_interface": "eth0",
         "disk_total_mb": 50_000,  # the disk is 256 MB, so that it can be filled; a job asks for 300 and uses a few
@@ -51,5 +51,5 @@ def _launch(folder: RigFolder, program: Path, tokens: Tokens, machine: str, role
     file = folder.path / f"{machine}.nomad.json"
     write_private(file, json.dumps(shared | own))
     configs = [f"-config={CHECKOUT / 'nomad' / f'{role}.hcl'}", f"-config={file}"]
-    # SIGINT: a client that is asked to leave by SIGTERM leaves its tasks running all the same.
+    # SIGINT: on SIGTERM a client leaves its tasks running.
     return Launch(machine, "nomad", [str(program), "agent", *configs], plain_environment(), stop_signal="SIGINT")

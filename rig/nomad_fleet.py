@@ -1,4 +1,4 @@
-"""The production shape: servers in threes, an agent of Nomad and of Consul on each VPS, and the very files of jobs/."""
+"""The production shape: three servers each, an agent of Nomad and of Consul on each VPS, and the files of jobs/."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from typing_extensions import override
 
 from cloudx import __version__
 from cloudx.cluster.bootstrap import cluster_identities
@@ -32,8 +33,10 @@ HEALTHY_SECONDS = 300.0
 
 
 class NomadRig(Rig):
-    """`settings` are the backend's, `variables` are those of all jobs. Tasks are processes: a Docker would run its
-    containers in its own network, not in the VPS's."""
+    """`settings` go to the backend, `variables` to every job.
+
+    Tasks are processes, since a Docker would run its containers in its own network, not in that of the VPS.
+    """
 
     kind = "nomad"
     servers = SERVERS
@@ -54,31 +57,31 @@ class NomadRig(Rig):
         self._programs: dict[str, Path] = {}
 
     @property
+    @override
     def api(self) -> Api:
-        """Implements Rig."""
         return Api(front.URL, self._admin_token)
 
     @property
+    @override
     def programs(self) -> str:
-        """Implements Rig."""
         return str(self.folder.path / "bin")
 
     @property
+    @override
     def shell(self) -> dict[str, str]:
-        """Implements Rig."""
         own = {"CLOUDX_URL": front.URL, "CLOUDX_TOKEN": self._admin_token}
         return own | self._servers_of_the_shell() | self._job_variables()
 
+    @override
     def announce(self) -> None:
-        """Implements Rig."""
         self.say(f"  Nomad          {nomad_agents.URLS[0]}/ui/")
         self.say(f"  Consul         {consul_agents.URL}/ui/")
         self.say(f"  Vault          {vault.URL}")
         self.say(f"  Fabio          {front.PAGE}/")
         super().announce()
 
+    @override
     def start_fleet(self) -> None:
-        """Implements Rig."""
         self._programs = find_servers(CHECKOUT, *PROGRAMS, PLUGIN, stopping=self.stopping)
         self._link_programs()
         database = Postgres(self.folder)
@@ -88,7 +91,7 @@ class NomadRig(Rig):
         self._start_servers()
         self.wait("PostgreSQL", database.is_ready, key=POSTGRES_KEY)
         self._set_up(database)
-        self.write_env()  # whoever waits for the rest may look
+        self.write_env()  # people may use the servers while they wait for the rest
         self._start_clients()
         self._run_jobs()
         self.launch(front.launch(self.folder, self._programs["fabio"], self._tokens))
@@ -97,12 +100,12 @@ class NomadRig(Rig):
         self.wait("healthy VPSes", self.is_healthy, HEALTHY_SECONDS)
 
     def is_healthy(self) -> bool:
-        """Every VPS is there and well, in the eyes of all three witnesses."""
+        """True if the API shows every VPS as healthy, by Consul, Nomad and heartbeat."""
         nodes = self.api.nodes()
         return all(nodes.get(machine) == "healthy" for machine in self.vpses)
 
     def nomad(self, path: str) -> Any:
-        """GET of Nomad's API, from the first server that answers."""
+        """GET of Nomad's API, from the first server that answers; None if none does."""
         for url in nomad_agents.URLS:
             try:
                 answer = requests.get(f"{url}/v1/{path}", headers={"X-Nomad-Token": self._tokens.nomad}, timeout=5)
@@ -113,12 +116,12 @@ class NomadRig(Rig):
         return None
 
     def leader(self) -> str:
-        """The server that leads Nomad now; empty while there is none."""
+        """The machine that leads Nomad now; empty if there is none."""
         address = self.nomad("status/leader") or ""
         return next((server for server in SERVERS if address.startswith(f"{ip_of(server)}:")), "")
 
     def consul(self, path: str) -> Any:
-        """GET of Consul's API; None when it does not answer."""
+        """GET of Consul's API; None if it does not answer."""
         try:
             headers = {"X-Consul-Token": self._tokens.consul}
             answer = requests.get(f"{consul_agents.URL}/v1/{path}", headers=headers, timeout=5)

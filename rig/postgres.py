@@ -1,4 +1,4 @@
-"""PostgreSQL on its machine, reached by the whole bridge with a password."""
+"""PostgreSQL on its machine; the whole bridge reaches it, with a password."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HBA = f"local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\nhost all 
 
 
 class Postgres:
-    """Its data, its password and how it is started."""
+    """PostgreSQL's data, password and start."""
 
     def __init__(self, folder: RigFolder) -> None:
         self.password = secrets.token_urlsafe(24)
@@ -32,16 +32,16 @@ class Postgres:
 
     @property
     def admin_url(self) -> str:
-        """The superuser's, without a database."""
+        """The superuser's URL, without a database."""
         return f"postgresql://postgres:{self.password}@{ip_of(STORE)}:{POSTGRES_PORT}"
 
     @property
     def url(self) -> str:
-        """The superuser's, for our database."""
+        """The superuser's URL for our database."""
         return f"{self.admin_url}/{DATABASE}"
 
     def initialise(self) -> None:
-        """Make its data folder, the superuser and who may come from where."""
+        """Make the data folder, the superuser and the rules for connections (pg_hba.conf)."""
         password_file = self._folder.path / "postgres-password"
         write_private(password_file, self.password)
         self._data.mkdir(mode=0o700)
@@ -56,7 +56,7 @@ class Postgres:
         (self._data / "pg_hba.conf").write_text(_HBA)
 
     def launch(self) -> Launch:
-        """SIGINT is its fast shutdown: on SIGTERM it would wait for its clients to leave."""
+        """How it starts; SIGINT is its fast shutdown, while on SIGTERM it waits for its clients to leave."""
         options = {"listen_addresses": "*", "max_connections": "300", "unix_socket_directories": str(self._data)}
         command = [*as_postgres(), str(self._binaries / "postgres"), "-D", str(self._data), "-p", str(POSTGRES_PORT)]
         for name, value in options.items():
@@ -64,12 +64,12 @@ class Postgres:
         return Launch(STORE, "postgres", command, plain_environment(), stop_signal="SIGINT")
 
     def is_ready(self) -> bool:
-        """Whether it takes connections."""
+        """True if it takes connections."""
         command = [str(self._binaries / "pg_isready"), "-h", "127.0.0.1", "-p", str(POSTGRES_PORT), "-q"]
         return subprocess.run([*prefix(STORE), *command], check=False).returncode == 0
 
     def create_database(self) -> None:
-        """Ours, empty."""
+        """Create our database, empty."""
         import psycopg2
 
         connection = psycopg2.connect(f"{self.admin_url}/postgres")
@@ -82,5 +82,5 @@ class Postgres:
 
 
 def data_folder(folder: RigFolder) -> Path:
-    """For who looks into it."""
+    """PostgreSQL's data folder."""
     return folder.disk_of(STORE) / "postgres"

@@ -1,4 +1,4 @@
-"""Processes on the rig's machines: how each was started is kept, so that a test or a hand can start it again."""
+"""Processes on the rig's machines. Their launches are kept, so that a test or a person can start them again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STOP_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Launch:
-    """One process: what it takes to start it, and which one it is now."""
+    """How a process is started, and the process id and start time that it has now."""
 
     machine: str
     name: str
@@ -40,15 +40,15 @@ class Launch:
 
 
 class Processes:
-    """Those of one rig, found by its folder: another program may kill or start them meanwhile."""
+    """The processes of a rig, known by its folder: another program may kill or start them meanwhile."""
 
     def __init__(self, folder: RigFolder, dies_with_us: bool = False) -> None:
         self._folder = folder
         self._before = _DIES_WITH_US if dies_with_us else []
-        self._ours: dict[str, subprocess.Popen[bytes]] = {}  # to be waited for, or they stay as zombies
+        self._ours: dict[str, subprocess.Popen[bytes]] = {}  # we must wait for them, or they stay as zombies
 
     def start(self, launch: Launch) -> None:
-        """Start it; its output is appended to its log."""
+        """Start a process; its output is appended to its log."""
         self.reap()
         with open(os.open(self.log_of(launch.key), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             child = subprocess.Popen(
@@ -62,29 +62,29 @@ class Processes:
         write_private(self._file(launch.key), json.dumps(asdict(now)))
 
     def start_again(self, key: str, **environment: str) -> None:
-        """As it was started last; with further environment where given, for this time and those after it."""
+        """Start a process as it was started last; `environment` is added for this start and later starts."""
         launch = self.get(key)
         if not self.is_running(key):
             self.start(replace(launch, environment=launch.environment | environment))
 
     def stop(self, key: str) -> None:
-        """Ask it to leave, wait, and kill what does not."""
+        """Ask a process to leave, wait, then kill it."""
         self.signal(key, signal.Signals[self.get(key).stop_signal])
         if not self._gone(key, _STOP_SECONDS):
             self.kill(key)
 
     def kill(self, key: str) -> None:
-        """kill -9 of that one process."""
+        """Kill -9 a process."""
         self.signal(key, signal.SIGKILL)
         self._gone(key, _STOP_SECONDS)
 
     def signal(self, key: str, number: signal.Signals) -> None:
-        """Send it a signal; nothing when it does not run."""
+        """Send a process a signal; does nothing if it does not run."""
         if self.is_running(key):
             os.kill(self.get(key).pid, number)
 
     def is_running(self, key: str) -> bool:
-        """Whether it is the process we started, and no zombie."""
+        """True if the process that we started runs, and is not a zombie."""
         self.reap()
         launch = self.get(key)
         try:
@@ -94,27 +94,27 @@ class Processes:
             return False
 
     def get(self, key: str) -> Launch:
-        """How it was started last. Raises FileNotFoundError for one that never was."""
+        """The last launch of a process. Raises FileNotFoundError if it was never started."""
         return Launch(**json.loads(self._file(key).read_text()))
 
     def all_keys(self) -> list[str]:
-        """All that were ever started."""
+        """The keys of all processes that were ever started."""
         return sorted(file.stem for file in self._folder.launches.glob("*.json"))
 
     def on(self, machine: str) -> list[str]:
-        """Those of one machine."""
+        """The keys of a machine's processes."""
         return [key for key in self.all_keys() if key.startswith(f"{machine}.")]
 
     def log_of(self, key: str) -> Path:
-        """Its log file."""
+        """The log file of a process."""
         return self._folder.logs / f"{key}.log"
 
-    def last_words(self, key: str) -> str:
-        """The end of its log."""
+    def log_end(self, key: str) -> str:
+        """The end of the log of a process."""
         return self.log_of(key).read_text(errors="replace")[-2000:]
 
     def reap(self) -> None:
-        """Wait for those of our children that have ended."""
+        """Wait for our children that have ended."""
         for child in self._ours.values():
             child.poll()
 

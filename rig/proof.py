@@ -1,4 +1,4 @@
-"""A scan during which something breaks, and what it proves afterwards: everything probed, each finding once."""
+"""A scan during which something breaks, and the proof afterwards: everything probed, each finding once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCAN_SECONDS = 240.0
 
 @dataclass(frozen=True)
 class ScanOutcome:
-    """A scan that is over, and the packets it took."""
+    """An ended scan and its packets."""
 
     scan_id: str
     shown: dict[str, Any]
@@ -33,16 +33,19 @@ class ScanOutcome:
 
     @property
     def lost_tries(self) -> Counter[str]:
-        """How many tries of chunks did not end in a commit, by what became of them."""
-        tries = Counter(str(one["outcome"]) for chunk in self.coverage["chunks"] for one in chunk["attempts"])
+        """The number of attempts at chunks that ended without a commit, by outcome."""
+        tries = Counter(str(attempt["outcome"]) for chunk in self.coverage["chunks"] for attempt in chunk["attempts"])
         del tries["done"]
         return tries
 
     @property
     def most_repeated(self) -> int:
-        """The probes of all lost tries: no other probe was sent twice."""
+        """The number of probes of all lost attempts: no other probe may be sent twice."""
         return sum(
-            chunk["units"] for chunk in self.coverage["chunks"] for one in chunk["attempts"] if one["outcome"] != "done"
+            chunk["units"]
+            for chunk in self.coverage["chunks"]
+            for attempt in chunk["attempts"]
+            if attempt["outcome"] != "done"
         )
 
 
@@ -53,14 +56,14 @@ def scan_under(
     rate_pps: int = RATE_PPS,
     after_submit: Callable[[str], object] = lambda _scan_id: None,
 ) -> ScanOutcome:
-    """Submit the scan, let the fault happen once so many chunks are done, and wait for the end."""
+    """Submit the scan, call `fault` once `at_done` chunks are done, and wait for the end."""
     with fleet.capture() as capture:
         scan_id = fleet.api.scan(target=TARGET, tool="masscan", ports=",".join(map(str, PORTS)), rate=rate_pps)
         after_submit(scan_id)
         until(lambda: _has_done(fleet, scan_id, at_done), SCAN_SECONDS, lambda: fleet.api.show(scan_id))
         fault()
         shown = fleet.api.wait_for(scan_id, SCAN_SECONDS)
-        time.sleep(0.5)  # so that packets that should not come would be counted
+        time.sleep(0.5)  # so that late packets are counted
     assert capture.dropped == 0, "the counter could not keep up"
     return ScanOutcome(scan_id, shown, fleet.api.coverage(scan_id), capture.probes)
 
@@ -75,7 +78,7 @@ def _has_done(fleet: Rig, scan_id: str, count: int) -> bool:
 
 
 def assert_complete(outcome: ScanOutcome) -> None:
-    """Planned is completed, chunk by chunk; every probe was sent, and only those of lost tries twice."""
+    """Every planned chunk is completed; every probe was sent, and only those of lost attempts twice."""
     shown, proof, probes = outcome.shown, outcome.coverage, outcome.probes
     assert shown["status"] == "completed", shown
     assert (proof["planned"], proof["completed"], proof["excluded"], proof["failed"]) == (PROBES, PROBES, 0, 0)
@@ -88,7 +91,7 @@ def assert_complete(outcome: ScanOutcome) -> None:
 
 
 def assert_found_once(fleet: Rig, outcome: ScanOutcome) -> None:
-    """The findings are the known listeners, each once."""
+    """The scan is complete and its findings are the known listeners, each once."""
     assert_complete(outcome)
     assert outcome.probes.distinct == PROBES
     found = fleet.api.findings(outcome.scan_id)

@@ -1,8 +1,10 @@
-"""The fleet without Nomad: a worker on each VPS, which share PostgreSQL and beat at one API."""
+"""The fleet without Nomad: a worker on each VPS; they share PostgreSQL and send heartbeats to an API."""
 
 from __future__ import annotations
 
 import secrets
+
+from typing_extensions import override
 
 from .api import Api
 from .environment import CLOUDX, plain_environment
@@ -17,12 +19,12 @@ URL = f"http://{ip_of(STORE)}:{API_PORT}"
 
 
 def worker_key(machine: str) -> str:
-    """Its worker's process."""
+    """The key of a machine's worker."""
     return f"{machine}.worker"
 
 
 class ResidentRig(Rig):
-    """`settings` go to the API and the workers alike."""
+    """`settings` go to the API and to the workers."""
 
     kind = "resident"
 
@@ -33,17 +35,17 @@ class ResidentRig(Rig):
         self._node_token = f"cx_{secrets.token_urlsafe(24)}"
 
     @property
+    @override
     def api(self) -> Api:
-        """Implements Rig."""
         return Api(URL, self._admin_token)
 
     @property
+    @override
     def shell(self) -> dict[str, str]:
-        """What `.rig/env` sets."""
         return {"CLOUDX_URL": URL, "CLOUDX_TOKEN": self._admin_token}
 
+    @override
     def start_fleet(self) -> None:
-        """Implements Rig: PostgreSQL, the API, the workers; until every VPS is healthy."""
         database = Postgres(self.folder)
         database.initialise()
         self.launch(database.launch())
@@ -56,7 +58,7 @@ class ResidentRig(Rig):
         self.wait("healthy VPSes", self.is_healthy)
 
     def is_healthy(self) -> bool:
-        """Every VPS is there and well."""
+        """True if the API shows every VPS as healthy."""
         nodes = self.api.nodes()
         return all(nodes.get(machine) == "healthy" for machine in self.vpses)
 

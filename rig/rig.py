@@ -1,4 +1,4 @@
-"""One rig: the machines, the target network, and what a kind of fleet starts on them."""
+"""A rig: its machines, its target network, and the fleet that a kind of rig starts on them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ START_SECONDS = 60.0
 
 
 class RigFailed(Exception):
-    """It cannot start; the message says what is missing."""
+    """The rig cannot start; the message says why."""
 
 
 class Interrupted(Exception):
-    """Somebody asked us to leave while we waited."""
+    """The rig was told to stop while it waited."""
 
 
 class Rig:
-    """What both kinds share. `start` makes all of it, `stop` takes all of it away."""
+    """The base of both kinds. `start` makes everything, `stop` removes everything."""
 
     kind = ""
     servers: tuple[str, ...] = ()
@@ -48,31 +48,31 @@ class Rig:
         self.folder = RigFolder()
         self.processes = Processes(self.folder, dies_with_us)
         self.say = say
-        self.stopping = threading.Event()  # set it, and a start that is under way gives up
+        self.stopping = threading.Event()  # set it to end a start that is under way
         self._lock: IO[str] | None = None
 
     @property
     def api(self) -> Api:
-        """The API as people reach it."""
+        """The API at the address that people use."""
         raise NotImplementedError
 
     @property
     def shell(self) -> dict[str, str]:
-        """What `.rig/env` sets."""
+        """The variables of `.rig/env`."""
         raise NotImplementedError
 
     @property
     def programs(self) -> str:
-        """A folder with the servers' programs, for PATH; empty where there are none."""
+        """A folder with the servers' programs, for PATH; empty if there are none."""
         return ""
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is something to take away."""
+        """True if there is something to take down."""
         return self._lock is not None
 
     def announce(self) -> None:
-        """Say what there is and how to use it."""
+        """Tell what there is and how to use it."""
         self.say(f"  API and page   {self.api.url}/")
         first, last = self.vpses[0], self.vpses[-1]
         self.say(f"  VPSes          {first} … {last}; `ip netns exec {first} bash` is a shell there")
@@ -80,7 +80,7 @@ class Rig:
         self.say("Ctrl-C here takes all of it down.")
 
     def start(self, wait_for_the_machine: bool = False) -> None:
-        """All of it, or nothing: a start that fails takes away what there is by then."""
+        """Make all of it, or nothing: a start that fails removes what it has made."""
         self._lock = claim_machine(wait_for_the_machine)
         try:
             clear_leftovers(self.folder)
@@ -92,15 +92,15 @@ class Rig:
             raise
 
     def write_env(self) -> None:
-        """`.rig/env`, for shells to source."""
+        """Write `.rig/env`, for shells to source."""
         write_env_file(self.folder, self.shell, self.programs)
 
     def start_fleet(self) -> None:
-        """What a kind of fleet runs on the machines."""
+        """Start this kind of fleet; return once every VPS is healthy. Raises RigFailed or Interrupted."""
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Nothing of it is left: no process, namespace, mount, rule or file."""
+        """Remove all of it: every process, namespace, mount, rule and file."""
         clear_leftovers(self.folder)
         self.processes.reap()
         if self._lock is not None:
@@ -108,26 +108,26 @@ class Rig:
             self._lock = None
 
     def capture(self) -> Capture:
-        """Counts the probes that reach the target network while it is open."""
+        """A counter of the probes that reach the target network while it is open."""
         return Capture(self.folder)
 
     def wait(self, what: str, ready: Callable[[], Any], seconds: float = START_SECONDS, key: str = "") -> None:
-        """Until it is ready; fails with the last words of the process `key`, or of those that ended."""
+        """Wait until `ready`. Raises RigFailed with the end of the log of process `key`, or Interrupted."""
         deadline = time.monotonic() + seconds
         while not ready():
             if self.stopping.is_set():
                 raise Interrupted
             if key and not self.processes.is_running(key):
-                raise RigFailed(f"{key} ended while we waited for {what}: {self.processes.last_words(key)}")
+                raise RigFailed(f"{key} ended while we waited for {what}: {self.processes.log_end(key)}")
             if time.monotonic() > deadline:
-                words = self.processes.last_words(key) if key else ""
+                log_end = self.processes.log_end(key) if key else ""
                 raise RigFailed(
-                    f"{what} is not there after {seconds:.0f} s. The logs are in {self.folder.logs}. {words}"
+                    f"{what} is not there after {seconds:.0f} s. The logs are in {self.folder.logs}. {log_end}"
                 )
             time.sleep(0.1)
 
     def launch(self, launch: Launch) -> None:
-        """Start a process of it."""
+        """Start a process on a machine of the rig."""
         self.processes.start(launch)
 
     def _build(self) -> None:
@@ -142,13 +142,13 @@ class Rig:
         network.build(machines)
         write_private(self.folder.path / "rig.json", json.dumps({"kind": self.kind, "vpses": len(self.vpses)}))
         self.launch(target.listeners_launch())
-        said = self.processes.log_of(target.KEY)
-        self.wait("the target network", lambda: "ready" in said.read_text(), key=target.KEY)
+        log = self.processes.log_of(target.KEY)
+        self.wait("the target network", lambda: "ready" in log.read_text(), key=target.KEY)
 
 
 def claim_machine(wait: bool) -> IO[str]:
-    """The right to the rig's names and addresses, as long as the caller keeps it."""
-    lock = open(MACHINE_LOCK, "w")  # noqa: SIM115 - it lives as long as the caller keeps it
+    """Take the lock on the rig's names and addresses; it lasts until the caller closes the file. Raises RigFailed."""
+    lock = open(MACHINE_LOCK, "w")  # noqa: SIM115 - the caller closes it
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
@@ -158,7 +158,7 @@ def claim_machine(wait: bool) -> IO[str]:
 
 
 def clear_leftovers(folder: RigFolder) -> None:
-    """Take away whatever a rig has made, this one or one that was killed."""
+    """Remove what a rig has made, this rig or a killed one."""
     network.remove()
     remove_control_groups(folder)
     namespaces.remove_all()

@@ -1,4 +1,4 @@
-"""What is open in the target network, and the process that serves it."""
+"""The open ports of the target network, and the process that serves them."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ KEY = f"{TARGET}.listeners"
 
 
 def listeners_launch() -> Launch:
-    """Says `ready` once all of LISTENERS serve."""
+    """The process that serves LISTENERS; it prints `ready` once all of them serve."""
     script = str(Path(listeners.__file__))
-    return Launch(TARGET, "listeners", [sys.executable, script, json.dumps(LISTENERS)], plain_environment())
+    return Launch(TARGET, "listeners", [sys.executable, "-P", script, json.dumps(LISTENERS)], plain_environment())
 
 
 def open_ports(addresses: str, ports: Iterable[int], protocol: str = "tcp") -> set[tuple[str, int]]:
-    """What a right scan of these addresses (a CIDR) and ports finds open among LISTENERS."""
-    network, wanted = ipaddress.ip_network(addresses), set(ports)
+    """The (address, port) pairs of LISTENERS that a right scan of a CIDR and ports finds open."""
+    network, scanned = ipaddress.ip_network(addresses), set(ports)
     found: set[tuple[str, int]] = set()
     for kind, address, port in LISTENERS:
-        if kind != protocol or port not in wanted or (":" in address) != (network.version == 6):
+        if kind != protocol or port not in scanned or (":" in address) != (network.version == 6):
             continue
         if address in ("0.0.0.0", "::"):
-            found |= {(str(one), port) for one in network}
+            found |= {(str(host), port) for host in network}
         elif ipaddress.ip_address(address) in network:
             found.add((address, port))
     return found

@@ -1,4 +1,4 @@
-"""The secrets of one rig."""
+"""The secrets of a rig."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _key() -> str:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Each administrator's, each agent's, and the keys of both gossips."""
+    """Each administrator's and each agent's token, and the gossip keys of Consul and Nomad."""
 
     consul: str = field(default_factory=_uuid)
     consul_agent: str = field(default_factory=_uuid)

@@ -1,4 +1,4 @@
-"""Vault with its data on disk: sealed whenever it starts, unsealed by the rig, which keeps the key."""
+"""Vault with its data on disk: it starts sealed, and the rig, which keeps the key, unseals it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ URL = f"http://{ip_of(STORE)}:{VAULT_PORT}"
 
 
 def launch(folder: RigFolder, program: Path, plugin: Path) -> Launch:
-    """As vault/server.hcl, without TLS, which guards nothing on one machine's own bridge."""
+    """Vault as in vault/server.hcl, but without TLS, which protects nothing on a bridge inside the machine."""
     data = folder.disk_of(STORE) / "vault"
     (data / "plugins").mkdir(parents=True)
     shutil.copy2(plugin, data / "plugins" / PLUGIN)  # Vault follows no link out of its folder
@@ -40,22 +40,22 @@ def launch(folder: RigFolder, program: Path, plugin: Path) -> Launch:
 
 
 def plugin_file(folder: RigFolder) -> str:
-    """Where its PostgreSQL plugin is."""
+    """The path of Vault's PostgreSQL plugin."""
     return str(folder.disk_of(STORE) / "vault/plugins" / PLUGIN)
 
 
 def answers() -> bool:
-    """Whether it can be asked, sealed or not."""
+    """True if Vault answers, sealed or not."""
     return _health() is not None
 
 
 def is_active() -> bool:
-    """Whether it serves."""
+    """True if Vault is unsealed and active."""
     return _health() == 200
 
 
 def initialise(folder: RigFolder) -> str:
-    """Make its keys; the root token."""
+    """Initialise and unseal Vault; return the root token."""
     made = _call("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
     write_private(folder.path / "vault-keys.json", json.dumps(made))
     unseal(folder)
@@ -63,7 +63,7 @@ def initialise(folder: RigFolder) -> str:
 
 
 def unseal(folder: RigFolder) -> None:
-    """What an operator does after each start."""
+    """Unseal Vault, as an operator does after each start."""
     kept = json.loads((folder.path / "vault-keys.json").read_text())
     _call("PUT", "sys/unseal", {"key": kept["keys"][0]})
 

@@ -52,7 +52,7 @@ CommaList = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
 class Settings(BaseModel):
     """Every setting, by the name of its environment variable in lower case.
 
-    A plain model: pydantic-settings costs each process 6 MB and 50 ms, and all that is needed of it is `load_settings`.
+    A plain model: pydantic-settings costs each process 6 MB and 50 ms, and `load_settings` is all we need of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -123,9 +123,9 @@ class Settings(BaseModel):
 
     @property
     def sqlalchemy_url(self) -> str:
-        """The database now, with its driver named; SQLite in the data folder by default.
+        """The URL of the database with its driver named; SQLite in the data folder by default.
 
-        DATABASE_URL_FILE wins and is read again when it changes. Raises DependencyUnavailable while it is not there.
+        DATABASE_URL_FILE wins and is read again when it changes. Raises DependencyUnavailable if the file is missing.
         """
         url = self._database_url() or f"sqlite:///{self.cloudx_data_dir.absolute()}/cloudx.db"
         for plain in ("postgres://", "postgresql://"):
@@ -146,7 +146,7 @@ class Settings(BaseModel):
 
     @property
     def uses_own_sqlite(self) -> bool:
-        """True where the database is the file in the data folder."""
+        """True if the database is the file in the data folder."""
         return not self.database_url and self.database_url_file is None
 
     def require_for_dispatching(self) -> None:
@@ -167,7 +167,7 @@ class Settings(BaseModel):
 
     @property
     def own_url(self) -> str:
-        """Where the API of this install answers, seen from this machine."""
+        """The URL of this install's API, as seen from this machine."""
         host = "127.0.0.1" if self.cloudx_bind in ("0.0.0.0", "::") else self.cloudx_bind  # noqa: S104
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
@@ -178,7 +178,7 @@ class Settings(BaseModel):
 
     @property
     def has_admin_token(self) -> bool:
-        """True where an admin token is configured, be its file there yet or not."""
+        """True if an admin token is configured, even if its file does not exist yet."""
         return self.cloudx_admin_token is not None or self.cloudx_admin_token_file is not None
 
     def admin_token(self) -> str | None:
@@ -238,7 +238,7 @@ def _is_redis_url(url: str) -> bool:
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read and check every setting. Raises BadConfiguration, one line that says which and what it takes."""
+    """Read and check every setting. Raises BadConfiguration: a line that names the setting and what it takes."""
     environ = os.environ if environ is None else environ
     _refuse_unknown(environ)
     values = {name: environ[name.upper()] for name in Settings.model_fields if environ.get(name.upper())}
@@ -267,9 +267,9 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
 
 def _one_line(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    said = first["msg"].removeprefix("Value error, ")
+    problem = first["msg"].removeprefix("Value error, ")
     field = ".".join(str(part) for part in first["loc"]).upper()
     if not field:
-        return said
+        return problem
     expected = first.get("ctx", {}).get("pattern")
-    return f"{field}: {said}" + (f" (pattern {expected})" if expected and str(expected) not in said else "")
+    return f"{field}: {problem}" + (f" (pattern {expected})" if expected and str(expected) not in problem else "")

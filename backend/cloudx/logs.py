@@ -51,7 +51,7 @@ def configure_logs(settings: Settings) -> None:
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take out whatever is named or looks like a secret."""
+    """Remove every value that is named like a secret or looks like one."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = REDACTED if _SECRET_NAMES.search(name) else _SECRET_VALUES.sub(REDACTED, value)

@@ -1,4 +1,4 @@
-"""Files that hold secrets: written with mode 0600, and trusted only where nobody else can have written them."""
+"""Files that hold secrets: written with mode 0600, and trusted only if no one else can have written them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def write_private(file: Path, text: str) -> None:
 
 
 def why_untrusted(path: Path) -> str | None:
-    """Why others could decide what is in a folder or file, with the remedy; None if they cannot, or it is missing.
+    """Say why others could decide what a folder or file holds, with the remedy; None if they cannot, or it is missing.
 
-    A folder of root's with the sticky bit is fine, as /tmp is: what others put there does not belong to us, and is
-    refused by itself.
+    A folder of root's with the sticky bit, such as /tmp, is fine: files that others put there do not belong to us,
+    and are refused themselves.
     """
     try:
         link, found = path.lstat(), path.stat()

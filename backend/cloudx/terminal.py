@@ -1,4 +1,4 @@
-"""The two streams: what was asked for on standard output, what is said about it on standard error."""
+"""The two streams: results go to standard output, remarks to standard error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PIPED_WIDTH = 500  # a row of a table stays one line for grep
 
 
 def visible(value: object, limit: int | None = CELL_LIMIT) -> str:
-    """Text of foreign origin made harmless for a terminal: what is not printable is shown as its escape."""
+    """Make text of foreign origin harmless for a terminal: unprintable characters become escapes."""
     text = str(value)
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
@@ -44,17 +44,17 @@ def err() -> Console:
 
 
 def say(message: str) -> None:
-    """A remark to the person, on standard error."""
+    """Print a remark to the person, on standard error."""
     err().print(visible(message, limit=None), soft_wrap=True)
 
 
 def print_json(document: Any) -> None:
-    """A document for programs; ASCII alone, so that no byte of it can steer a terminal."""
+    """Print a document for programs, in ASCII, so that no byte of it can steer a terminal."""
     print(json.dumps(document, indent=2).replace("\x7f", "\\u007f"))  # noqa: T201 - standard output is the product
 
 
 def table(*columns: str, right: tuple[str, ...] = (), folds: tuple[str, ...] = ()) -> Table:
-    """An empty table in the house style; only columns of `folds` give way where the terminal is narrow."""
+    """Make an empty table; on a narrow terminal only the columns in `folds` wrap."""
     from rich import box
     from rich.table import Table
 

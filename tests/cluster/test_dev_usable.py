@@ -81,7 +81,8 @@ def test_set_up_says_which_file_or_token_is_wrong(dev_cluster):
     missing = dev_cluster.shell("cloudx cluster set-up --database x:1/y --database-admin-file /nowhere")
     assert (missing.returncode, missing.stderr) == (
         2,
-        "error: /nowhere cannot be read (No such file or directory). Name a file that holds the URL.\n",
+        "error: /nowhere cannot be read (No such file or directory). Name a file that holds the URL."
+        " (bad_configuration)\n",
     )
     elsewhere = dev_cluster.shell("cd / && cloudx cluster set-up --database x:1/y --database-admin-file /dev/null")
     assert elsewhere.returncode == 2

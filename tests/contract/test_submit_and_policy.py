@@ -186,6 +186,41 @@ def test_a_name_in_a_scope_allows_what_it_resolves_to_and_nothing_beside_it(
         desk.submit("gone.example", tool="nmap")
 
 
+def test_an_excluded_name_means_every_address_it_has_of_both_versions(open_ledger: OpenLedger, engine: Engine) -> None:
+    desk = Desk(open_ledger, engine, NameTable(dual_test="10.77.0.5 10.77.0.6 fd77::5"))
+    scan = desk.submit("fd77::4-fd77::6 10.77.0.4-7", tool="nmap", exclude=("dual.test",))
+    assert scan.excluded_addresses == 3
+    assert scan.addresses.texts() == ["10.77.0.4", "10.77.0.7", "fd77::4", "fd77::6"]
+
+
+def test_a_target_of_an_excluded_name_is_left_out(open_ledger: OpenLedger, engine: Engine) -> None:
+    desk = Desk(open_ledger, engine, NameTable(a_test="10.77.0.5", b_test="10.77.0.6"))
+    scan = desk.submit("a.test b.test", tool="nmap", exclude=("A.test",))
+    assert scan.addresses.texts() == ["10.77.0.6"]
+
+
+def test_all_names_without_an_address_are_named_in_one_answer(open_ledger: OpenLedger, engine: Engine) -> None:
+    desk = Desk(open_ledger, engine, NameTable(a_test="10.77.0.5"))
+    with pytest.raises(InvalidInput, match=r"2 host names: 'gone\.test', 'lost\.test' have no address") as refused:
+        desk.submit("gone.test a.test lost.test", tool="nmap")
+    assert refused.value.details["host_names"] == ["gone.test", "lost.test"]
+
+
+@pytest.mark.parametrize("spelling", ["::ffff:10.77.0.5", "64:ff9b::10.77.0.5", "2002:a4d:5::1", "::ffff:127.0.0.1"])
+def test_no_spelling_of_an_excluded_machine_is_probed(desk: Desk, spelling: str) -> None:
+    allow(desk, "::/0")
+    exclude(desk, "10.77.0.5", "127.0.0.0/8")
+    assert desk.submit(spelling, tool="nmap").addresses.size == 0
+
+
+def test_a_scope_of_all_ipv6_authorises_no_ipv4_machine(desk: Desk) -> None:
+    allow(desk, "::/0")
+    with pytest.raises(TargetOutOfScope):
+        desk.submit("::ffff:203.0.113.9", tool="nmap")
+    with pytest.raises(TargetOutOfScope):
+        desk.submit("64:ff9b::203.0.113.9", tool="nmap")
+
+
 def test_every_change_of_the_policy_moves_its_version_and_its_audit(desk: Desk) -> None:
     def version() -> int:
         with desk.open_ledger(read_only=True) as ledger:

@@ -39,7 +39,7 @@ class _Scripted(BaseHTTPRequestHandler):
         self.seen.append((self.command, path, dict(self.headers)))
         status, headers, body = self.answers[f"{self.command} {path}"]
         self.send_response(status)
-        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+        for name, value in ({"Content-Length": str(len(body)), "Connection": "close"} | headers).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

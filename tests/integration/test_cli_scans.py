@@ -235,10 +235,10 @@ def test_a_scan_that_found_nothing_says_so_and_its_json_is_an_empty_array(servic
 
 
 def test_a_folder_that_is_not_there_is_an_error_with_a_remedy(service: Service, finished: str, tmp_path: Path) -> None:
-    refused = service.cloudx("results", finished, "-o", str(tmp_path / "no" / "x.csv"))
+    typed = str(tmp_path / "no" / "x.csv")
+    refused = service.cloudx("results", finished, "-o", typed)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: ")
-    assert "No such file or directory" in refused.stderr
+    assert refused.stderr.startswith(f"error: {typed}: No such file or directory")
 
 
 def test_a_full_disk_leaves_no_half_file(service: Service, finished: str) -> None:
@@ -255,3 +255,32 @@ def test_a_reader_that_leaves_early_gets_no_traceback(service: Service, finished
     )
     os.close(writing)
     assert (left.returncode, left.stderr) == (1, "")
+
+
+def test_a_list_is_read_from_a_file_with_its_comments_and_byte_order_mark(
+    service: Service, open_port: int, tmp_path: Path
+) -> None:
+    listed = tmp_path / "targets"
+    listed.write_bytes(b"\xef\xbb\xbf127.0.0.1\r\n# lab\r\n127.0.0.2 # printer\r\n")
+    done = service.cloudx("scan", "-f", str(listed), "--ports", str(open_port), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["coverage"]["completed"] == 2
+
+
+def test_a_list_is_read_from_standard_input(service: Service, open_port: int) -> None:
+    command = [*CLOUDX, "scan", "-", "127.0.0.3", "--ports", str(open_port), "--json"]
+    lines = "127.0.0.1\n127.0.0.2,\n"
+    done = subprocess.run(
+        command, env=service.env, input=lines, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["coverage"]["planned"] == 3
+
+
+def test_no_target_and_a_list_that_is_not_there_are_refused_in_one_line(service: Service, tmp_path: Path) -> None:
+    nothing = service.cloudx("scan", "--ports", "80")
+    assert (nothing.returncode, nothing.stderr.count("\n")) == (2, 1)
+    assert "--file FILE. (invalid_input)" in nothing.stderr
+    missing = service.cloudx("scan", "-f", str(tmp_path / "missing"))
+    assert missing.returncode == 2
+    assert "cannot be read (No such file or directory)" in missing.stderr

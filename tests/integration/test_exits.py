@@ -16,7 +16,7 @@ from rig.environment import clean_environment
 from rig.waiting import until
 
 WRONG_USAGE = [
-    "scan",
+    "scan --ports",
     "scan --frob 127.0.0.1",
     "frobnicate",
     "scan 127.0.0.1 --tool nmpa",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import stat
 import subprocess
@@ -11,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cloudx.services.chunks.scanner_port import Command
+from cloudx.services.chunks.scanner_port import Command, Urgency
 from cloudx.worker.run_folder import RunFolder
-from cloudx.worker.scanner_process import ScannerProcess
+from cloudx.worker.scanner_process import ScannerProcess, put_first
 from rig.waiting import until
 
 # A scanner that ignores SIGTERM and has a child of its own.
@@ -77,6 +78,18 @@ def test_the_kernel_kills_it_when_its_worker_is_killed(tmp_path: Path) -> None:
     worker.wait()
     worker.stdout.close()
     until(lambda: not scanner.is_running() or scanner.status() == psutil.STATUS_ZOMBIE, 5)
+
+
+@pytest.mark.root
+def test_threads_that_it_started_before_it_was_put_first_are_put_first_too() -> None:
+    program = "import threading, time; threading.Thread(target=time.sleep, args=(300,)).start(); print(flush=True)"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as scanner:
+        assert scanner.stdout is not None and scanner.stdout.readline() == b"\n"
+        threads = [int(task.name) for task in Path(f"/proc/{scanner.pid}/task").iterdir()]
+        put_first(scanner.pid, Urgency.PACE)
+        values = [os.getpriority(os.PRIO_PROCESS, thread) for thread in threads]
+        scanner.kill()
+    assert values == [-10, -10]
 
 
 def test_what_a_killed_worker_left_is_cleared_and_what_a_live_one_uses_is_not(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from cloudx.domain.tools import SCAN_TYPES, Tool
+from cloudx.scanners.nmap.options import options
+from fixtures.assignments import assign
 from fixtures.scanner_run import RunOutcome, prefixed, run_scanner
 from fixtures.servers.network import Network
 
@@ -185,3 +190,19 @@ def test_hosts_whose_packets_the_nodes_firewall_refused_were_not_probed(network:
     assert outcome.unprobed is not None
     assert outcome.unprobed.addresses.texts() == ["10.77.6.0-10.77.6.3"]
     assert "sendto: Operation not permitted" in outcome.unprobed.reason
+
+
+@pytest.mark.parametrize("type_name", [name for tool, name in SCAN_TYPES if tool is Tool.NMAP])
+def test_no_type_runs_a_script_that_makes_a_target_or_the_node_talk_to_anybody_else(type_name: str) -> None:
+    argv = options(assign("nmap", type_name))
+    assert not {"-sC", "-A"} & set(argv)
+    if "--script" not in argv:
+        return
+    chosen = argv[argv.index("--script") + 1]
+    listed = subprocess.run(["nmap", "--script-help", chosen], capture_output=True, text=True, check=True).stdout
+    scripts = dict(re.findall(r"^([a-z0-9-]+)\nCategories: (.*)$", listed, re.MULTILINE))
+    assert len(scripts) > 50, "the expression chooses scripts"
+    assert not [
+        name for name, categories in scripts.items() if {"external", "broadcast", "dos"} & set(categories.split())
+    ]
+    assert "ftp-bounce" not in scripts

@@ -1,7 +1,7 @@
 """Nodes as the API shows them, and their list from the fleet's snapshot to the bytes of an answer.
 
-GET /api/nodes is polled by every page and every script, so each step is made once and kept: the JSON of a node for as
-long as nothing changes about it, a list, its ETag and its compressed form for one snapshot.
+GET /api/nodes is polled by every page and every script, so each step is made once and kept: the shape of a node for as
+long as nothing changes about it; a list, its ETag and its compressed form for one snapshot.
 """
 
 from __future__ import annotations
@@ -77,22 +77,22 @@ class EncodedList:
 
 
 class _EncodedSnapshot:
-    """One snapshot: the JSON of each node, and the lists that were asked for."""
+    """One snapshot: the shape of each node, and the lists that were requested."""
 
-    def __init__(self, snapshot: FleetSnapshot, last: Mapping[FleetNode, bytes]) -> None:
+    def __init__(self, snapshot: FleetSnapshot, last: Mapping[FleetNode, dict[str, Any]]) -> None:
         self.snapshot = snapshot
-        self.nodes = {node: last.get(node) or encode(show_node(node)) for node in snapshot.nodes}
+        self.nodes = {node: last.get(node) or show_node(node) for node in snapshot.nodes}
         self._lists: dict[tuple[NodeStatus | None, NodeRole | None], EncodedList] = {}
 
     def chosen(self, status: NodeStatus | None, role: NodeRole | None) -> EncodedList:
         known = self._lists.get((status, role))
         if known is None:
-            texts = [
-                text
-                for fleet_node, text in self.nodes.items()
+            chosen = [
+                shown
+                for fleet_node, shown in self.nodes.items()
                 if status in (None, fleet_node.status) and role in (None, fleet_node.node.role)
             ]
-            known = self._lists[status, role] = EncodedList(b"[" + b",".join(texts) + b"]")
+            known = self._lists[status, role] = EncodedList(encode(chosen))
         return known
 
 

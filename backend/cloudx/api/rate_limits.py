@@ -95,7 +95,7 @@ def count_failed_login() -> None:
 
 
 def _hit(active: _Active, limit: str, *identifiers: str) -> bool:
-    """Count one; False when that is over the limit. Flask-Limiter falls back by itself only inside a view's limits."""
+    """Count one; False when that is over the limit. Flask-Limiter falls back by itself only inside a route's limits."""
     try:
         return active.limiter.limiter.hit(parse(limit), *identifiers)
     except StorageError as error:

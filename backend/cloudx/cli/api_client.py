@@ -22,7 +22,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class ApiUnreachable(CloudxError):
-    """No answer came, or one that no Cloud-X API gives."""
+    """No answer came, or the answer is not that of a Cloud-X API."""
 
     code = "api_unreachable"
 
@@ -43,7 +43,7 @@ class ApiRefused(CloudxError):
 
 
 class _Bearer(requests.auth.AuthBase):
-    """The token; as an auth object, or requests would let a ~/.netrc entry take its place."""
+    """Sends the token. As a plain header, requests would let a ~/.netrc entry replace it."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -66,11 +66,11 @@ class ApiClient:
         self._session.trust_env = urlsplit(connection.url).hostname not in _LOOPBACK
 
     def get(self, path: str, answer_seconds: float = ANSWER_SECONDS, **query: Any) -> Any:
-        """A document; after `answer_seconds` of silence it counts as unreachable."""
+        """Return a document; an API that is silent for `answer_seconds` counts as unreachable."""
         return self._document(self._send("GET", path, answer_seconds, params=query))
 
     def post(self, path: str, body: Any = None, idempotency_key: str | None = None) -> Any:
-        """Create or do something; with a key, doing it again is safe."""
+        """Create or do something; with a key, repeating the call is safe."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
         return self._document(self._send("POST", path, json=body, headers=headers))
 
@@ -80,7 +80,7 @@ class ApiClient:
 
     @contextmanager
     def stream(self, path: str, **query: Any) -> Iterator[Iterator[bytes]]:
-        """An answer of any length, piece by piece."""
+        """Yield the body of an answer of any length, piece by piece."""
         with self._send("GET", path, params=query, stream=True) as response:
             yield self._pieces(response)
 
@@ -92,19 +92,30 @@ class ApiClient:
 
     def _send(self, method: str, path: str, seconds: float = ANSWER_SECONDS, **options: Any) -> requests.Response:
         try:
-            response = self._session.request(
-                method,
-                self.connection.url + path,
-                timeout=(CONNECT_SECONDS, seconds),
-                allow_redirects=False,  # a redirected POST would become a GET
-                **options,
-            )
+            response = self._request(method, path, seconds, **options)
         except requests.RequestException as error:
             raise self._unreachable(error) from error
         if not response.ok or response.is_redirect:
             with response:
                 raise self._refusal(response)
         return response
+
+    def _request(self, method: str, path: str, seconds: float, **options: Any) -> requests.Response:
+        """Once more where a kept connection was closed meanwhile by the server or a proxy, if that is safe."""
+        is_safe = method in ("GET", "DELETE") or "Idempotency-Key" in (options.get("headers") or {})
+        for is_last in (not is_safe, True):
+            try:
+                return self._session.request(
+                    method,
+                    self.connection.url + path,
+                    timeout=(CONNECT_SECONDS, seconds),
+                    allow_redirects=False,  # a redirected POST would become a GET
+                    **options,
+                )
+            except requests.ConnectionError as error:
+                if is_last or not _was_cut(error):
+                    raise
+        raise AssertionError("the second try returns or raises")
 
     def _document(self, response: requests.Response) -> Any:
         if response.status_code == 204:
@@ -124,7 +135,7 @@ class ApiClient:
             return ApiUnreachable(
                 f"Nothing answers at {url}. Start it with `make run` or `cloudx up`, or set CLOUDX_URL to what runs."
             )
-        return ApiUnreachable(f"{url} cannot be asked ({type(error).__name__}). Check CLOUDX_URL.")
+        return ApiUnreachable(f"{url} cannot be called ({type(error).__name__}). Check CLOUDX_URL.")
 
     def _refusal(self, response: requests.Response) -> CloudxError:
         try:
@@ -150,27 +161,33 @@ class ApiClient:
             return ApiRefused(status, "bad_gateway", message, _retry_after_seconds(response))
         if response.is_redirect:
             there = response.headers.get("Location", "elsewhere")
-            message = f"{url} points to {there}. Set CLOUDX_URL to the address it should be asked at."
+            message = f"{url} points to {there}. Set CLOUDX_URL to the address of the API itself."
         return ApiUnreachable(message)
 
 
+def _was_cut(error: requests.ConnectionError) -> bool:
+    """True where the other side closed a connection instead of answering on it."""
+    parts = getattr(error.args[0], "args", ()) if error.args else ()
+    return any(isinstance(part, ConnectionResetError | BrokenPipeError) for part in parts)
+
+
 def _retry_after_seconds(response: requests.Response) -> float | None:
-    said = response.headers.get("Retry-After", "")
-    return float(said) if said.isascii() and said.isdigit() else None
+    seconds = response.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isascii() and seconds.isdigit() else None
 
 
-def scan_id_of(api: ApiClient, said: str) -> str:
-    """A full scan id; the word `last` stands for the newest scan. Raises InvalidInput or ApiRefused."""
-    if said != "last":
-        return checked_id(said)
+def scan_id_of(api: ApiClient, typed: str) -> str:
+    """Return a full scan id; the word `last` stands for the newest scan. Raises InvalidInput or ApiRefused."""
+    if typed != "last":
+        return checked_id(typed)
     newest = api.get("/api/scans", limit=1)
     if not newest:
         raise ApiRefused(404, "not_found", "There is no scan yet. Start one with `cloudx scan TARGET`.")
     return str(newest[0]["job_id"])
 
 
-def checked_id(said: str) -> str:
-    """An id that is safe as part of an address. Raises InvalidInput."""
-    if not _ID.match(said):
-        raise InvalidInput("id", f"{said[:64]!r} is not an id. The list commands show the ids there are.")
-    return said
+def checked_id(typed: str) -> str:
+    """Return an id that is safe as part of an address. Raises InvalidInput."""
+    if not _ID.match(typed):
+        raise InvalidInput("id", f"{typed[:64]!r} is not an id. The list commands show the ids there are.")
+    return typed

@@ -1,4 +1,4 @@
-"""The command that shows who changed what."""
+"""The command that shows the audit trail."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def audit(
     with api_session() as api:
         from cloudx.terminal import print_json, say
 
-        wanted: dict[str, Any] = {"principal": principal, "action": action, "since": since}
-        entries = list(_entries(api, {name: value for name, value in wanted.items() if value is not None}, limit))
+        filters: dict[str, Any] = {"principal": principal, "action": action, "since": since}
+        entries = list(_entries(api, {name: value for name, value in filters.items() if value is not None}, limit))
         if as_json:
             print_json(entries)
         elif entries:
@@ -41,7 +41,7 @@ def audit(
 
 
 def _entries(api: ApiClient, query: dict[str, Any], limit: int) -> Iterator[dict[str, Any]]:
-    """Page by page, until there are enough."""
+    """Read page by page until there are `limit` entries."""
     left = limit
     while left > 0:
         page = api.get("/api/audit", limit=min(left, PAGE), **query)

@@ -27,8 +27,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"cloudx {__version__}")
         raise typer.Exit
 
@@ -42,7 +42,7 @@ def cloudx(
     """Scan networks with nmap, masscan and zmap, from one machine or a fleet.
 
     It finds the API by CLOUDX_URL and CLOUDX_TOKEN, else in the data folder that `cloudx up` wrote.
-    Exit codes: 0 done, 1 what was asked failed, 2 wrong usage.
+    Exit codes: 0 done, 1 the command failed, 2 wrong usage.
 
     Example: cloudx scan 127.0.0.1 --tool nmap --ports 1-10000
     """

@@ -1,4 +1,4 @@
-"""Where the API is and how to enter: the environment first, else what `cloudx up` left in the data folder."""
+"""Find the API and a token for it: in the environment, else in the data folder that `cloudx up` wrote."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _START_ONE = "Start one with `make run` or `cloudx up`, or set CLOUDX_URL and CL
 
 
 class NoApiKnown(CloudxError):
-    """Nothing says where the API is."""
+    """Neither the environment nor a data folder names an API."""
 
     code = "no_api_known"
 
 
 @dataclass(frozen=True)
 class Connection:
-    """An API and a credential for it; `token_source` says where the credential came from."""
+    """An API and a token for it; `token_source` is the variable or file that held the token."""
 
     url: str
     token: str | None
@@ -30,11 +30,11 @@ class Connection:
 
 
 def find_connection(settings: Settings) -> Connection:
-    """CLOUDX_URL and CLOUDX_TOKEN, each else from the data folder. Raises NoApiKnown or BadConfiguration."""
+    """Take CLOUDX_URL and CLOUDX_TOKEN, or what the data folder holds. Raises NoApiKnown or BadConfiguration."""
     file = settings.cloudx_data_dir / CLI_FILE
     kept_url, kept_token = _read(file)
     url = settings.cloudx_url or kept_url
-    # A folder that somebody else made, in /tmp or a clone, must not choose where our token goes.
+    # A folder that others can write, in /tmp or a clone, must not decide where our token goes.
     if settings.cloudx_url is None and url is not None and (reason := _why_untrusted(file)):
         raise BadConfiguration(f"{reason} Or set CLOUDX_URL to the API you mean.")
     if url is None:
@@ -42,7 +42,7 @@ def find_connection(settings: Settings) -> Connection:
     url = url.rstrip("/")
     if settings.cloudx_token is not None:
         return Connection(url, _usable(settings.cloudx_token.get_secret_value(), "CLOUDX_TOKEN"), "CLOUDX_TOKEN")
-    # The folder's token belongs to the folder's API: another address must not be shown it.
+    # The folder's token is for the folder's API: no other address may see it.
     if kept_token is not None and kept_url is not None and url == kept_url.rstrip("/"):
         return Connection(url, _usable(kept_token, str(file)), str(file))
     return Connection(url, None, "nowhere")
@@ -53,7 +53,7 @@ def _why_untrusted(file: Path) -> str | None:
 
 
 def _read(file: Path) -> tuple[str | None, str | None]:
-    """The address and token that `up` wrote; both None when it never ran there."""
+    """Read the address and token that `cloudx up` wrote; both are None if it never ran there."""
     try:
         kept = json.loads(file.read_text())
         return str(kept["url"]), kept["token"] and str(kept["token"])
@@ -68,5 +68,7 @@ def _read(file: Path) -> tuple[str | None, str | None]:
 def _usable(token: str, source: str) -> str:
     token = token.strip()
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise BadConfiguration(f"{source} holds something that is no token: one word of ASCII. Copy it again, whole.")
+        raise BadConfiguration(
+            f"{source} does not hold a token, which is one word of ASCII. Copy the whole token again."
+        )
     return token

@@ -1,4 +1,4 @@
-"""`cloudx dev`: Consul, Vault, Nomad, PostgreSQL and Fabio around the backend, from the very files operators use."""
+"""`cloudx dev`: Consul, Vault, Nomad, PostgreSQL and Fabio around the backend, from the files that operators use."""
 
 from __future__ import annotations
 

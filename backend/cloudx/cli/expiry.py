@@ -1,4 +1,4 @@
-"""When something ends, as people write it."""
+"""Read an expiry as people write it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REMEDY = "Write 90m, 12h, 30d, 4w, a date (2027-01-31) or a time (2027-01-31T18:
 
 
 def parse_expiry(text: str | None, now: datetime) -> str | None:
-    """The ISO time in UTC that `30d`, a date (its end) or a time stands for. Raises InvalidInput."""
+    """Return the ISO time in UTC that `30d`, a date (its end) or a time stands for. Raises InvalidInput."""
     if text is None:
         return None
     length = _LENGTH.match(text.strip())
@@ -27,7 +27,7 @@ def parse_expiry(text: str | None, now: datetime) -> str | None:
 
 
 def _moment(text: str) -> datetime:
-    """A date lasts until it is over; a time without a zone is this machine's."""
+    """A date counts to its end; a time without a zone is in this machine's."""
     moment = datetime.fromisoformat(text)
     if len(text) <= len("2027-01-31"):
         moment += timedelta(days=1)

@@ -16,13 +16,13 @@ from .scan_text import Scan, is_over
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 2.0
 PAUSE_GROWTH = 1.05
-POLL_SECONDS = 10.0  # a question that hangs longer is asked anew
+POLL_SECONDS = 10.0  # a request that hangs longer is sent again
 GIVE_UP_SECONDS = 120.0
 LONGEST_RETRY_AFTER_SECONDS = 30.0
 
 
 class LostSight(CloudxError):
-    """The API was away for longer than we wait; the scan itself goes on without it."""
+    """The API was away for longer than we wait; the scan goes on without it."""
 
     code = "api_unreachable"
 
@@ -31,42 +31,42 @@ class Display(Protocol):
     """Shows a scan while it runs."""
 
     def update(self, scan: Scan) -> None:
-        """The API's newest word."""
+        """Show the API's newest answer."""
 
     def trouble(self, message: str) -> None:
-        """The API does not answer at the moment."""
+        """Show that the API does not answer at the moment."""
 
     def rest(self, seconds: float) -> None:
-        """Let time pass until the next question."""
+        """Wait until the next request is due."""
 
 
 class Pace:
-    """How long to wait between two questions: longer as time goes by, and four times what an answer takes."""
+    """The pause between two requests: it grows with time, and lasts at least four times as long as an answer took."""
 
     def __init__(self) -> None:
         self._pause_seconds = FIRST_PAUSE_SECONDS
 
     def after_answer(self, answer_seconds: float) -> float:
-        """Seconds to rest after an answer that took so long."""
+        """Seconds to wait after an answer that took `answer_seconds`."""
         pause = max(self._pause_seconds, min(4 * answer_seconds, LONGEST_PAUSE_SECONDS))
         self._pause_seconds = min(self._pause_seconds * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
         return pause
 
     def after_failure(self, retry_after_seconds: float | None) -> float:
-        """Seconds to rest after no answer."""
+        """Seconds to wait after a request that failed."""
         return min(retry_after_seconds or LONGEST_PAUSE_SECONDS, LONGEST_RETRY_AFTER_SECONDS)
 
 
 def is_temporary(error: CloudxError) -> bool:
-    """True for what passes by itself: no answer, too many requests, a dependency that is away."""
+    """True if the failure may pass by itself: no answer, too many requests, a dependency that is away."""
     return isinstance(error, ApiUnreachable) or (isinstance(error, ApiRefused) and error.is_temporary)
 
 
 def follow(api: ApiClient, scan_id: str, display: Display) -> dict[str, Any]:
-    """The scan once it is over. Raises LostSight, ApiRefused, or KeyboardInterrupt for SIGTERM too."""
+    """Wait for a scan to end and return it. Raises LostSight, ApiRefused, or KeyboardInterrupt (also on SIGTERM)."""
     pace, last_answer_at = Pace(), time.monotonic()
     while True:
-        asked_at = time.monotonic()
+        sent_at = time.monotonic()
         try:
             scan = api.get(f"/api/scans/{scan_id}", answer_seconds=POLL_SECONDS)
         except (ApiUnreachable, ApiRefused) as error:
@@ -81,12 +81,12 @@ def follow(api: ApiClient, scan_id: str, display: Display) -> dict[str, Any]:
         display.update(scan)
         if is_over(scan):
             return dict(scan)
-        display.rest(pace.after_answer(last_answer_at - asked_at))
+        display.rest(pace.after_answer(last_answer_at - sent_at))
 
 
 @contextmanager
 def interrupts_alike() -> Iterator[None]:
-    """SIGTERM ends the waiting as Ctrl-C does, so that the terminal is left in order."""
+    """Let SIGTERM end the waiting as Ctrl-C does, so that the terminal is left in order."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

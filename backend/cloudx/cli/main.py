@@ -18,7 +18,7 @@ def run() -> None:
 
 
 def plain_worker(arguments: list[str]) -> tuple[bool, str | None]:
-    """Whether these start a worker and no more, and the scan it is for; anything unusual is for the command line."""
+    """Whether these arguments start a worker and nothing else, and for which scan; the command line takes the rest."""
     match arguments:
         case ["worker"]:
             return True, None

@@ -67,7 +67,7 @@ def _print_failing_checks(node: dict[str, Any]) -> None:
 
 
 def _seen(node: dict[str, Any], now: datetime) -> str:
-    """How long ago it beat; marked where what is shown of it is stale."""
+    """The age of the last heartbeat, marked `stale` if the node's row is."""
     from .scan_text import age
 
     seen = age(node["last_seen"], now) or "never"

@@ -1,4 +1,4 @@
-"""The commands about who may scan what: scopes, exclusions, tokens; each lists, adds and removes."""
+"""The commands for scopes, exclusions and tokens; each lists, adds and removes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def list_tokens(as_json: JsonOption = False) -> None:
 def add_token(
     role: Annotated[Role, typer.Option(help="What it may do.")],
     name: Annotated[str | None, typer.Argument(help="Whose it is; a node's is the node's by default.")] = None,
-    node_id: Annotated[str | None, typer.Option(help="The one node that a node token speaks for.")] = None,
+    node_id: Annotated[str | None, typer.Option(help="The node that a node token speaks for.")] = None,
     expires: ExpiresOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -104,13 +104,13 @@ def add_token(
 
     Example: cloudx tokens add ann --role operator --expires 30d
     """
-    wanted = {"name": name or node_id, "role": role.value, "node_id": node_id}
-    _add("tokens", {field: value for field, value in wanted.items() if value is not None}, expires, as_json)
+    fields = {"name": name or node_id, "role": role.value, "node_id": node_id}
+    _add("tokens", {field: value for field, value in fields.items() if value is not None}, expires, as_json)
 
 
 @tokens.command("remove")
 def remove_token(token_id: IdArgument, as_json: JsonOption = False) -> None:
-    """Make a token worthless.
+    """Revoke a token.
 
     Example: cloudx tokens remove 019ab3c4-7f00-7d1e-8a2b-3c4d5e6f7a8b
     """

@@ -1,4 +1,4 @@
-"""The long-running commands: up, serve, worker; and db upgrade, which they do by themselves where they may."""
+"""The commands that run for long: up, serve, worker, agent; and db upgrade, which up and serve include."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def up() -> None:
     write_cli_file(settings.cloudx_data_dir, settings.own_url, load_settings(environment).admin_token())
     supervise = [*OWN_PYTHON, "-m", "cloudx.processes.supervise", str(settings.cloudx_data_dir), token.source]
     supervise += ["--new-token"] if token.is_new else []
-    os.execve(supervise[0], supervise, environment)  # noqa: S606 - a fixed list; it takes this process's place
+    os.execve(supervise[0], supervise, environment)  # noqa: S606 - a fixed list; the supervisor replaces this process
 
 
 def serve() -> None:
@@ -50,13 +50,13 @@ def serve() -> None:
         secret = load_settings(environment).admin_token() if token.is_new else None
         typer.echo(token_line(token.source, secret), err=True)
     gunicorn = COMMANDS["api"]
-    os.execve(gunicorn[0], gunicorn, environment)  # noqa: S606 - a fixed list; gunicorn takes this process's place
+    os.execve(gunicorn[0], gunicorn, environment)  # noqa: S606 - a fixed list; gunicorn replaces this process
 
 
 def worker(
     scan: Annotated[str | None, typer.Option(help="Work on this scan alone and leave when it is over.")] = None,
 ) -> None:
-    """Run a worker: claim chunks, scan, commit what was found.
+    """Run a worker: claim chunks, scan, commit the findings.
 
     Example: DATABASE_URL=postgresql://… cloudx worker
     """
@@ -70,7 +70,7 @@ def agent(
         str | None, typer.Option(metavar="HOST:PORT", help="Serve this machine's checks there, for Consul.")
     ] = None,
 ) -> None:
-    """Report this machine to the API at PRIMARY_NODE_URL: register, beat, say what is wrong with it. Runs no scan.
+    """Report this machine to the API at PRIMARY_NODE_URL: register, send heartbeats and checks. Runs no scan.
 
     Example: PRIMARY_NODE_URL=http://127.0.0.1:9999 cloudx agent --checks 127.0.0.1:7000
     """
@@ -94,7 +94,7 @@ def agent(
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema up to date; safe to run at any time, by many at once.
+    """Bring the schema up to date; safe to run at any time, in many processes at once.
 
     Example: DATABASE_URL=postgresql://… cloudx db upgrade
     """
@@ -138,7 +138,7 @@ class _AdminToken(NamedTuple):
 
 
 def _with_admin_token(settings: Settings) -> tuple[dict[str, str], _AdminToken]:
-    """This process's environment, with a token file where no admin token is configured."""
+    """This process's environment, plus a token file if no admin token is configured."""
     environment = dict(os.environ)
     if settings.cloudx_auth is AuthMode.OPEN:
         return environment, _AdminToken("not needed: CLOUDX_AUTH=open")

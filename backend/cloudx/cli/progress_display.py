@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
+from typing_extensions import override
 
 from cloudx.terminal import err, say, visible
 
@@ -24,7 +25,7 @@ MOST_WORKERS_SHOWN = 16
 
 @contextmanager
 def display_for(title: str) -> Iterator[Display]:
-    """The display that suits where standard error goes."""
+    """A live bar if standard error is a terminal, else plain lines."""
     if sys.stderr.isatty() and not err().is_dumb_terminal:
         with LiveBar(title) as bar:
             yield bar
@@ -32,15 +33,15 @@ def display_for(title: str) -> Iterator[Display]:
         yield ProgressLines()
 
 
-class ProgressLines:
-    """One plain line at most every LINE_EVERY_SECONDS, and one when the API goes away."""
+class ProgressLines(Display):
+    """Prints a plain line at most every LINE_EVERY_SECONDS, and at once if the API goes away."""
 
     def __init__(self) -> None:
-        self._said_at = -LINE_EVERY_SECONDS
+        self._printed_at = -LINE_EVERY_SECONDS
         self._is_troubled = False
 
+    @override
     def update(self, scan: Scan) -> None:
-        """Say where it stands, when it is time to."""
         self._is_troubled = False
         if is_over(scan):
             return
@@ -50,20 +51,20 @@ class ProgressLines:
             line += f", about {duration(left_seconds)} left"
         self._say(line)
 
+    @override
     def trouble(self, message: str) -> None:
-        """Say why nothing is known."""
         if not self._is_troubled:
-            self._said_at = -LINE_EVERY_SECONDS
+            self._printed_at = -LINE_EVERY_SECONDS
         self._is_troubled = True
         self._say(f"{message} Trying again; the scan goes on.")
 
+    @override
     def rest(self, seconds: float) -> None:
-        """Sleep."""
         time.sleep(seconds)
 
     def _say(self, line: str) -> None:
-        if time.monotonic() - self._said_at >= LINE_EVERY_SECONDS:
-            self._said_at = time.monotonic()
+        if time.monotonic() - self._printed_at >= LINE_EVERY_SECONDS:
+            self._printed_at = time.monotonic()
             say(line)
 
 
@@ -72,13 +73,13 @@ class _BarWithDetails(Progress):
 
     details = Text()
 
+    @override
     def get_renderables(self) -> Iterable[RenderableType]:
-        """The bar, then the details."""
         yield self.make_tasks_table(self.tasks)
         yield self.details
 
 
-class LiveBar:
+class LiveBar(Display):
     """A bar that moves between the API's answers as the scan does."""
 
     def __init__(self, title: str) -> None:
@@ -105,20 +106,22 @@ class LiveBar:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
+    @override
     def update(self, scan: Scan) -> None:
-        """Take the API's newest word."""
         self._scan, self._updated_at, self._is_troubled = scan, time.monotonic(), False
         self._smooth.observe(scan["progress"], scan.get("eta_seconds"), self._updated_at)
         self._draw()
 
+    @override
     def trouble(self, message: str) -> None:
-        """Say below the bar why it stands still."""
+        """Show below the bar why it stands still."""
         self._is_troubled = True
         what = visible(message.partition(". ")[0])
         self._bar.details = Text(f"  {what}. Trying again; the scan goes on.", style="yellow")
 
+    @override
     def rest(self, seconds: float) -> None:
-        """Move the bar while time passes."""
+        """Move the bar meanwhile."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(TICK_SECONDS, left))
@@ -136,7 +139,7 @@ class LiveBar:
         self._bar.details = Text("\n".join(f"  {visible(line)}" for line in lines), style="dim")
 
     def _room(self) -> int:
-        """Lines for workers: the terminal's, but for the bar and what stands above it."""
+        """Lines for workers: those of the terminal, minus the bar and the lines above it."""
         return max(1, min(MOST_WORKERS_SHOWN, err().height - 4))
 
     def _left(self) -> str:

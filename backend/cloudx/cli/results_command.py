@@ -1,4 +1,4 @@
-"""The command that hands out what a scan found, in the formats of the API."""
+"""The command that prints or saves the findings of a scan, in the formats of the API."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ def results(
         if chosen is None:
             print_findings(api, scan, limit)
             return
-        asked = ResultFormat.NDJSON if chosen is ResultFormat.JSON else chosen
-        with api.stream(f"/api/scans/{scan['job_id']}/results", format=asked.value) as pieces, _sink(file) as write:
+        sent = ResultFormat.NDJSON if chosen is ResultFormat.JSON else chosen
+        with api.stream(f"/api/scans/{scan['job_id']}/results", format=sent.value) as pieces, _sink(file) as write:
             for piece in as_array(pieces) if chosen is ResultFormat.JSON else pieces:
                 write(piece)
         if file is not None and str(file) != "-":
             say(f"Written to {file}.")
 
 
-def choose_format(asked: ResultFormat | None, file: Path | None, as_json: bool) -> ResultFormat | None:
-    """What was asked for, else what the file's ending says, else JSON for a file; None is the table."""
-    if asked is not None:
-        return asked
+def choose_format(requested: ResultFormat | None, file: Path | None, as_json: bool) -> ResultFormat | None:
+    """The requested format, else that of the file's ending, else JSON for a file; None means the table."""
+    if requested is not None:
+        return requested
     if as_json or file is None:
         return ResultFormat.JSON if as_json else None
     ending = file.suffix.removeprefix(".").lower()
@@ -76,7 +76,7 @@ def choose_format(asked: ResultFormat | None, file: Path | None, as_json: bool) 
 
 
 def as_array(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines of JSON as one JSON array, a finding a line, at the memory of one piece."""
+    """Turn lines of JSON into a JSON array, a finding a line, holding one piece in memory."""
     rest, before = b"", b"[\n"
     for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
@@ -105,8 +105,8 @@ def _sink(file: Path | None) -> Iterator[Write]:
 
 @contextmanager
 def _replacing(file: Path) -> Iterator[Write]:
-    """A file that appears whole or not at all."""
-    handle, unfinished = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}.")
+    """Write a file that appears whole or not at all."""
+    handle, unfinished = _open_beside(file)
     try:
         with open(handle, "wb") as opened:
             yield opened.write
@@ -117,6 +117,13 @@ def _replacing(file: Path) -> Iterator[Write]:
         raise
 
 
+def _open_beside(file: Path) -> tuple[int, str]:
+    try:
+        return tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}.")
+    except OSError as error:  # it would name the temporary file, which nobody typed
+        raise OSError(error.errno, error.strerror, str(file)) from None
+
+
 def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
@@ -124,7 +131,7 @@ def _umask() -> int:
 
 
 def _terminal_write() -> Write:
-    """A banner may hold escapes: on a terminal they are shown, elsewhere every byte is kept."""
+    """Show a banner's escapes on the terminal; files and pipes get every byte."""
     from cloudx.terminal import visible
 
     decoder = codecs.getincrementaldecoder("utf-8")("replace")

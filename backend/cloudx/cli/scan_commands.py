@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cloudx.domain.errors import InvalidInput
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import Tool
 from cloudx.processes.exits import FAILED
@@ -21,7 +24,13 @@ SUBMIT_TRIES = 3
 
 
 def scan(
-    target: Annotated[list[str], typer.Argument(help="Addresses, CIDRs, ranges (192.0.2.1-20) or host names.")],
+    target: Annotated[
+        list[str] | None, typer.Argument(help="Addresses, CIDRs, ranges (192.0.2.1-20) or host names; - reads a list.")
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", "-f", metavar="FILE", help="A list of targets, with # comments; - is standard input."),
+    ] = None,
     tool: Annotated[Tool, typer.Option(help="The scanner.")] = Tool.NMAP,
     scan_type: Annotated[
         str | None,
@@ -30,8 +39,8 @@ def scan(
     ports: Annotated[str | None, typer.Option("--ports", "-p", help="80, 80,443 or 1-1000.")] = None,
     rate: Annotated[int | None, typer.Option(min=1, help="Packets per second over the whole fleet.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Targets to leave out; may be repeated.")] = None,
-    priority: Annotated[int | None, typer.Option(help="Scans of a higher one go first.")] = None,
-    name: Annotated[str | None, typer.Option(help="A name to know it by.")] = None,
+    priority: Annotated[int | None, typer.Option(help="Scans of a higher priority go first.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for the scan.")] = None,
     max_workers: Annotated[
         int | None, typer.Option(min=1, help="At most so many workers at a time, where Nomad dispatches them.")
     ] = None,
@@ -46,8 +55,10 @@ def scan(
 
     Example: cloudx scan 127.0.0.1 --tool nmap --ports 1-10000
     """
-    wanted = {
-        "targets": target,
+    named = [text for text in target or [] if text != "-"]
+    lists = [*(file or []), *("-" for text in target or [] if text == "-")]
+    request = {
+        "targets": named,
         "tool": tool.value,
         "scan_type": scan_type,
         "ports": ports,
@@ -58,11 +69,24 @@ def scan(
         "max_workers": max_workers,
     }
     with api_session() as api:
-        submitted = _submit(api, {field: value for field, value in wanted.items() if value is not None})
+        request["targets"] = [*named, *map(_read_list, lists)]
+        if not request["targets"]:
+            raise InvalidInput("target", "No target given. Name one, or a list of them with --file FILE.")
+        submitted = _submit(api, {field: value for field, value in request.items() if value is not None})
         if wait:
-            _watch(api, submitted["job_id"], f"{tool.value} {' '.join(target)}", as_json)
+            _watch(api, submitted["job_id"], f"{tool.value} {' '.join([*named, *lists])}", as_json)
         else:
             _print_submitted(submitted, as_json)
+
+
+def _read_list(file: str) -> str:
+    """The text of a list of targets; the API reads its lines and comments."""
+    if file == "-":
+        return sys.stdin.read()
+    try:
+        return Path(file).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InvalidInput("file", f"{file} cannot be read ({error.strerror}). Name a file with targets.") from None
 
 
 def scans(
@@ -122,7 +146,7 @@ def stop(scan_id: ScanIdArgument, as_json: JsonOption = False) -> None:
 
 
 def delete(scan_id: ScanIdArgument, as_json: JsonOption = False) -> None:
-    """Delete a scan and all it found; a running one is stopped by that.
+    """Delete a scan and all it found; a running scan is stopped.
 
     Example: cloudx delete 019ab3c4-7f00-7d1e-8a2b-3c4d5e6f7a8b
     """
@@ -131,8 +155,8 @@ def delete(scan_id: ScanIdArgument, as_json: JsonOption = False) -> None:
         _print_json(answer) if as_json else _say(answer["message"])
 
 
-def _submit(api: ApiClient, wanted: dict[str, Any]) -> dict[str, Any]:
-    """Ask until it is answered; the key makes the second time the same scan."""
+def _submit(api: ApiClient, request: dict[str, Any]) -> dict[str, Any]:
+    """Submit until the API answers; the key makes a repeated request the same scan."""
     from .api_client import ApiRefused
     from .follow_scan import is_temporary
 
@@ -140,7 +164,7 @@ def _submit(api: ApiClient, wanted: dict[str, Any]) -> dict[str, Any]:
     while True:
         tries -= 1
         try:
-            return dict(api.post("/api/scans", wanted, idempotency_key=key))
+            return dict(api.post("/api/scans", request, idempotency_key=key))
         except ApiRefused as error:
             if tries == 0 or not is_temporary(error):
                 raise

@@ -51,7 +51,7 @@ def print_scans(scans: Sequence[Scan]) -> None:
 
 
 def print_scan(scan: Scan) -> None:
-    """Everything about one scan but what it found."""
+    """Everything about a scan but its findings."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -76,21 +76,21 @@ def _facts(scan: Scan) -> list[tuple[str, object]]:
         ("chunks", chunks_line(scan)),
         ("workers", ", ".join(workers)),
         ("rate", f"at most {scan['rate']:,} packets/s, priority {scan['priority']}"),
-        ("asked", f"{local_time(scan['created_at'])} by {scan['created_by']}"),
+        ("submitted", f"{local_time(scan['created_at'])} by {scan['created_by']}"),
         ("started", local_time(scan.get("started_at"))),
         ("finished", local_time(scan.get("finished_at"))),
     ]
 
 
 def print_outcome(api: ApiClient, scan: Scan) -> None:
-    """What a scan found, bounded, and the proof of what it covered."""
+    """The first findings of a scan, and the proof of what it covered."""
     print_findings(api, scan, SHOWN_FINDINGS)
     out().print(Text.assemble((visible(outcome_line(scan), None), STYLES[scan["status"]])), soft_wrap=True)
     out().print(Text.assemble("coverage: ", _coverage(scan)), soft_wrap=True)
 
 
 def print_findings(api: ApiClient, scan: Scan, limit: int) -> None:
-    """The first findings, and how to get the rest where there is one."""
+    """The first findings, and how to get the rest, if any."""
     page = api.get(f"/api/scans/{scan['job_id']}/results", format="json", limit=limit)
     if page["items"]:
         out().print(_findings_table(page["items"]))
@@ -121,7 +121,7 @@ def _state(state: str) -> Text:
 
 
 def _service(finding: Finding) -> str:
-    """The service with its product and version where the tool adds them, beside the finding's fields or below extra."""
+    """The service with its product and version, which a tool adds to the finding itself or to its `extra`."""
     added = finding | (finding.get("extra") or {})
     parts = (added.get("service"), added.get("product"), added.get("version"))
     return visible(" ".join(str(part) for part in parts if part))

@@ -8,7 +8,7 @@ from typing import Any
 
 Scan = Mapping[str, Any]
 
-TRUSTED_FROM_PERCENT = 5.0  # nmap finds hosts first, at a pace that says nothing of its port scan
+TRUSTED_FROM_PERCENT = 5.0  # nmap looks for hosts first, at a pace that predicts nothing about its port scan
 FINAL = ("completed", "failed", "stopped")
 STYLES = {
     "submitted": "dim",
@@ -25,12 +25,12 @@ STYLES = {
 
 
 def is_over(scan: Scan) -> bool:
-    """True when it will never change again."""
+    """True if the scan will never change again."""
     return scan["status"] in FINAL
 
 
 def unit_of(scan: Scan) -> str:
-    """What its coverage counts: a host for nmap, a probe for the others."""
+    """The unit of its coverage: a host for nmap, a probe for the others."""
     return "host" if scan["tool"] == "nmap" else "probe"
 
 
@@ -45,7 +45,7 @@ def duration(seconds: float) -> str:
 
 
 def seconds_left(scan: Scan) -> float | None:
-    """The API's estimate, once enough is done for it to mean something; None before."""
+    """The API's estimate; None until enough is done for it to mean something."""
     eta_seconds = scan.get("eta_seconds")
     return float(eta_seconds) if eta_seconds is not None and scan["progress"] >= TRUSTED_FROM_PERCENT else None
 
@@ -74,7 +74,7 @@ def age(text: str | None, now: datetime) -> str:
 
 
 def moment_of(text: str | None) -> datetime | None:
-    """An ISO time of the API."""
+    """Parse an ISO time of the API; None if there is none."""
     if not text:
         return None
     moment = datetime.fromisoformat(text)
@@ -88,13 +88,13 @@ def took_seconds(scan: Scan) -> float | None:
 
 
 def remaining_units(scan: Scan) -> int:
-    """Planned, and neither completed nor excluded nor failed."""
+    """Units that are neither completed nor excluded nor failed."""
     coverage = scan["coverage"]
     return int(coverage["planned"] - coverage["completed"] - coverage["excluded"] - coverage["failed"])
 
 
 def coverage_line(scan: Scan) -> str:
-    """The proof in one line: planned = completed + excluded + failed, and what is open where there is any."""
+    """The proof on a line: planned = completed + excluded + failed, plus what remains, if any."""
     coverage, remaining = scan["coverage"], remaining_units(scan)
     line = (
         f"{counted(coverage['planned'], unit_of(scan))} planned = {coverage['completed']:,} completed"
@@ -113,7 +113,7 @@ def chunks_line(scan: Scan) -> str:
 
 
 def progress_line(scan: Scan, percent: float) -> str:
-    """What a running scan is doing: units, its rate's bound, workers, chunks."""
+    """The state of a running scan: units, the bound of its rate, workers, chunks."""
     if scan["status"] == "submitted":
         return "waiting for a worker"
     planned, workers = scan["coverage"]["planned"], scan["workers"]
@@ -128,7 +128,7 @@ def progress_line(scan: Scan, percent: float) -> str:
 
 
 def worker_lines(scan: Scan, most: int) -> list[str]:
-    """A line for each worker where there are several, `most` of them: its node, what it is granted, what it did."""
+    """If there are several workers, a line for each, at most `most`: its node, granted rate and finished chunks."""
     workers = sorted(scan["workers"], key=lambda worker: str(worker["node_id"]))
     if len(workers) < 2 or is_over(scan):
         return []
@@ -142,7 +142,7 @@ def worker_lines(scan: Scan, most: int) -> list[str]:
 
 
 def outcome_line(scan: Scan) -> str:
-    """How it ended, in one line."""
+    """How the scan ended, on a line."""
     took = took_seconds(scan)
     line = f"{scan['tool']} {scan['scan_type']} of {scan['target']}: {scan['status']}"
     if took is not None:

@@ -1,4 +1,4 @@
-"""One command's talk with the API: how every failure ends, in words and as an exit code."""
+"""A command's session with the API: every failure ends as a sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ScanIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The scan's id
 
 @contextmanager
 def api_session() -> Iterator[ApiClient]:
-    """The API as the environment names it."""
+    """Open a session with the API that the environment or the data folder names."""
     with ending_in_words():
         from .api_client import ApiClient
         from .connection import find_connection
@@ -34,7 +34,7 @@ def api_session() -> Iterator[ApiClient]:
 
 @contextmanager
 def ending_in_words() -> Iterator[None]:
-    """Whatever goes wrong inside ends the command with a sentence and an exit code."""
+    """End the command with a sentence and an exit code if anything fails inside."""
     try:
         yield
     except (typer.Exit, typer.BadParameter):
@@ -53,7 +53,7 @@ def ending_in_words() -> Iterator[None]:
 
 
 def _leave_closed_pipe() -> NoReturn:
-    """`cloudx scans | head -1` is no error worth a word; the descriptor is replaced so that the exit's flush works."""
+    """End quietly, as after `cloudx scans | head -1`; the descriptor is replaced so that the flush at exit works."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise typer.Exit(FAILED)
 

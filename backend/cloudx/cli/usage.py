@@ -6,20 +6,19 @@ import typer
 
 from cloudx.processes.exits import WRONG_USAGE, exit_with
 
-_UsageError: type[Exception] = typer.BadParameter.__bases__[
-    0
-]  # click's own, which typer carries inside and does not export
+# click's base of usage errors, which typer carries inside and does not export.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def run(app: typer.Typer) -> int:
-    """The exit code; wrong usage ends the process with a sentence that names the command's help."""
+    """Run a command and return its exit code; wrong usage ends the process with a sentence that names its help."""
     try:
         return int(app(prog_name="cloudx", standalone_mode=False) or 0)
     except _UsageError as error:
-        if not (words := _sentence(error)):
+        if not (sentence := _sentence(error)):
             error.show()  # type: ignore[attr-defined]  # a bare `cloudx`: the help itself
             return WRONG_USAGE
-        exit_with(f"{words}. `{_command_of(error)} --help` shows how to use it.", "usage", WRONG_USAGE)
+        exit_with(f"{sentence}. `{_command_of(error)} --help` shows how to use it.", "usage", WRONG_USAGE)
     except typer.Abort:
         exit_with("Interrupted.", "interrupted")
 
@@ -27,8 +26,8 @@ def run(app: typer.Typer) -> int:
 def _sentence(error: Exception) -> str:
     if type(error).__name__ == "NoArgsIsHelpError":
         return ""
-    words: str = error.format_message()  # type: ignore[attr-defined]
-    return " ".join(words.replace("Value error, ", "").split()).rstrip(".")
+    message: str = error.format_message()  # type: ignore[attr-defined]
+    return " ".join(message.replace("Value error, ", "").split()).rstrip(".")
 
 
 def _command_of(error: Exception) -> str:

@@ -1,1 +1,1 @@
-"""What an operator does to a cluster: identities, rollouts, drains, status. It knows nothing of scans."""
+"""What an operator does to a cluster: identities, rollouts, drains, status. This room knows nothing of scans."""

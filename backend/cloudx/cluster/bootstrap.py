@@ -1,4 +1,4 @@
-"""What an operator does to a cluster: set it up, roll out, drain, look."""
+"""Wires the use cases of an operator: set-up, rollout, drain, status."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOCAL_NOMAD = "http://127.0.0.1:4646"
 
 
 def cluster_identities(settings: Settings, folder: Path, database: DatabaseAdmin) -> SetUpIdentities:
-    """The set-up of a cluster's identities, by the servers' addresses and tokens in the settings."""
+    """Build the set-up of a cluster's identities from the servers' addresses and tokens in the settings."""
     from cloudx.cluster.adapters.consul_acl import HttpConsulAcl
     from cloudx.cluster.adapters.nomad_acl import NomadAclClient
     from cloudx.cluster.adapters.postgres_roles import PostgresRoles
@@ -44,7 +44,7 @@ def cluster_identities(settings: Settings, folder: Path, database: DatabaseAdmin
 
 
 def rollouts(settings: Settings) -> RollOut:
-    """Rolling jobs out and back, by the operator's addresses and tokens."""
+    """Build the rollout of jobs from the operator's addresses and tokens."""
     from cloudx.cluster.adapters.nomad_jobs import NomadJobs
 
     from .rollout import FollowRollout, RollOut
@@ -54,7 +54,7 @@ def rollouts(settings: Settings) -> RollOut:
 
 
 def drains(settings: Settings) -> DrainNode:
-    """Draining machines, by the operator's address and token."""
+    """Build the drain of machines from the operator's address and token."""
     from cloudx.cluster.adapters.nomad_jobs import NomadMachines
 
     from .drain import DrainNode
@@ -63,7 +63,7 @@ def drains(settings: Settings) -> DrainNode:
 
 
 def cluster_status(settings: Settings) -> ReadClusterStatus:
-    """What runs in the cluster, by the operator's addresses and tokens."""
+    """Build the status of the cluster from the operator's addresses and tokens."""
     from cloudx.cluster.adapters.nomad_jobs import NomadJobs, NomadMachines
 
     from .status import ReadClusterStatus

@@ -16,7 +16,7 @@ _LIVE = ("pending", "running")
 
 @dataclass(frozen=True)
 class DrainProgress:
-    """A drain at one moment: what is still there, of how many at its start."""
+    """A drain at one moment: the allocations that are left, and how many there were."""
 
     machine: MachineState
     left: tuple[Allocation, ...]
@@ -32,41 +32,42 @@ class DrainNode:
     clock: Callable[[], float] = time.monotonic
 
     def find(self, name: str) -> MachineState:
-        """The one machine meant. Raises NotFound or InvalidInput."""
+        """The machine of this name or id. Raises NotFound, or InvalidInput if there are several."""
         found = self.machines.find(name)
         if not found:
             raise NotFound(f"Nomad knows no machine {name!r}. `cloudx cluster status` lists them.")
         if len(found) > 1:
-            said = ", ".join(f"{one.name} {one.id}" for one in found[:5])
-            raise InvalidInput("node", f"{name!r} may be any of: {said}. Give the whole id.")
+            candidates = ", ".join(f"{machine.name} {machine.id}" for machine in found[:5])
+            raise InvalidInput("node", f"{name!r} may be any of: {candidates}. Give the whole id.")
         return found[0]
 
     def drain(
         self, machine: MachineState, deadline_seconds: float, show: Callable[[DrainProgress], None]
     ) -> DrainProgress:
-        """Begin, and watch until nothing is left and Nomad says that it is through."""
+        """Drain a machine, and show its progress until nothing is left and Nomad has ended the drain."""
         total = len(self._left(machine.id))
         self.machines.drain(machine.id, deadline_seconds)
-        # What the deadline stops has its kill_timeout on top, and Nomad looks only now and then.
+        # What the deadline stops has its kill_timeout on top, and Nomad looks at it only from time to time.
         given_up_at = self.clock() + deadline_seconds + 60
         while True:
             left = self._left(machine.id)
             progress = DrainProgress(self.machines.state(machine.id), left, max(total, len(left)))
             show(progress)
-            is_through = not progress.machine.is_draining and (not left or progress.machine.is_eligible)
-            if is_through or self.clock() > given_up_at:
+            has_ended = not progress.machine.is_draining and (not left or progress.machine.is_eligible)
+            if has_ended or self.clock() > given_up_at:
                 return progress
             self.rest(LOOK_SECONDS)
 
     def restore(self, machine: MachineState) -> MachineState:
-        """End its drain and let it take work again."""
+        """End the machine's drain and let it take work again."""
         self.machines.restore(machine.id)
         return self.machines.state(machine.id)
 
     def _left(self, node_id: str) -> tuple[Allocation, ...]:
-        return tuple(one for one in self.machines.allocations(node_id) if one.status in _LIVE)
+        found = self.machines.allocations(node_id)
+        return tuple(allocation for allocation in found if allocation.status in _LIVE)
 
 
 def has_drained(progress: DrainProgress) -> bool:
-    """True when the machine is empty and stays out of scheduling: safe to take down."""
+    """True if the machine is empty and gets no work: it is safe to take down."""
     return not progress.left and not progress.machine.is_draining and not progress.machine.is_eligible

@@ -14,7 +14,7 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True)
 class ClusterFiles:
-    """Each mapping is by the file's name without its ending."""
+    """The files' contents. Each mapping is keyed by the file's name without its ending."""
 
     consul_policies: dict[str, str]
     consul_job_policies: dict[str, str]
@@ -25,7 +25,7 @@ class ClusterFiles:
 
 
 def read_cluster_files(root: Path) -> ClusterFiles:
-    """Raises BadConfiguration, which names the file."""
+    """Read all of them. Raises BadConfiguration that names the file."""
     return ClusterFiles(
         consul_policies=_texts(root / "consul/policies"),
         consul_job_policies=_texts(root / "consul/policies/jobs"),
@@ -50,10 +50,10 @@ def _document(file: Path) -> dict[str, Any]:
         document = json.loads(file.read_text())
     except ValueError as error:
         raise BadConfiguration(
-            f"{file} is no JSON ({error}). Correct it, or take it back from the repository."
+            f"{file} is not JSON ({error}). Correct it, or take it back from the repository."
         ) from None
     if not isinstance(document, dict):
-        raise BadConfiguration(f"{file} holds no JSON object. Correct it, or take it back from the repository.")
+        raise BadConfiguration(f"{file} is not a JSON object. Correct it, or take it back from the repository.")
     return document
 
 

@@ -1,4 +1,4 @@
-"""Who may do what in the cluster: by each task's workload identity, the least that it needs. Safe to run again."""
+"""Set up the rights in the cluster: each task's workload identity gets the least that the task needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from .files import ClusterFiles
 from .identity_ports import BindingRule, ConsulAcl, DatabaseLogin, DatabaseRoles, NomadAcl, VaultSetup
 
-CONSUL_METHOD = "nomad-workloads"  # the name Nomad's clients log in by unless told otherwise
+CONSUL_METHOD = "nomad-workloads"  # Nomad's clients log in by this method unless configured otherwise
 CONSUL_AUDIENCE = "consul.io"
 VAULT_MOUNT = "jwt-nomad"  # as above, for Vault
 VAULT_LOGIN = "cloudx_vault"
@@ -21,7 +21,7 @@ _CLAIMS = ("nomad_namespace", "nomad_job_id", "nomad_task", "nomad_service")
 
 @dataclass(frozen=True)
 class ClusterPlan:
-    """What differs from one cluster to another. `None` TTLs keep what vault/database/ says."""
+    """What differs between clusters. A TTL of None keeps that of vault/database/."""
 
     jwks_url: str
     database_address: str  # host:port/database, as Vault reaches it
@@ -34,7 +34,7 @@ class ClusterPlan:
 
 @dataclass(frozen=True)
 class SetUpIdentities:
-    """The use case over its four ports."""
+    """The use case of `cloudx cluster set-up`."""
 
     files: ClusterFiles
     consul: ConsulAcl
@@ -43,14 +43,14 @@ class SetUpIdentities:
     database: DatabaseRoles
 
     def run(self, plan: ClusterPlan) -> None:
-        """Make or correct every policy, role and login. Raises ClusterUnavailable, which names the server."""
+        """Make or correct every policy, role and login; safe to run again. Raises ClusterUnavailable."""
         self._nomad(plan)
         self._consul(plan)
         self._vault(plan)
         self._vault_database(plan)
 
     def admin_token(self) -> str:
-        """The install's own admin token, as the backend's tasks get it."""
+        """The install's own admin token, which the backend's tasks get from Vault."""
         return self.vault.read_secret(API_SECRET)["admin_token"]
 
     def _nomad(self, plan: ClusterPlan) -> None:
@@ -87,12 +87,12 @@ class SetUpIdentities:
 
 
 def give_nomad_agent_policy(files: ClusterFiles, consul: ConsulAcl) -> None:
-    """The policy for the token that Nomad's own agents carry; they need it before they start."""
+    """Make the policy of the token that Nomad's agents carry; they need it before they start."""
     consul.put_policy(NOMAD_AGENT_POLICY, files.consul_policies[NOMAD_AGENT_POLICY])
 
 
 def consul_binding_rules(namespace: str) -> tuple[BindingRule, ...]:
-    """A service may register itself and nothing else; a task gets the role of its job, where there is one."""
+    """A service may register itself and nothing else; a task gets the role of its job, if there is one."""
     here = f'value.nomad_namespace == "{namespace}"'
     return (
         BindingRule(f'"nomad_service" in value and {here}', "service", "${value.nomad_service}"),
@@ -103,6 +103,6 @@ def consul_binding_rules(namespace: str) -> tuple[BindingRule, ...]:
 
 
 def with_ttls(body: dict[str, Any], ttl: str | None, max_ttl: str | None) -> dict[str, Any]:
-    """A database role with other lifetimes, where given."""
+    """A database role with the given lifetimes in place of its own."""
     changed = {"default_ttl": ttl, "max_ttl": max_ttl}
     return {**body, **{name: value for name, value in changed.items() if value}}

@@ -1,4 +1,4 @@
-"""The variables of a job file: which it has, and their values as the HCL that Nomad parses. Pure."""
+"""The variables that a job file declares, and their values as the HCL that Nomad parses."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _TYPE = re.compile(r"^\s*type\s*=\s*(\S+)", re.MULTILINE)
 
 
 def variables_file(source: JobSource) -> str:
-    """The variables as an HCL file, those that the job declares: a shell's NOMAD_VAR_… serve many jobs."""
+    """The declared variables as an HCL file; others are left out, since a shell's NOMAD_VAR_… serve many jobs."""
     types = declared_variables(source.hcl)
     chosen = {name: value for name, value in source.variables.items() if name in types}
     return "".join(f"{name} = {_expression(value, types[name])}\n" for name, value in chosen.items())
 
 
 def refuse_undeclared(hcl: str, variables: Mapping[str, str]) -> None:
-    """Raises InvalidInput for a variable that somebody typed and the job does not have."""
+    """Raises InvalidInput for a typed variable that the job does not declare."""
     known = declared_variables(hcl)
     for name in variables:
         if name not in known:
-            said = f"The job has no variable {name!r}. It has: {', '.join(sorted(known)) or 'none'}."
-            raise InvalidInput("var", said)
+            names = ", ".join(sorted(known)) or "none"
+            raise InvalidInput("var", f"The job has no variable {name!r}. It has: {names}.")
 
 
 def declared_variables(hcl: str) -> dict[str, str]:
@@ -37,7 +37,7 @@ def declared_variables(hcl: str) -> dict[str, str]:
 
 
 def _expression(value: str, type_name: str) -> str:
-    """As Nomad's own command reads it: text for a string, an expression for anything else."""
+    """The value as Nomad's own command reads it: text for a string, else an expression."""
     if type_name != "string":
         return value
     return json.dumps(value).replace("${", "$${").replace("%{", "%%{")

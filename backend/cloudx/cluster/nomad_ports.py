@@ -1,4 +1,4 @@
-"""What rolling out jobs and draining machines needs from Nomad and Consul."""
+"""What rollouts and drains need from Nomad and Consul, as Protocols."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class JobSource:
-    """A job file's text and the variables for it, as text (what is no string is an HCL expression)."""
+    """The text of a job file, and its variables as text (an HCL expression if the type is not string)."""
 
     hcl: str
     variables: Mapping[str, str]
@@ -17,7 +17,7 @@ class JobSource:
 
 @dataclass(frozen=True)
 class SubmittedJob:
-    """A job that Nomad took, and the evaluation that will place it."""
+    """A job that Nomad has accepted, and the evaluation that will place it."""
 
     job_id: str
     version: int
@@ -26,7 +26,7 @@ class SubmittedJob:
 
 @dataclass(frozen=True)
 class JobVersion:
-    """One version of a job; `label` is what its services call it in Consul's meta, empty when nothing."""
+    """A version of a job; `label` is its name in the Consul meta of its services, or empty."""
 
     number: int
     is_stable: bool
@@ -48,7 +48,7 @@ class JobState:
 
 @dataclass(frozen=True)
 class GroupProgress:
-    """How far one group of a deployment is, in allocations."""
+    """The state of a group of a deployment, in allocations."""
 
     name: str
     desired: int
@@ -61,23 +61,23 @@ class GroupProgress:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Nomad's supervision of one version's rollout; `said` is its own word for the state."""
+    """Nomad's supervision of a version's rollout; `said` is Nomad's description of its status."""
 
     id: str
     version: int
     status: str
-    said: str
+    description: str
     groups: tuple[GroupProgress, ...]
 
     @property
     def is_over(self) -> bool:
-        """True when nothing more happens."""
+        """True if the deployment has ended."""
         return self.status in ("successful", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
 class FailedPlacement:
-    """Why a group could not be placed."""
+    """The reason why a group could not be placed."""
 
     group: str
     reason: str
@@ -85,21 +85,21 @@ class FailedPlacement:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scheduler's work on a submitted job."""
+    """The scheduler's work on a submitted job; `said` is Nomad's description of its status."""
 
     status: str
-    said: str
+    description: str
     failed_placements: tuple[FailedPlacement, ...]
 
     @property
     def is_over(self) -> bool:
-        """True when the scheduler is through with it."""
+        """True if the scheduler has ended its work."""
         return self.status not in ("pending", "blocked")
 
 
 @dataclass(frozen=True)
 class TaskReport:
-    """One task of an allocation; `events` are its last ones, in words."""
+    """A task of an allocation; `events` are the messages of its last events."""
 
     name: str
     state: str
@@ -110,7 +110,7 @@ class TaskReport:
 
 @dataclass(frozen=True)
 class Allocation:
-    """One instance of a group on one machine; healthy is None while that is undecided."""
+    """An instance of a group on a machine; `healthy` is None while that is undecided."""
 
     id: str
     job_id: str
@@ -124,13 +124,13 @@ class Allocation:
 
     @property
     def is_ill(self) -> bool:
-        """True when it is part of what went wrong."""
+        """True if the allocation has failed, is unhealthy or has a failed task."""
         return self.status == "failed" or self.healthy is False or any(task.has_failed for task in self.tasks)
 
 
 @dataclass(frozen=True)
 class FailingCheck:
-    """A check that does not pass, with what it said."""
+    """A check that does not pass, with its output."""
 
     allocation_id: str
     node_name: str
@@ -140,7 +140,7 @@ class FailingCheck:
 
 @dataclass(frozen=True)
 class MachineState:
-    """A Nomad client: what is decided about it and how its last drain ended (complete, canceled or nothing)."""
+    """A Nomad client; `last_drain` is how its last drain ended (complete, canceled or empty)."""
 
     id: str
     name: str
@@ -154,7 +154,7 @@ class JobApi(Protocol):
     """Nomad's jobs. Every call raises DependencyUnavailable, Forbidden, NotFound or InvalidInput."""
 
     def submit(self, source: JobSource) -> SubmittedJob:
-        """Run a job file, as `nomad job run` would."""
+        """Run a job file, as `nomad job run` does."""
         ...
 
     def revert(self, job_id: str, version: int) -> SubmittedJob:
@@ -162,27 +162,27 @@ class JobApi(Protocol):
         ...
 
     def all(self) -> list[JobState]:
-        """Every job that is no instance of another, by id."""
+        """Every job, without the instances of parameterized and periodic jobs."""
         ...
 
     def versions(self, job_id: str) -> list[JobVersion]:
-        """Newest first."""
+        """The versions of a job, newest first."""
         ...
 
     def evaluation(self, evaluation_id: str) -> Evaluation:
-        """One evaluation."""
+        """An evaluation by its id."""
         ...
 
     def deployments(self, job_id: str) -> list[Deployment]:
-        """Those of a job, newest first."""
+        """The deployments of a job, newest first."""
         ...
 
     def allocations(self, job_id: str) -> list[Allocation]:
-        """Those of every version that Nomad still remembers."""
+        """The allocations of a job, of every version that Nomad still remembers."""
         ...
 
     def last_lines(self, allocation_id: str, task: str) -> str:
-        """The end of what a task wrote to standard error, else to standard output; empty when it is not to be had."""
+        """The end of a task's standard error, or if empty of its standard output; "" if neither can be read."""
         ...
 
 
@@ -190,7 +190,7 @@ class Checks(Protocol):
     """Consul's checks of what Nomad runs."""
 
     def failing(self) -> list[FailingCheck]:
-        """All that do not pass now. Raises DependencyUnavailable."""
+        """The checks that do not pass now. Raises DependencyUnavailable."""
         ...
 
 
@@ -198,25 +198,25 @@ class Machines(Protocol):
     """Nomad's clients. Every call raises DependencyUnavailable, Forbidden, NotFound or InvalidInput."""
 
     def all(self) -> list[MachineState]:
-        """Every one that Nomad remembers."""
+        """Every machine that Nomad remembers."""
         ...
 
     def find(self, name: str) -> list[MachineState]:
-        """Those with this name, or whose id starts so."""
+        """The machines of this name or id, else those whose id begins with it (4 characters or more)."""
         ...
 
     def state(self, node_id: str) -> MachineState:
-        """One of them."""
+        """A machine by its id."""
         ...
 
     def drain(self, node_id: str, deadline_seconds: float) -> None:
-        """Begin to move its work elsewhere; what is left at the deadline is stopped."""
+        """Begin to move a machine's work elsewhere; what is left at the deadline is stopped."""
         ...
 
     def restore(self, node_id: str) -> None:
-        """End a drain, if any, and take new work again."""
+        """End a machine's drain, if any, and let it take new work."""
         ...
 
     def allocations(self, node_id: str) -> list[Allocation]:
-        """What is or was there."""
+        """The allocations that are or were on a machine."""
         ...

@@ -1,4 +1,4 @@
-"""Roll a job out or back, watch Nomad until it is through, and find out why where it fails."""
+"""Roll a job out or back, watch until Nomad has decided, and find out why a rollout failed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHOWN_ILL = 3
 
 @dataclass(frozen=True)
 class LogEnd:
-    """The last lines of one task."""
+    """The last lines of a task's log."""
 
     allocation_id: str
     task: str
@@ -38,7 +38,7 @@ class LogEnd:
 
 @dataclass(frozen=True)
 class RolloutProgress:
-    """A rollout at one moment; `trouble` says why the newest moment is not known."""
+    """A rollout at one moment; `trouble` says why Nomad did not answer since."""
 
     submitted: SubmittedJob
     deployment: Deployment | None = None
@@ -46,12 +46,12 @@ class RolloutProgress:
     failing: tuple[FailingCheck, ...] = ()
     unplaced: tuple[FailedPlacement, ...] = ()
     trouble: str | None = None
-    checks_problem: str | None = None  # why nothing is known of Consul's checks
+    checks_problem: str | None = None  # why Consul's checks are unknown
 
 
 @dataclass(frozen=True)
 class RolloutOutcome:
-    """How it ended, in a sentence, with what explains a failure."""
+    """How a rollout ended: a sentence, and what explains a failure."""
 
     succeeded: bool
     message: str
@@ -64,20 +64,23 @@ Show = Callable[[RolloutProgress], None]
 
 @dataclass
 class FollowRollout:
-    """Watches one submitted version until Nomad has decided."""
+    """Watches a submitted version until Nomad has decided."""
 
     jobs: JobApi
     checks: Checks | None
     rest: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
-    # Nomad's progress deadline begins with the first instance that finds a machine: without any it would never end.
+    # Nomad's progress deadline begins when the first instance finds a machine: if none does, it never ends.
     placement_seconds: float = 30.0
-    # Failing allocations are deregistered from Consul when Nomad gives up: what their checks said is kept.
+    # Nomad deregisters failing allocations from Consul when it gives up: keep the output of their checks.
     _seen_failing: dict[tuple[str, str], FailingCheck] = field(default_factory=dict)
     _checks_problem: str | None = None
 
     def __call__(self, submitted: SubmittedJob, show: Show, timeout_seconds: float) -> RolloutOutcome:
-        """Show each moment; the outcome once it is known, or that it was not within the time."""
+        """Show the progress until the rollout ends or the time is over; return its outcome.
+
+        Raises DependencyUnavailable if Nomad is away for longer than AWAY_SECONDS.
+        """
         progress = RolloutProgress(submitted)
         started_at = answered_at = self.clock()
         while self.clock() - started_at < timeout_seconds:
@@ -100,9 +103,9 @@ class FollowRollout:
     def _look(self, submitted: SubmittedJob) -> tuple[RolloutProgress, Evaluation]:
         job_id, version = submitted.job_id, submitted.version
         evaluation = self.jobs.evaluation(submitted.evaluation_id)
-        deployments = [one for one in self.jobs.deployments(job_id) if one.version == version]
-        allocations = tuple(one for one in self.jobs.allocations(job_id) if one.version == version)
-        unwell = {one.id for one in allocations if one.healthy is not True}
+        deployments = [each for each in self.jobs.deployments(job_id) if each.version == version]
+        allocations = tuple(each for each in self.jobs.allocations(job_id) if each.version == version)
+        unwell = {allocation.id for allocation in allocations if allocation.healthy is not True}
         self._note_failing(unwell)
         progress = RolloutProgress(
             submitted=submitted,
@@ -118,38 +121,38 @@ class FollowRollout:
         try:
             found = self.checks.failing() if self.checks else []
             self._checks_problem = None
-        except CloudxError as error:  # Consul explains a failure, it decides nothing
+        except CloudxError as error:  # Consul explains a failure and decides nothing
             self._checks_problem = error.message
             return
         for check in found:
             key = (check.allocation_id, check.name)
-            # A check that has not run yet counts as failing, and says nothing.
+            # A check that has not run yet counts as failing, with no output.
             if check.allocation_id in allocation_ids and (check.output or key not in self._seen_failing):
                 self._seen_failing[key] = check
 
     def _verdict(self, progress: RolloutProgress, evaluation: Evaluation, has_waited: bool) -> RolloutOutcome | None:
         if has_waited and progress.unplaced and not progress.allocations:
-            return self._failure(progress, "no machine takes it; Nomad places it when one can")
+            return self._failure(progress, "no machine takes it; Nomad places it when each can")
         if progress.deployment is not None:
             return self._deployment_verdict(progress, progress.deployment)
         if evaluation.status in ("failed", "canceled"):
-            return self._failure(progress, f"Nomad could not place it: {evaluation.said or evaluation.status}")
+            return self._failure(progress, f"Nomad could not place it: {evaluation.description or evaluation.status}")
         if not evaluation.is_over:
             return None
-        # No deployment: batch jobs, and those without an update block. They are through when all that was placed runs.
-        live = [one for one in progress.allocations if one.desired == "run"]
-        if any(one.status in ("failed", "lost") for one in live):
+        # No deployment: batch jobs, and those without an update block. They succeed once all that was placed runs.
+        live = [allocation for allocation in progress.allocations if allocation.desired == "run"]
+        if any(allocation.status in ("failed", "lost") for allocation in live):
             return self._failure(progress, "an instance failed")
         if progress.unplaced:
             return self._failure(progress, "not every instance found a machine")
-        if all(one.status in ("running", "complete") for one in live):
+        if all(allocation.status in ("running", "complete") for allocation in live):
             return self._success(progress)
         return None
 
     def _deployment_verdict(self, progress: RolloutProgress, deployment: Deployment) -> RolloutOutcome | None:
         if deployment.status == "successful":
             return self._success(progress)
-        return self._failure(progress, deployment.said) if deployment.is_over else None
+        return self._failure(progress, deployment.description) if deployment.is_over else None
 
     def _success(self, progress: RolloutProgress) -> RolloutOutcome:
         submitted = progress.submitted
@@ -161,14 +164,13 @@ class FollowRollout:
         return RolloutOutcome(False, message, progress, self._logs(progress))
 
     def _logs(self, progress: RolloutProgress) -> tuple[LogEnd, ...]:
-        ill = [one for one in progress.allocations if one.is_ill] or [
-            one for one in progress.allocations if one.healthy is not True
-        ]
-        tasks = [(one, task) for one in ill[-SHOWN_ILL:] for task in one.tasks]
-        # A task that ended well explains nothing; where all did, each is shown.
-        suspects = [(one, task) for one, task in tasks if task.has_failed or task.state != "dead"] or tasks
-        found = ((one.id, task.name, self.jobs.last_lines(one.id, task.name)) for one, task in suspects)
-        return tuple(LogEnd(i, name, tuple(text.splitlines()[-SHOWN_LINES:])) for i, name, text in found if text)
+        not_healthy = [allocation for allocation in progress.allocations if allocation.healthy is not True]
+        ill = [allocation for allocation in progress.allocations if allocation.is_ill] or not_healthy
+        tasks = [(allocation.id, task) for allocation in ill[-SHOWN_ILL:] for task in allocation.tasks]
+        # A task that ended well explains nothing; if all did, each is shown.
+        suspects = [(owner, task) for owner, task in tasks if task.has_failed or task.state != "dead"] or tasks
+        found = ((owner, task.name, self.jobs.last_lines(owner, task.name)) for owner, task in suspects)
+        return tuple(LogEnd(owner, name, tuple(log.splitlines()[-SHOWN_LINES:])) for owner, name, log in found if log)
 
 
 @dataclass(frozen=True)
@@ -179,11 +181,11 @@ class RollOut:
     follow: FollowRollout
 
     def roll_out(self, source: JobSource, show: Show, timeout_seconds: float) -> RolloutOutcome:
-        """Submit a job file and watch it; when Nomad rolls it back by itself, that is watched too."""
+        """Submit a job file and watch it; if Nomad reverts it by itself, watch that too."""
         return self._through(self.jobs.submit(source), show, timeout_seconds)
 
     def roll_back(self, job_id: str, to: int | None, show: Show, timeout_seconds: float) -> RolloutOutcome:
-        """Go back to a version, the last stable one before the newest unless told. Raises NotFound."""
+        """Go back to version `to`, or to the last stable version before the newest. Raises NotFound."""
         target = choose_version(job_id, self.jobs.versions(job_id), to)
         return self._through(self.jobs.revert(job_id, target.number), show, timeout_seconds)
 
@@ -195,29 +197,29 @@ class RollOut:
         return replace(outcome, message=f"{outcome.message} {restored}") if restored else outcome
 
     def _restored(self, failed: SubmittedJob, show: Show) -> str | None:
-        """Nomad's own way back is a version of its own, with a deployment like any."""
+        """Watch Nomad's own revert, which is a new version with its own deployment."""
         deployments = self.jobs.deployments(failed.job_id)
-        newer = next((one for one in deployments if one.version > failed.version), None)
+        newer = next((each for each in deployments if each.version > failed.version), None)
         if newer is None:
             return None
         while not newer.is_over:
             self.follow.rest(LOOK_SECONDS)
-            newer = next(one for one in self.jobs.deployments(failed.job_id) if one.id == newer.id)
+            newer = next(each for each in self.jobs.deployments(failed.job_id) if each.id == newer.id)
             back = SubmittedJob(failed.job_id, newer.version, "")
             show(RolloutProgress(back, newer))
         if newer.status == "successful":
             return f"What ran before it runs again, as version {newer.version}."
-        return f"Going back, as version {newer.version}, failed too: {newer.said}"
+        return f"Going back, as version {newer.version}, failed too: {newer.description}"
 
 
 def choose_version(job_id: str, versions: list[JobVersion], to: int | None) -> JobVersion:
-    """The version to go back to. Raises NotFound with those there are."""
+    """The version to go back to. Raises NotFound that lists the versions."""
     if to is not None:
-        chosen = next((one for one in versions if one.number == to), None)
+        chosen = next((version for version in versions if version.number == to), None)
     else:
-        chosen = next((one for one in versions[1:] if one.is_stable), None)
+        chosen = next((version for version in versions[1:] if version.is_stable), None)
     if chosen is None:
-        known = ", ".join(f"{one.number}{' (stable)' if one.is_stable else ''}" for one in versions)
-        wanted = f"version {to}" if to is not None else "stable version before the newest"
-        raise NotFound(f"{job_id} has no {wanted}. It has: {known}. Name one with --to, or roll a job file out.")
+        known = ", ".join(f"{version.number}{' (stable)' if version.is_stable else ''}" for version in versions)
+        missing = f"version {to}" if to is not None else "stable version before the newest"
+        raise NotFound(f"{job_id} has no {missing}. It has: {known}. Name one with --to, or roll a job file out.")
     return chosen

@@ -1,4 +1,4 @@
-"""See what runs in a cluster: its jobs, its machines and the checks that fail."""
+"""Read what runs in a cluster: its jobs, its machines and the failing checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .nomad_ports import Checks, FailingCheck, JobApi, JobState, Machines, Machi
 
 @dataclass(frozen=True)
 class ClusterState:
-    """The cluster at one moment; `checks_problem` says why nothing is known of Consul's checks."""
+    """The cluster at one moment; `checks_problem` says why Consul's checks are unknown."""
 
     jobs: tuple[JobState, ...]
     machines: tuple[MachineState, ...]
@@ -28,7 +28,7 @@ class ReadClusterStatus:
     checks: Checks
 
     def __call__(self) -> ClusterState:
-        """Ask all of them now. Raises what Nomad's side raises; without Consul the rest is still shown."""
+        """Read the state now. Raises the errors of JobApi and Machines; without Consul the rest is still read."""
         try:
             failing, problem = tuple(self.checks.failing()), None
         except CloudxError as error:

@@ -1,4 +1,4 @@
-"""The servers as child processes: each writes to a log file of its own, and dies with us."""
+"""The servers as child processes: each writes a log file and dies with this process."""
 
 from __future__ import annotations
 
@@ -23,42 +23,45 @@ _DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM", "--"]
 class _Launch:
     command: list[str]
     environment: dict[str, str]
-    said_to: Path  # standard output
+    output: Path  # of standard output
     log: Path
 
 
 class Children:
-    """What we started, taken down one by one."""
+    """The servers that this run has started."""
 
     def __init__(self, folder: DevFolder) -> None:
         self._folder = folder
         self._launches: dict[str, _Launch] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, command: list[str], environment: dict[str, str], said_to: str | None = None) -> None:
-        """Start one, noted down for a later start to find should we be killed; `said_to`: not for the log."""
+    def start(self, name: str, command: list[str], environment: dict[str, str], output: str | None = None) -> None:
+        """Start a server and note it down, so that a later run can end it if this one is killed.
+
+        Standard output goes to the log, or to the file `output` of the dev folder if it holds secrets.
+        """
         log = self.log_of(name)
         log.unlink(missing_ok=True)
-        self._launches[name] = _Launch(command, environment, self._folder.path / said_to if said_to else log, log)
+        self._launches[name] = _Launch(command, environment, self._folder.path / output if output else log, log)
         self._launch(name)
 
     def log_of(self, name: str) -> Path:
-        """Its log file."""
+        """The log file of a server."""
         return self._folder.logs / f"{name}.log"
 
     def dead(self) -> list[str]:
-        """The names of those that ended by themselves."""
+        """The names of the servers that ended by themselves."""
         return [name for name, child in self._running.items() if child.poll() is not None]
 
     def restart(self, name: str, allowed: tuple[str, ...]) -> bool:
-        """Start a dead one again; False when it is not one of the allowed."""
+        """Start a dead server again; False if it is not among the allowed."""
         if name not in allowed:
             return False
         self._launch(name)
         return True
 
     def stop(self, name: str, seconds: float) -> None:
-        """Ask, wait, and kill what does not leave; nothing when it was never started."""
+        """Ask a server to leave, wait, then kill it; does nothing if it was never started."""
         child = self._running.pop(name, None)
         if child is None:
             return
@@ -73,17 +76,17 @@ class Children:
 
     def _launch(self, name: str) -> None:
         launch = self._launches[name]
-        with open(launch.log, "ab", opener=_private) as log, open(launch.said_to, "ab", opener=_private) as said:
+        with open(launch.log, "ab", opener=_private) as log, open(launch.output, "ab", opener=_private) as output:
             # A session of its own: Ctrl-C in the terminal reaches us alone, and we end them in order.
             self._running[name] = subprocess.Popen(
-                [*_DIES_WITH_US, *launch.command], env=launch.environment, stdin=subprocess.DEVNULL, stdout=said,
+                [*_DIES_WITH_US, *launch.command], env=launch.environment, stdin=subprocess.DEVNULL, stdout=output,
                 stderr=log, start_new_session=True, cwd=self._folder.path,
             )  # fmt: skip
         self._note_down()
 
     def _note_down(self) -> None:
-        known = {name: (child.pid, _started(child.pid)) for name, child in self._running.items()}
-        write_private(self._folder.children, json.dumps(known))
+        running = {name: (child.pid, _started(child.pid)) for name, child in self._running.items()}
+        write_private(self._folder.children, json.dumps(running))
 
 
 def _private(path: str, flags: int) -> int:

@@ -1,4 +1,4 @@
-"""`.dev/env`, to be sourced: with it a plain `nomad job run jobs/backend.nomad.hcl` gives what runs."""
+"""`.dev/env`, to be sourced: with it `nomad job run jobs/backend.nomad.hcl` changes nothing that runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ URL = f"http://{HOST}:{FABIO_PORT}"
 
 
 def write_env_file(folder: DevFolder, variables: dict[str, str]) -> None:
-    """Mode 0600; the programs' links come first on PATH."""
+    """Write the file with mode 0600; the programs' links come first on PATH."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     path = f"{folder.binaries}:{Path(sys.executable).parent}"
     lines.append(f'export PATH={shlex.quote(path)}:"$PATH"')
@@ -25,13 +25,13 @@ def write_env_file(folder: DevFolder, variables: dict[str, str]) -> None:
 
 
 def shell_variables(secrets: DevSecrets, admin_token: str, driver: str, fabio: Path) -> dict[str, str]:
-    """Addresses and tokens, and what the jobs ask for."""
+    """Addresses, tokens and the jobs' variables."""
     own = {"CLOUDX_URL": URL, "CLOUDX_TOKEN": admin_token}
     return own | client_environment(secrets) | job_variables(driver, fabio)
 
 
 def job_variables(driver: str, fabio: Path) -> dict[str, str]:
-    """The jobs' variables, by Nomad's own names for them."""
+    """The jobs' variables, as NOMAD_VAR_…"""
     variables = {"driver": driver, "version": __version__, "database": DATABASE_ADDRESS, "fabio_command": str(fabio)}
     if driver == "raw_exec":
         variables["command"] = str(Path(sys.executable).parent / "cloudx")
@@ -39,7 +39,7 @@ def job_variables(driver: str, fabio: Path) -> dict[str, str]:
 
 
 def link_programs(folder: DevFolder, programs: dict[str, Path]) -> None:
-    """A folder with nothing but the servers' programs."""
+    """Link the servers' programs into a folder that holds nothing else."""
     for name, program in programs.items():
         link = folder.binaries / name
         link.unlink(missing_ok=True)

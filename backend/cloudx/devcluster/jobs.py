@@ -1,4 +1,4 @@
-"""Run the files in jobs/ as an operator would, and wait until what they run is healthy."""
+"""Run the files in jobs/ as an operator would, and tell whether they are healthy."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .waiting import Interrupted
 
 JOBS = ("fabio", "backend", "node", "scan")
 _DISPATCHED = ("scan",)  # it runs nothing until it is dispatched
-_OPTIONS = {"fabio": ("-var=driver=raw_exec",)}  # its program is here in any case, its image need not be to be had
+_OPTIONS = {"fabio": ("-var=driver=raw_exec",)}  # its program is here, while its image may be out of reach
 _EVENTS = 3
-_WORDS = 12  # lines of a failed task's last words
+_LOG_LINES = 12  # of a failed task
 
 
 class DevJobs:
-    """The jobs of one run, by Nomad's own program and API."""
+    """The jobs of a run, through Nomad's own program and API."""
 
     def __init__(self, folder: DevFolder, nomad: Path, environment: dict[str, str], stopping: threading.Event) -> None:
         self._stopping = stopping
@@ -34,7 +34,7 @@ class DevJobs:
         self._environment = environment
 
     def run_all(self) -> None:
-        """`nomad job run` of each file. Raises ClusterUnavailable with Nomad's own words."""
+        """Run `nomad job run` for each file. Raises ClusterUnavailable with Nomad's message, or Interrupted."""
         for name in JOBS:
             if self._stopping.is_set():
                 raise Interrupted
@@ -46,37 +46,37 @@ class DevJobs:
                 raise ClusterUnavailable(f"{file} does not run: {(done.stdout + done.stderr).strip()}")
 
     def not_running_yet(self) -> list[str]:
-        """DevJobs that have no running, healthy allocation. Raises ClusterUnavailable when one has failed for good."""
+        """The jobs without a running, healthy allocation. Raises ClusterUnavailable if a job has failed for good."""
         return [name for name in JOBS if not self._is_healthy(name)]
 
-    def last_words(self, name: str) -> str:
-        """How a job's allocations stand and what they said last; for one that does not become healthy."""
-        found = self._ask(f"job/{name}/allocations")
-        return "\n".join(self._words_of(one) for one in found) or self._why_not_placed(name) or "no allocation"
+    def explain(self, name: str) -> str:
+        """The state, last events and last log lines of each allocation of a job that does not become healthy."""
+        allocations = self._ask(f"job/{name}/allocations")
+        return "\n".join(self._report_of(each) for each in allocations) or self._why_not_placed(name) or "no allocation"
 
     def _is_healthy(self, name: str) -> bool:
         if name in _DISPATCHED:
             return bool(self._ask(f"job/{name}")["Status"] == "running")
-        wanted = [one for one in self._ask(f"job/{name}/allocations") if one["DesiredStatus"] == "run"]
-        for allocation in wanted:
+        desired = [each for each in self._ask(f"job/{name}/allocations") if each["DesiredStatus"] == "run"]
+        for allocation in desired:
             if allocation["ClientStatus"] == "failed":
-                raise ClusterUnavailable(f"job {name} has failed: {self._words_of(allocation)}")
-        if not wanted and (reason := self._why_not_placed(name)):
+                raise ClusterUnavailable(f"job {name} has failed: {self._report_of(allocation)}")
+        if not desired and (reason := self._why_not_placed(name)):
             raise ClusterUnavailable(f"job {name} cannot be placed: {reason}")
-        return bool(wanted) and all(_is_well(one) for one in wanted)
+        return bool(desired) and all(_is_well(allocation) for allocation in desired)
 
     def _why_not_placed(self, name: str) -> str:
         evaluations = self._ask(f"job/{name}/evaluations")
         failed = [each["FailedTGAllocs"] for each in evaluations if each.get("FailedTGAllocs")]
         return json.dumps(failed[0]) if failed else ""
 
-    def _words_of(self, allocation: dict[str, Any]) -> str:
+    def _report_of(self, allocation: dict[str, Any]) -> str:
         health = (allocation.get("DeploymentStatus") or {}).get("Healthy")
-        said = [f"allocation {allocation['ID'][:8]} is {allocation['ClientStatus']}, healthy: {health}"]
+        lines = [f"allocation {allocation['ID'][:8]} is {allocation['ClientStatus']}, healthy: {health}"]
         for task, state in (allocation.get("TaskStates") or {}).items():
-            said += [f"{task}: {event['DisplayMessage']}" for event in state["Events"][-_EVENTS:]]
-            said += _tail_of(self._folder.nomad / "alloc" / allocation["ID"] / "alloc/logs", task)
-        return "\n  ".join(said)
+            lines += [f"{task}: {event['DisplayMessage']}" for event in state["Events"][-_EVENTS:]]
+            lines += _tail_of(self._folder.nomad / "alloc" / allocation["ID"] / "alloc/logs", task)
+        return "\n  ".join(lines)
 
     def _ask(self, path: str) -> Any:
         address, token = self._environment["NOMAD_ADDR"], self._environment["NOMAD_TOKEN"]
@@ -86,7 +86,7 @@ class DevJobs:
 
 
 def not_healthy_yet(jobs: DevJobs, more: dict[str, Callable[[], bool]]) -> list[str]:
-    """What is still missing: jobs first, then the first of what they serve, each needing the one before it."""
+    """What is still missing: jobs, else the first of `more` that is not ready, since each needs the one before."""
     missing = jobs.not_running_yet()
     if missing:
         return missing
@@ -102,5 +102,5 @@ def _is_well(allocation: dict[str, Any]) -> bool:
 def _tail_of(logs: Path, task: str) -> list[str]:
     lines: list[str] = []
     for file in sorted(logs.glob(f"{task}.std*.*")):
-        lines += file.read_text(errors="replace").splitlines()[-_WORDS:]
+        lines += file.read_text(errors="replace").splitlines()[-_LOG_LINES:]
     return lines

@@ -7,7 +7,7 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 DATABASE = "cloudx"
-# The makers' own; PostgreSQL's is moved away from one that may run on the machine already.
+# The makers' default ports; PostgreSQL gets another, since the machine may run a PostgreSQL already.
 CONSUL_PORT, NOMAD_PORT, VAULT_PORT, FABIO_PORT, FABIO_PAGE_PORT, POSTGRES_PORT = 8500, 4646, 8200, 9999, 9998, 54329
 PORTS = {
     CONSUL_PORT: "Consul",
@@ -27,7 +27,7 @@ PORTS = {
 
 @dataclass(frozen=True)
 class DevFolder:
-    """Everything under .dev/ of a checkout, mode 0700."""
+    """The folder .dev/ of a checkout and what is in it, mode 0700."""
 
     checkout: Path
 
@@ -38,12 +38,12 @@ class DevFolder:
 
     @property
     def env(self) -> Path:
-        """What a shell sources."""
+        """The file that a shell sources."""
         return self.path / "env"
 
     @property
     def logs(self) -> Path:
-        """A file a server."""
+        """A log file for each server."""
         return self.path / "logs"
 
     @property
@@ -53,12 +53,12 @@ class DevFolder:
 
     @property
     def consul(self) -> Path:
-        """Consul's data, where it is asked to keep any."""
+        """Consul's data, if it is durable."""
         return self.path / "consul"
 
     @property
     def postgres(self) -> Path:
-        """PostgreSQL's data; outlives a run."""
+        """PostgreSQL's data, which outlives a run."""
         return self.path / "postgres"
 
     @property
@@ -68,7 +68,7 @@ class DevFolder:
 
     @property
     def docker(self) -> Path:
-        """The Docker daemon's process id and log, where we had to start one."""
+        """The process id and log of the Docker daemon, if this run started it."""
         return self.path / "docker"
 
     @property
@@ -82,7 +82,7 @@ class DevFolder:
         return self.path / "bin"
 
     def make(self) -> None:
-        """Make the folders, closed to everybody else."""
+        """Make the folders, closed to other users."""
         self.path.mkdir(mode=0o700, exist_ok=True)
         self.path.chmod(0o700)
         for folder in (self.logs, self.nomad, self.consul, self.plugins, self.docker, self.binaries):

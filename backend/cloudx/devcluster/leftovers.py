@@ -1,4 +1,4 @@
-"""What a killed run leaves behind: processes, mounts, containers. Nothing of anybody else's is touched."""
+"""What a killed run leaves behind: processes, mounts, containers. Nothing else is touched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psutil
 
 from .layout import DevFolder
 
-MARK = "_DEV_CLUSTER"  # in the environment of every server, and of what it starts; its value is the .dev folder
+MARK = "_DEV_CLUSTER"  # in the environment of every server and its children; its value is the .dev folder
 ALLOCATION_LABEL = "com.hashicorp.nomad.alloc_id"
 NOMAD_LEAVE_SECONDS = 50.0  # Nomad waits for its tasks
 KILL_SECONDS = 5.0
@@ -24,7 +24,7 @@ def clear_leftovers(folder: DevFolder) -> None:
     _end([process for process in our_processes(folder) if not _is_docker(process)])
     for container in our_containers(folder):
         _output([_program("docker"), "rm", "-f", container])
-    _end(our_processes(folder))  # Docker's daemon, where we started it, and whatever was started meanwhile
+    _end(our_processes(folder))  # Docker's daemon, if we started it, and what was started meanwhile
     for mount in our_mounts(folder):
         subprocess.run([_program("umount"), "--lazy", mount], check=False, stderr=subprocess.DEVNULL)
     folder.children.unlink(missing_ok=True)
@@ -35,7 +35,7 @@ def clear_leftovers(folder: DevFolder) -> None:
 
 
 def our_processes(folder: DevFolder) -> list[psutil.Process]:
-    """By their mark, or by the process id and start time that were noted down."""
+    """Find our processes by their mark, or by the process id and start time that a run noted down."""
     noted = _noted(folder)
     mark = f"{MARK}={folder.path}".encode()
     return [
@@ -55,12 +55,13 @@ def our_mounts(folder: DevFolder) -> list[str]:
 
 
 def our_containers(folder: DevFolder) -> list[str]:
-    """Containers that Nomad made with a mount from its data folder; none where there is no Docker."""
+    """Containers that Nomad made with a mount from its data folder; none without Docker."""
     docker = shutil.which("docker")
     if docker is None:
         return []
     listed = _output([docker, "ps", "-aq", "--filter", f"label={ALLOCATION_LABEL}"]).split()
-    return [one for one in listed if f"{folder.nomad}/" in _output([docker, "inspect", "-f", "{{json .Mounts}}", one])]
+    inspect = [docker, "inspect", "-f", "{{json .Mounts}}"]
+    return [container for container in listed if f"{folder.nomad}/" in _output([*inspect, container])]
 
 
 def _end(processes: list[psutil.Process]) -> None:
@@ -112,7 +113,7 @@ def _started(process: psutil.Process) -> float:
 
 
 def _is_dead(process: psutil.Process) -> bool:
-    """Gone, or only waiting for somebody to ask how it ended."""
+    """True if the process is gone or a zombie."""
     try:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

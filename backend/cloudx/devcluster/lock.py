@@ -1,4 +1,4 @@
-"""One run a checkout: a second one says so, unless the first is on its way out, which it waits for."""
+"""The lock that allows one run in a checkout. A second run fails, or waits if the first is ending."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ WAIT_SECONDS = 90.0
 
 
 def claim(folder: DevFolder) -> IO[str]:
-    """The lock, for as long as the caller keeps it. Raises BadConfiguration when another run has it."""
-    # Opened without a `with`: the lock lives as long as the caller keeps it.
+    """Take the lock, which lasts until the caller closes the file. Raises BadConfiguration if another run has it."""
     lock = os.fdopen(os.open(folder.path / "lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+")
     deadline = time.monotonic() + WAIT_SECONDS
     while not _try(lock):
@@ -31,7 +30,7 @@ def claim(folder: DevFolder) -> IO[str]:
 
 
 def say_leaving(lock: IO[str]) -> None:
-    """Let a run that starts now wait for us."""
+    """Tell a run that starts now to wait for this one to end."""
     lock.truncate(0)
     lock.write(LEAVING)
     lock.flush()

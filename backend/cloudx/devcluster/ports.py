@@ -1,4 +1,4 @@
-"""Is everything free that we shall listen on; who has it where not."""
+"""Check that the ports of the dev cluster are free, and name their holders if not."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .layout import HOST, PORTS
 
 
 def require_free_ports(ports: dict[int, str] = PORTS) -> None:
-    """Raises BadConfiguration, which names each taken port and who listens there."""
+    """Raises BadConfiguration that names each taken port and the process that listens there."""
     taken = {port: name for port, name in ports.items() if not _is_free(port)}
     if taken:
-        said = ", ".join(f"{port} ({name}; {_holder(port)})" for port, name in taken.items())
-        raise BadConfiguration(f"taken on {HOST}: {said}. Stop what listens there and try again.")
+        holders = ", ".join(f"{port} ({name}; {_holder(port)})" for port, name in taken.items())
+        raise BadConfiguration(f"taken on {HOST}: {holders}. Stop what listens there and try again.")
 
 
 def _is_free(port: int) -> bool:

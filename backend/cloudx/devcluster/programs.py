@@ -1,4 +1,4 @@
-"""Where the servers' programs are: scripts/find-servers, and PostgreSQL from the system's package."""
+"""Find the servers' programs: by scripts/find-servers, and PostgreSQL in the system's package."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def require_checkout_and_root(checkout: Path) -> None:
 
 
 def find_servers(checkout: Path, *names: str, stopping: threading.Event) -> dict[str, Path]:
-    """Each program's place, downloaded or built when missing (its progress goes to standard error)."""
+    """The path of each program, downloaded or built if missing (progress goes to standard error).
+
+    Raises BadConfiguration, or Interrupted once `stopping` is set.
+    """
     with subprocess.Popen(
         [str(checkout / FIND_SERVERS), *names], stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as child:
@@ -44,7 +47,7 @@ def find_servers(checkout: Path, *names: str, stopping: threading.Event) -> dict
 
 
 def find_postgres() -> Path:
-    """The folder of PostgreSQL's programs, the newest first."""
+    """The folder of the newest PostgreSQL's programs. Raises BadConfiguration."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: int(file.parts[-3]))
     if debian and int(debian[-1].parts[-3]) >= OLDEST_POSTGRES:
         return debian[-1].parent

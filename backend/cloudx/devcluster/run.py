@@ -1,4 +1,4 @@
-"""One run of the dev cluster, from the first check to the last process gone."""
+"""A run of the dev cluster, from the first check to the end of its last process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FABIO_ROUTES = f"http://{HOST}:{FABIO_PAGE_PORT}/api/routes"
 
 @dataclass(frozen=True)
 class DevOptions:
-    """What the command line says."""
+    """The options of `cloudx dev`."""
 
     checkout: Path
     driver: str = "raw_exec"
@@ -44,7 +44,7 @@ class DevOptions:
 
 
 def run_dev(options: DevOptions, stopping: threading.Event) -> None:
-    """Until told to stop. Raises CloudxError when it cannot start or a server dies; always takes all of it down."""
+    """Run until told to stop, then take everything down. Raises CloudxError if it cannot start or a server dies."""
     folder = DevFolder(options.checkout.absolute())
     require_checkout_and_root(folder.checkout)
     folder.make()
@@ -122,8 +122,8 @@ class _Run:
         try:
             wait_until(healthy, "the backend", HEALTHY_SECONDS, self._stack.why_stop)
         except ClusterUnavailable as error:
-            words = [f"{name}: {jobs.last_words(name)}" for name in missing if name in JOBS]
-            still = "\n".join([f" Still missing: {', '.join(missing)}.", *words]) if missing else ""
+            reasons = [f"{name}: {jobs.explain(name)}" for name in missing if name in JOBS]
+            still = "\n".join([f" Still missing: {', '.join(missing)}.", *reasons]) if missing else ""
             raise ClusterUnavailable(f"{error.message}{still}") from error
 
     def _announce(self, token: str, seconds: float) -> None:
@@ -139,8 +139,8 @@ class _Run:
             self._say(f"  {name:15}{where}")
         self._say("In another shell: source .dev/env && cloudx nodes      Ctrl-C here takes all of it down.")
 
-    def _say(self, words: str) -> None:
-        typer.echo(words, err=True)
+    def _say(self, message: str) -> None:
+        typer.echo(message, err=True)
 
 
 def _has_healthy_node(token: str) -> bool:

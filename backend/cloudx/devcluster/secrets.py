@@ -1,4 +1,4 @@
-"""The tokens of one run, and PostgreSQL's password, which lives as long as its data."""
+"""The tokens of a run, and PostgreSQL's password, which lives as long as its data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .layout import DATABASE, HOST, POSTGRES_PORT, DevFolder
 
 @dataclass(frozen=True)
 class DevSecrets:
-    """Each administrator's token, and the one Nomad registers itself in Consul with."""
+    """Each administrator's token, Nomad's token for Consul, and PostgreSQL's password."""
 
     consul: str
     nomad: str
@@ -23,7 +23,7 @@ class DevSecrets:
 
     @property
     def database_admin_url(self) -> str:
-        """PostgreSQL's superuser, without a database."""
+        """The URL of PostgreSQL's superuser, without a database."""
         return f"postgresql://postgres:{self.postgres}@{HOST}:{POSTGRES_PORT}"
 
 
@@ -31,7 +31,7 @@ DATABASE_ADDRESS = f"{HOST}:{POSTGRES_PORT}/{DATABASE}"
 
 
 def fresh_secrets(folder: DevFolder) -> DevSecrets:
-    """New ones for what keeps nothing between runs; PostgreSQL keeps its password with its data."""
+    """Make new tokens for each run; PostgreSQL keeps its password, as it keeps its data."""
     file = folder.path / "postgres-password"
     if not file.exists():
         write_private(file, secrets.token_urlsafe(32))

@@ -19,7 +19,7 @@ _AS_POSTGRES = [
 
 
 def consul_command(programs: dict[str, Path], folder: DevFolder, secrets: DevSecrets, durable: bool) -> list[str]:
-    """Consul in dev mode, or as one server that keeps this run's state on disk; access control on."""
+    """Consul with access control: in dev mode, or as a server that keeps this run's state on disk."""
     tokens = {"initial_management": secrets.consul, "agent": secrets.consul}
     private = _private_config(folder, "consul.json", {"acl": {"tokens": tokens}})
     shared = folder.checkout / "consul/dev.hcl"
@@ -28,7 +28,7 @@ def consul_command(programs: dict[str, Path], folder: DevFolder, secrets: DevSec
 
 
 def vault_command(programs: dict[str, Path], folder: DevFolder) -> list[str]:
-    """Vault in dev mode; its root token comes by environment, where no list of processes shows it."""
+    """Vault in dev mode; the environment holds its root token, so that no list of processes shows it."""
     return [
         str(programs["vault"]), "server", "-dev", "-dev-no-store-token", f"-dev-listen-address={HOST}:{VAULT_PORT}",
         f"-dev-plugin-dir={folder.plugins}", "-log-level=warn",
@@ -51,7 +51,7 @@ def nomad_command(programs: dict[str, Path], folder: DevFolder, secrets: DevSecr
 
 
 def initdb_command(binaries: Path, folder: DevFolder, password_file: Path) -> list[str]:
-    """A new PostgreSQL that asks everybody for a password."""
+    """Make PostgreSQL's data folder, with a password for every login."""
     return [
         *as_postgres(), str(binaries / "initdb"), "-D", str(folder.postgres), "-U", "postgres", "-E", "UTF8",
         "--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={password_file}",
@@ -59,7 +59,7 @@ def initdb_command(binaries: Path, folder: DevFolder, password_file: Path) -> li
 
 
 def postgres_command(binaries: Path, folder: DevFolder) -> list[str]:
-    """PostgreSQL over TCP alone."""
+    """PostgreSQL, over TCP alone."""
     return [
         *as_postgres(), str(binaries / "postgres"), "-D", str(folder.postgres), "-p", str(POSTGRES_PORT),
         "-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories=", "-c", "max_connections=200",
@@ -67,7 +67,7 @@ def postgres_command(binaries: Path, folder: DevFolder) -> list[str]:
 
 
 def as_postgres() -> list[str]:
-    """The prefix that leaves root, where we are root."""
+    """The prefix that leaves root; empty if we are not root."""
     return _AS_POSTGRES if os.geteuid() == 0 else []
 
 

@@ -1,4 +1,4 @@
-"""The servers of the dev cluster, started in the order they need each other and set up."""
+"""The servers of the dev cluster, started in the order in which they need each other, and set up."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STOP_SECONDS = {"nomad": 45.0, "vault": 10.0, "consul": 10.0, "postgres": 15.0} 
 
 @dataclass(frozen=True)
 class Stack:
-    """What the steps of a start share."""
+    """The servers of a run, with everything that the steps of its start share."""
 
     folder: DevFolder
     secrets: DevSecrets
@@ -46,7 +46,7 @@ class Stack:
     login_max_ttl: str | None = None
 
     def start(self) -> SetUpIdentities:
-        """All four servers, with every identity set up."""
+        """Start the four servers and set up every identity."""
         environment = _server_environment(self.folder)
         if self.driver == "docker":
             self._start_docker(environment)
@@ -55,7 +55,7 @@ class Stack:
         self.children.start(
             "consul", consul_command(self.programs, self.folder, self.secrets, self.durable), environment
         )
-        # The root token is for Vault alone: tasks inherit Nomad's environment. Its first words hold it: not for logs.
+        # The root token is for Vault alone: tasks inherit Nomad's environment. Vault prints it: not to the log.
         for_vault = environment | {"VAULT_DEV_ROOT_TOKEN_ID": self.secrets.vault}
         self.children.start("vault", vault_command(self.programs, self.folder), for_vault, "vault-first-words")
         self._wait("Consul", lambda: answers(f"{CONSUL_URL}/v1/status/leader"))
@@ -69,17 +69,17 @@ class Stack:
         return identities
 
     def stop(self) -> None:
-        """Nomad first, for its tasks need the others to leave well."""
+        """Stop Nomad first: its tasks need the others to leave well."""
         for name, seconds in STOP_SECONDS.items():
             self.children.stop(name, seconds)
 
     @property
     def keeps_state(self) -> tuple[str, ...]:
-        """Servers that may be started again when they die; the others would come back empty."""
+        """Servers that may be started again if they die; the others would come back empty."""
         return ("postgres", "consul") if self.durable else ("postgres",)
 
     def why_stop(self) -> str | bool:
-        """True when we were told to, a server's name when it died."""
+        """True if this run was told to stop, the name of a server that died, else False."""
         return self.stopping.is_set() or next(iter(self.children.dead()), False)
 
     def _wait(self, what: str, ready: Callable[[], bool]) -> None:
@@ -114,7 +114,7 @@ class Stack:
         self._wait("Nomad's client", lambda: answers(f"{NOMAD_URL}/v1/nodes", token, containing=b'"Status":"ready"'))
 
     def _vault_plugin(self) -> Path:
-        """In Vault's plugin folder, as a copy: Vault follows no link out of it."""
+        """Copy the plugin into Vault's plugin folder: Vault follows no link out of it."""
         found = find_servers(self.folder.checkout, PLUGIN, stopping=self.stopping)[PLUGIN]
         copy = self.folder.plugins / PLUGIN
         if not copy.exists() or copy.stat().st_mtime < found.stat().st_mtime:
@@ -122,7 +122,7 @@ class Stack:
         return copy
 
     def _start_docker(self, environment: dict[str, str]) -> None:
-        """Where no daemon answers; leftovers.py ends ours."""
+        """Start a Docker daemon if none answers; leftovers.py ends it."""
         script = self.folder.checkout / "scripts/start-dockerd"
         command = [str(script), str(self.folder.docker / "dockerd.pid")]
         if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode != 0:
@@ -144,7 +144,7 @@ class Stack:
 
 
 def client_environment(secrets: DevSecrets) -> dict[str, str]:
-    """What the servers' own command lines, and ours, go by."""
+    """The addresses and tokens that the servers' command lines, and ours, read."""
     return {
         "NOMAD_ADDR": NOMAD_URL,
         "NOMAD_TOKEN": secrets.nomad,
@@ -156,7 +156,7 @@ def client_environment(secrets: DevSecrets) -> dict[str, str]:
 
 
 def _server_environment(folder: DevFolder) -> dict[str, str]:
-    """Ours, which the tasks inherit, without what would point them or the servers elsewhere; marked as ours."""
+    """This process's environment, marked as ours, minus every name that would point servers or tasks elsewhere."""
     prefixes = ("NOMAD_", "CONSUL_", "VAULT_", "CLOUDX_", "PG")
     dropped = ("AWS_CA_BUNDLE", "DATABASE_URL")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes) and name not in dropped}

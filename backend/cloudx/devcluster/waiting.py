@@ -1,4 +1,4 @@
-"""Ask a server again until it answers as it should."""
+"""Poll a server until it answers as it should."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PAUSE_SECONDS = 0.1
 
 
 class Interrupted(Exception):
-    """Somebody asked us to leave while we waited."""
+    """The run was told to stop while it waited."""
 
 
 def wait_until(ready: Callable[[], bool], what: str, seconds: float, interrupted: Callable[[], str | bool]) -> None:
-    """Return when it is ready. Raises ClusterUnavailable when it takes too long or a server died; Interrupted."""
+    """Wait until `ready`. Raises ClusterUnavailable if it takes too long or a server died, or Interrupted."""
     deadline = time.monotonic() + seconds
     while not ready():
         reason = interrupted()
@@ -31,7 +31,7 @@ def wait_until(ready: Callable[[], bool], what: str, seconds: float, interrupted
 
 
 def answers(url: str, headers: dict[str, str] | None = None, containing: bytes = b"") -> bool:
-    """True when a GET of our own loopback URL succeeds with something that is not empty and contains this."""
+    """True if a GET of our own loopback URL succeeds with a body that is not empty and holds `containing`."""
     request = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - our own loopback URL
     try:
         with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310 - as above

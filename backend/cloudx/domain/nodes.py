@@ -173,10 +173,10 @@ def capable(nodes: list[Node], scan_type: ScanType, now: datetime) -> list[Node]
     if fit := fit_nodes(nodes, scan_type, now):
         return fit
     reasons = {node.node_id: _why_unfit(node, scan_type, now) for node in nodes}
-    said = "; ".join(f"{n}: {w}" for n, w in list(reasons.items())[:3])
+    words = "; ".join(f"{n}: {w}" for n, w in list(reasons.items())[:3])
     raise NoCapableNode(
-        f"No node can run {scan_type.tool} {scan_type.name} now ({said})."
-        if said
+        f"No node can run {scan_type.tool} {scan_type.name} now ({words})."
+        if words
         else "No worker has registered. Start one with `cloudx worker` (or use `cloudx up`).",
         nodes=reasons,
     )
@@ -189,12 +189,12 @@ def _why_unfit(node: Node, scan_type: ScanType, now: datetime) -> str:
 
 def _why_resting(node: Node, status: NodeStatus) -> str:
     """Why a node gets no work, by its checks' own words where they say it."""
-    said: list[str] = []
+    words: list[str] = []
     if status is NodeStatus.CRITICAL:
-        said = [f"{check.name}: {check.output}" for check in node.checks if check.status is CheckStatus.CRITICAL]
+        words = [f"{check.name}: {check.output}" for check in node.checks if check.status is CheckStatus.CRITICAL]
     elif status is NodeStatus.DRAINING:
-        said = [f"{check.name}: {check.output}" for check in node.checks if check.id == "nomad-client"]
-    return f"it is {status}; {said[0] if said else _REMEDIES[status]}"
+        words = [f"{check.name}: {check.output}" for check in node.checks if check.id == "nomad-client"]
+    return f"it is {status}; {words[0] if words else _REMEDIES[status]}"
 
 
 @dataclass(frozen=True)

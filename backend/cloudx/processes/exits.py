@@ -17,21 +17,21 @@ _USAGE_CODES = (InvalidInput.code, BadConfiguration.code, TooLarge.code)
 
 
 def print_error(message: str, code: str) -> None:
-    """One line, in which nothing of foreign origin can steer a terminal."""
+    """Print an error on a line; text of foreign origin in it cannot steer a terminal."""
     print(f"error: {visible(message, limit=None)} ({code})", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def exit_with(message: str, code: str, exit_code: int = FAILED) -> NoReturn:
-    """Say what went wrong and how to mend it, and end the process."""
+    """Print an error and end the process."""
     print_error(message, code)
     sys.exit(exit_code)
 
 
 def exit_with_error(error: CloudxError) -> NoReturn:
-    """End with an error's own sentence and code; 2 if the request was wrong, 1 if a right one failed."""
+    """End the process with the error's own sentence and code, and the exit code of `exit_code_of`."""
     exit_with(error.message, error.code, exit_code_of(error))
 
 
 def exit_code_of(error: CloudxError) -> int:
-    """2 where the request itself was wrong, 1 where a right one failed."""
+    """2 if the request was wrong, 1 if a valid request failed."""
     return WRONG_USAGE if error.code in _USAGE_CODES else FAILED

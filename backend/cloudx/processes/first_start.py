@@ -1,4 +1,4 @@
-"""What the first start of an install makes for itself, and leaves for the command line."""
+"""What the first start makes in the data folder: the admin token, and the file that the command line reads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def require_private(data_folder: Path) -> None:
 
 
 def ensure_admin_token(data_folder: Path) -> tuple[Path, bool]:
-    """The file with the install's own admin token, and whether it was made just now (mode 0600)."""
+    """Return the file of the install's own admin token (mode 0600), and whether this call made it."""
     data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = data_folder.absolute() / TOKEN_FILE
     try:
@@ -37,5 +37,5 @@ def ensure_admin_token(data_folder: Path) -> tuple[Path, bool]:
 
 
 def write_cli_file(data_folder: Path, url: str, token: str | None) -> None:
-    """Tell `cloudx` commands started in the same place where the API is and how to enter."""
+    """Leave the API's address and token for `cloudx` commands that use the same data folder."""
     write_private(data_folder / CLI_FILE, json.dumps({"url": url, "token": token}) + "\n")

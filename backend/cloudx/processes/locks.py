@@ -1,4 +1,4 @@
-"""What only one `cloudx up` may have at a time: its data folder and its port."""
+"""What a `cloudx up` needs for itself alone: its data folder and its port."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .exits import exit_with
 
 
 def claim_data_folder(folder: Path) -> None:
-    """Lock the data folder for this process's life, across exec; stops the start when another has it."""
+    """Lock the data folder for this process's life, across exec; end the process if another holds the lock."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
     os.set_inheritable(lock, True)
@@ -25,7 +25,7 @@ def claim_data_folder(folder: Path) -> None:
 
 
 def require_free_port(bind: str, port: int) -> None:
-    """Stop the start with the remedy when the port is taken."""
+    """End the process with the remedy if the port is taken."""
     family = socket.AF_INET6 if ":" in bind else socket.AF_INET
     with socket.socket(family) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

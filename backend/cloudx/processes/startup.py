@@ -1,4 +1,4 @@
-"""What every long-running command does first. No typer here: a worker, which starts for each dispatch, uses it too."""
+"""The first steps of every command that runs for long. No typer: the worker uses it, and starts for each dispatch."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DATABASE_WAIT_SECONDS = 60.0
 
 
 def read_settings() -> Settings:
-    """The settings; a bad one stops the start."""
-    os.umask(0o077)  # what these processes write (database, scanner output) is nobody else's business
+    """Read the settings; a bad setting ends the process."""
+    os.umask(0o077)  # the database and the scanners' output are for this user alone
     try:
         return load_settings()
     except BadConfiguration as error:
@@ -24,19 +24,19 @@ def read_settings() -> Settings:
 
 
 def wait_until(why_not: Callable[[], str | None]) -> None:
-    """Ask again until there is nothing wrong; give up with the last reason after DATABASE_WAIT_SECONDS."""
+    """Call `why_not` until it returns None; after DATABASE_WAIT_SECONDS end the process with its last reason."""
     deadline = time.monotonic() + DATABASE_WAIT_SECONDS
-    said = None
+    warned = None
     while reason := why_not():
         if time.monotonic() > deadline:
             exit_with(reason, DependencyUnavailable.code)
-        if reason != said:
+        if reason != warned:
             _warn(reason)
-        said = reason
+        warned = reason
         time.sleep(1.0)
 
 
 def _warn(reason: str) -> None:
-    import structlog  # not before there is something to say
+    import structlog  # only here: most starts warn of nothing
 
     structlog.get_logger().warning("database.waiting", reason=reason)

@@ -1,7 +1,7 @@
 """Keep the API and the worker running, and take both down together.
 
-`cloudx up` becomes this module when everything is prepared: it stays for as long as the
-install runs, so it imports nothing that it does not need.
+`cloudx up` becomes this module once everything is prepared. It stays as long as the install runs, so it imports
+little.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ _DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM", "--"]
 
 
 class Supervisor:
-    """Runs the API and the worker beside each other and restarts whichever dies."""
+    """Runs the API and the worker side by side and restarts the one that dies."""
 
     def __init__(self, data_folder: Path, token_source: str, is_new_token: bool) -> None:
-        known = json.loads((data_folder / CLI_FILE).read_text())
+        connection = json.loads((data_folder / CLI_FILE).read_text())
         self._token_source = token_source
         self._is_new_token = is_new_token
-        self._url: str = known["url"]
-        self._token: str | None = known["token"]
+        self._url: str = connection["url"]
+        self._token: str | None = connection["token"]
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = threading.Event()
 
     def run(self) -> int:
-        """Until told to stop; 0 after an orderly end, 1 when the API never answered."""
+        """Run until told to stop; return 0 after an orderly end, 1 if the API never answered."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopping.set())
         try:
@@ -88,11 +88,11 @@ class Supervisor:
                     break
                 time.sleep(0.05)
         if not self._stopping.is_set():
-            print_error("The API did not start; its own words are above.", "start_failed")
+            print_error("The API did not start; its log is above.", "start_failed")
         return False
 
     def _wait_for_the_worker(self) -> None:
-        """Until a scan can be taken, so that nobody who read our words is refused; a slow one is no reason to fail."""
+        """Wait until the fleet takes scans, so that the announced command works; a slow worker fails nothing."""
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         request = urllib.request.Request(f"{self._url}/api/sync-status", headers=headers)  # noqa: S310 - our own URL
         deadline = time.monotonic() + WORKER_SECONDS
@@ -124,13 +124,13 @@ class Supervisor:
 
 
 def token_line(source: str, new_token: str | None) -> str:
-    """The line about the admin token; the token itself is shown by the start that made it alone."""
+    """The line about the admin token; only the start that made the token shows it."""
     return f"admin token: {new_token} (shown this once; kept {source})" if new_token else f"admin token: {source}"
 
 
-def say(words: str) -> None:
-    """To the person at the terminal."""
-    print(words, file=sys.stderr, flush=True)  # noqa: T201 - typer would cost this process ten megabytes
+def say(message: str) -> None:
+    """Print a remark to the person, on standard error."""
+    print(message, file=sys.stderr, flush=True)  # noqa: T201 - typer would cost this process ten megabytes
 
 
 if __name__ == "__main__":

@@ -13,13 +13,13 @@ from .startup import read_settings, wait_until
 
 
 def leave_rich_out() -> None:
-    """structlog loads rich where it is installed, for tracebacks in colour."""
+    """Keep structlog from loading rich, which it does for coloured tracebacks if rich is installed."""
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 
 
 def run_worker(scan_id: str | None) -> int:
-    """Work until told to leave, or until the one scan is over; the exit code."""
-    gc.disable()  # a tenth of the time goes into collecting what importing makes, and all of that stays
+    """Work until told to leave, or until the given scan is over; return the exit code."""
+    gc.disable()  # collecting during imports takes a tenth of the start, and frees nothing
     leave_rich_out()
     settings = read_settings()
     from cloudx.bootstrap.worker import WorkerStart

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
@@ -44,7 +45,7 @@ class ScannerProcess:
             start_new_session=True,
         )
         self._stdout, self._stderr = cast(IO[bytes], self._child.stdout), cast(IO[bytes], self._child.stderr)
-        _put_first(self._child.pid, command.urgency)
+        put_first(self._child.pid, command.urgency)
         self._ending = threading.Lock()
 
     @property
@@ -76,8 +77,8 @@ class ScannerProcess:
                 os.killpg(self._child.pid, number)
 
 
-def _put_first(pid: int, urgency: Urgency) -> None:
-    """Let it run before everything else, as far as this process may decide that.
+def put_first(pid: int, urgency: Urgency) -> None:
+    """Let all of its threads run before everything else, as far as this process may decide that.
 
     masscan's receive ring holds 17 ms of replies at 20,000 packets/s: on a busy machine it lost
     1 % at ordinary priority and none as a real-time process. Where there is one processor, a
@@ -87,12 +88,20 @@ def _put_first(pid: int, urgency: Urgency) -> None:
     if urgency is Urgency.NONE:
         return
     with contextlib.suppress(OSError):  # no CAP_SYS_NICE, or it ended already
-        os.setpriority(os.PRIO_PROCESS, pid, _NICE)
-        if urgency is Urgency.REPLIES and (os.cpu_count() or 1) > 1:
-            os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(1))
+        for thread in _threads(pid):
+            os.setpriority(os.PRIO_PROCESS, thread, _NICE)
+            if urgency is Urgency.REPLIES and (os.cpu_count() or 1) > 1:
+                os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(1))
     with contextlib.suppress(OSError):  # a kernel without them: the nice value is all there is
         # Outside a control group of its own, a nice value counts within the session alone (sched(7), autogroup).
         Path(f"/proc/{pid}/autogroup").write_text(str(_NICE), encoding="ascii")
+
+
+def _threads(pid: int) -> Iterator[int]:
+    """The first one, then all others: on Linux each has a priority of its own, which those that it starts inherit."""
+    yield pid
+    for task in Path(f"/proc/{pid}/task").iterdir():  # once the first one has it: a busy machine is late with this
+        yield int(task.name)
 
 
 def _private(path: str, flags: int) -> int:

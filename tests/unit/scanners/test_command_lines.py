@@ -40,7 +40,8 @@ RAW_DISCOVERY = ["-PE", "-PS21-22,25,53,80,135,139,443,445,3389,8080,8443", "-PA
 ANY_DISCOVERY = ["-PE", "-PS21,22,25,53,80,135,139,443,445,3389,8080,8443", "-PA80,443"]
 NMAP_END = ["-oX", "-", "-iL", "/run/cloudx/s1-0-1/targets"]
 VULN = ["-sS", "-sV", "--script", "vuln and not (dos or broadcast or external)", "--script-timeout", "5m"]
-INTENSE = ["-sV", "-sC", "--script-timeout", "5m"]
+DEFAULT_SCRIPTS = "default and not (dos or broadcast or external or ftp-bounce)"
+INTENSE = ["-sV", "--script", DEFAULT_SCRIPTS, "--script-timeout", "5m"]
 
 
 @pytest.mark.parametrize(

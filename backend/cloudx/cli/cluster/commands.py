@@ -23,7 +23,7 @@ _JOB_ID = typer.Argument(metavar="JOB", help="The job's id in Nomad, such as bac
 _VERSION = typer.Option("--version", help="What to call the new version: the job's variable of that name.")
 _VARIABLES = typer.Option("--var", metavar="NAME=VALUE", help="A variable of the job file; may be given several times.")
 _TIMEOUT = typer.Option("--timeout", help="Seconds after which to give up watching; Nomad goes on.", min=1)
-_TO = typer.Option("--to", help="The version to go back to; by default the last stable one before the newest.")
+_TO = typer.Option("--to", help="The version to go back to; by default the last stable version before the newest.")
 _NODE = typer.Argument(metavar="NODE", help="A machine: its name, its id or the beginning of it.")
 _DEADLINE = typer.Option("--deadline", help="Seconds after which what is still there is stopped.", min=1)
 _OFF = typer.Option("--off", help="End the drain, and let the machine take work again.")
@@ -128,8 +128,8 @@ def drain(
         say(f"{machine.name} is empty. `cloudx cluster drain {machine.name} --off` brings it back.")
 
 
-def _read_job(name: str, said: list[str], version: str | None) -> JobSource:
-    """The job file with the shell's variables and, before those, what was typed. Raises InvalidInput."""
+def _read_job(name: str, assignments: list[str], version: str | None) -> JobSource:
+    """Read the job file; typed variables come before those of the shell. Raises InvalidInput."""
     from cloudx.cluster.job_variables import refuse_undeclared
     from cloudx.cluster.nomad_ports import JobSource
 
@@ -140,15 +140,15 @@ def _read_job(name: str, said: list[str], version: str | None) -> JobSource:
         raise InvalidInput(
             "job", f"{file} cannot be read ({error}). Name a job file, or run this in a checkout."
         ) from None
-    typed = dict(_variable(one) for one in said) | ({"version": version} if version else {})
+    typed = dict(_variable(assignment) for assignment in assignments) | ({"version": version} if version else {})
     refuse_undeclared(hcl, typed)
     return JobSource(hcl, nomad_variables() | typed)
 
 
-def _variable(said: str) -> tuple[str, str]:
-    name, equals, value = said.partition("=")
+def _variable(assignment: str) -> tuple[str, str]:
+    name, equals, value = assignment.partition("=")
     if not equals or not name:
-        raise InvalidInput("var", f"--var takes NAME=VALUE, not {said!r}.")
+        raise InvalidInput("var", f"--var takes NAME=VALUE, not {assignment!r}.")
     return name, value
 
 

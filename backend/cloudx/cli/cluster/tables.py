@@ -1,4 +1,4 @@
-"""A cluster, and a failed rollout, as text."""
+"""Tables of a cluster, and the report of a failed rollout."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _OUTPUT_LIMIT = 2000
 
 
 def document(state: Any) -> Any:
-    """A dataclass as JSON takes it."""
+    """Turn a dataclass into what JSON takes."""
     return asdict(state)
 
 
 def print_cluster(state: ClusterState) -> None:
-    """JobApi, machines, and what fails."""
+    """Print jobs, machines and failing checks."""
     from rich.text import Text
 
     jobs = table("JOB", "TYPE", "STATUS", "RUNNING", "VERSION", "DEPLOYMENT", right=("RUNNING",))
@@ -63,7 +63,7 @@ def _scheduling(machine: MachineState) -> str:
 
 
 def print_failure(outcome: RolloutOutcome) -> None:
-    """Why: what was not placed, which checks failed and what they said, what happened, and the last log lines."""
+    """Print why: what was not placed, the failing checks with their output, the events and the last log lines."""
     progress = outcome.progress
     for unplaced in progress.unplaced:
         _print("not placed", f"{unplaced.group}: {unplaced.reason}")

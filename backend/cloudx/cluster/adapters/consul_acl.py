@@ -1,6 +1,6 @@
-"""Consul's access control over its HTTP API (https://developer.hashicorp.com/consul/api-docs/acl).
+"""Consul's access control, by its HTTP API (https://developer.hashicorp.com/consul/api-docs/acl).
 
-Not by python-consul2: it knows neither login methods nor binding rules, and lists instead of finding by name.
+Not by python-consul2, which has neither login methods nor binding rules.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ class HttpConsulAcl(ConsulAcl):
 
     @override
     def put_token(self, secret: str, description: str, policies: tuple[str, ...]) -> None:
-        """Make it where no token has this description; one that is there and differs is replaced."""
         for token in self._call("GET", "tokens"):
             if token["Description"] == description:
                 self._call("DELETE", f"token/{token['AccessorID']}")
@@ -58,7 +57,7 @@ class HttpConsulAcl(ConsulAcl):
 
     @override
     def keep_binding_rules(self, method: str, rules: tuple[BindingRule, ...]) -> None:
-        """Add what is missing before what is too much goes, so that no login fails meanwhile."""
+        # Add what is missing first, so that no login fails meanwhile.
         known = {
             BindingRule(each["Selector"], each["BindType"], each["BindName"]): each["ID"]
             for each in self._call("GET", f"binding-rules?authmethod={method}")

@@ -1,4 +1,4 @@
-"""The checks that do not pass now, of what Nomad registered in Consul."""
+"""The failing checks of the services that Nomad registered in Consul."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloudx.adapters.consul.catalog import ConsulClient, shown_output
 from cloudx.cluster.nomad_ports import Checks, FailingCheck
 
 CHECKS_TIMEOUT_SECONDS = 5.0
-# How Nomad names the services of its tasks and groups.
+# Nomad's ids for the services of its tasks and groups.
 _ALLOCATION = re.compile(r"_nomad-task-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-")
 
 
@@ -31,7 +31,7 @@ class ConsulChecks(Checks):
         return [_failing(check) for check in self._with_outputs(found)]
 
     def _with_outputs(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """An output alone reaches the catalog up to `check_update_interval` late (5 minutes); the agent has it."""
+        """Read missing outputs from the agent: the catalog may get them `check_update_interval` (5 minutes) later."""
         if all(check["Output"] for check in found):
             return found
         local = self._ask("/v1/agent/checks")

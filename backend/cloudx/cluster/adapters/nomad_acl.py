@@ -21,7 +21,7 @@ class NomadAclClient(NomadAcl):
     def __init__(self, address: str, token: str | None) -> None:
         self._address = address
         secure = urlsplit(address).scheme == "https"
-        # verify: python-nomad trusts anybody's certificate unless told.
+        # verify: by default python-nomad accepts any certificate.
         self._nomad = Nomad(address=address, token=token, timeout=ACL_TIMEOUT_SECONDS, secure=secure, verify=secure)
 
     @override

@@ -1,4 +1,4 @@
-"""Nomad's JSON documents, read into the services' terms."""
+"""Read Nomad's JSON documents into the terms of nomad_ports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN_EVENTS = 4
 
 
 def job_version(job: dict[str, Any]) -> JobVersion:
-    """What /v1/job/ID says of its version."""
+    """Read the version out of a document of /v1/job/ID."""
     return JobVersion(job["Version"], bool(job["Stable"]), _label(job))
 
 
@@ -33,10 +33,12 @@ def _label(job: dict[str, Any]) -> str:
     return ""
 
 
-def deployment(said: dict[str, Any]) -> Deployment:
-    """One of /v1/job/ID/deployments."""
-    groups = tuple(_group(name, state) for name, state in sorted((said["TaskGroups"] or {}).items()))
-    return Deployment(said["ID"], said["JobVersion"], said["Status"], said["StatusDescription"] or "", groups)
+def deployment(document: dict[str, Any]) -> Deployment:
+    """Read a document of /v1/job/ID/deployments."""
+    groups = tuple(_group(name, state) for name, state in sorted((document["TaskGroups"] or {}).items()))
+    return Deployment(
+        document["ID"], document["JobVersion"], document["Status"], document["StatusDescription"] or "", groups
+    )
 
 
 def _group(name: str, state: dict[str, Any]) -> GroupProgress:
@@ -51,15 +53,15 @@ def _group(name: str, state: dict[str, Any]) -> GroupProgress:
     )
 
 
-def evaluation(said: dict[str, Any]) -> Evaluation:
-    """/v1/evaluation/ID."""
-    failed = (said.get("FailedTGAllocs") or {}).items()
+def evaluation(document: dict[str, Any]) -> Evaluation:
+    """Read a document of /v1/evaluation/ID."""
+    failed = (document.get("FailedTGAllocs") or {}).items()
     placements = tuple(FailedPlacement(group, placement_reason(metric)) for group, metric in sorted(failed))
-    return Evaluation(said["Status"], said.get("StatusDescription") or "", placements)
+    return Evaluation(document["Status"], document.get("StatusDescription") or "", placements)
 
 
 def allocation(stub: dict[str, Any]) -> Allocation:
-    """One of /v1/job/ID/allocations or /v1/node/ID/allocations (whose documents carry the job itself)."""
+    """Read a document of /v1/job/ID/allocations, or of /v1/node/ID/allocations, which carries the whole job."""
     version = stub["JobVersion"] if "JobVersion" in stub else stub["Job"]["Version"]
     return Allocation(
         id=stub["ID"],
@@ -80,7 +82,7 @@ def _task(name: str, state: dict[str, Any]) -> TaskReport:
 
 
 def machine(node: dict[str, Any]) -> MachineState:
-    """One of /v1/nodes, or /v1/node/ID."""
+    """Read a document of /v1/nodes or /v1/node/ID."""
     return MachineState(
         id=node["ID"],
         name=node["Name"],

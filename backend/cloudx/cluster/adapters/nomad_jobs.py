@@ -1,4 +1,4 @@
-"""Nomad's jobs and machines as rollouts and drains need them, by python-nomad."""
+"""Nomad's jobs and machines, for rollouts and drains, by python-nomad."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ T = TypeVar("T")
 
 
 class NomadApi:
-    """One agent, one token; the library's failures leave as ours."""
+    """An agent and a token; turns the library's errors into ours."""
 
     def __init__(self, address: str, token: str | None) -> None:
         self._address = address
         self._client = nomad_client(address, token)
 
-    def _asked(self, ask: Callable[[], T], needs: str) -> T:
+    def _call(self, request: Callable[[], T], needs: str) -> T:
         try:
-            return ask()
+            return request()
         except BaseNomadException as error:
             raise nomad_failure(self._address, error, needs) from error
 
@@ -52,11 +52,11 @@ class NomadJobs(NomadApi, JobApi):
     def submit(self, source: JobSource) -> SubmittedJob:
         """Parse on the server and register, with the source for Nomad's own page."""
         body = {"JobHCL": source.hcl, "Canonicalize": True, "Variables": variables_file(source)}
-        job = self._asked(
+        job = self._call(
             lambda: self._client.jobs.request("parse", json=body, method="post").json(), "namespace parse-job"
         )
         submission = {"Source": source.hcl, "Format": "hcl2", "Variables": body["Variables"]}
-        answer = self._asked(
+        answer = self._call(
             lambda: self._client.jobs.request(json={"Job": job, "Submission": submission}, method="post").json(),
             "namespace submit-job",
         )
@@ -64,13 +64,12 @@ class NomadJobs(NomadApi, JobApi):
 
     @override
     def revert(self, job_id: str, version: int) -> SubmittedJob:
-        answer = self._asked(lambda: self._client.job.revert_job(job_id, version), "namespace submit-job")
+        answer = self._call(lambda: self._client.job.revert_job(job_id, version), "namespace submit-job")
         return SubmittedJob(job_id, self._job(job_id)["Version"], answer["EvalID"])
 
     @override
     def all(self) -> list[JobState]:
-        """The instances of parameterized and periodic jobs are left out."""
-        stubs = self._asked(self._client.jobs.get_jobs, "namespace read-job")
+        stubs = self._call(self._client.jobs.get_jobs, "namespace read-job")
         return [self._state(stub) for stub in stubs if not stub["ParentID"]]
 
     def _state(self, stub: dict[str, Any]) -> JobState:
@@ -90,28 +89,27 @@ class NomadJobs(NomadApi, JobApi):
 
     @override
     def versions(self, job_id: str) -> list[JobVersion]:
-        found = self._asked(lambda: self._client.job.get_versions(job_id), "namespace read-job")
+        found = self._call(lambda: self._client.job.get_versions(job_id), "namespace read-job")
         return [documents.job_version(job) for job in found["Versions"]]
 
     @override
     def evaluation(self, evaluation_id: str) -> Evaluation:
-        said = self._asked(lambda: self._client.evaluation.get_evaluation(evaluation_id), "namespace read-job")
-        return documents.evaluation(said)
+        found = self._call(lambda: self._client.evaluation.get_evaluation(evaluation_id), "namespace read-job")
+        return documents.evaluation(found)
 
     @override
     def deployments(self, job_id: str) -> list[Deployment]:
-        found = self._asked(lambda: self._client.job.get_deployments(job_id), "namespace read-job") or []
-        newest_first = sorted(found, key=lambda one: -int(one["CreateIndex"]))
-        return [documents.deployment(one) for one in newest_first]
+        found = self._call(lambda: self._client.job.get_deployments(job_id), "namespace read-job") or []
+        newest_first = sorted(found, key=lambda document: -int(document["CreateIndex"]))
+        return [documents.deployment(document) for document in newest_first]
 
     @override
     def allocations(self, job_id: str) -> list[Allocation]:
-        found = self._asked(lambda: self._client.job.get_allocations(job_id), "namespace read-job")
+        found = self._call(lambda: self._client.job.get_allocations(job_id), "namespace read-job")
         return [documents.allocation(stub) for stub in found]
 
     @override
     def last_lines(self, allocation_id: str, task: str) -> str:
-        """A machine that does not answer, or logs that are gone, are no reason to fail."""
         texts = (self._log(allocation_id, task, stream) for stream in ("stderr", "stdout"))
         return next((text for text in texts if text), "")
 
@@ -119,13 +117,13 @@ class NomadJobs(NomadApi, JobApi):
         params = {"task": task, "type": stream, "origin": "end", "offset": _LOG_BYTES, "plain": "true"}
         logs = self._client.client.stream_logs
         try:
-            answer = self._asked(lambda: logs.request(allocation_id, params=params, method="get"), "read-logs")
-        except CloudxError:
+            answer = self._call(lambda: logs.request(allocation_id, params=params, method="get"), "read-logs")
+        except CloudxError:  # a machine that does not answer, or a log that is gone
             return ""
         return str(answer.text).strip()
 
     def _job(self, job_id: str) -> dict[str, Any]:
-        job: dict[str, Any] = self._asked(lambda: self._client.job.get_job(job_id), "namespace read-job")
+        job: dict[str, Any] = self._call(lambda: self._client.job.get_job(job_id), "namespace read-job")
         return job
 
 
@@ -134,7 +132,7 @@ class NomadMachines(NomadApi, Machines):
 
     @override
     def all(self) -> list[MachineState]:
-        return [documents.machine(stub) for stub in self._asked(self._client.nodes.get_nodes, "node read")]
+        return [documents.machine(stub) for stub in self._call(self._client.nodes.get_nodes, "node read")]
 
     @override
     def find(self, name: str) -> list[MachineState]:
@@ -144,19 +142,19 @@ class NomadMachines(NomadApi, Machines):
 
     @override
     def state(self, node_id: str) -> MachineState:
-        return documents.machine(self._asked(lambda: self._client.node.get_node(node_id), "node read"))
+        return documents.machine(self._call(lambda: self._client.node.get_node(node_id), "node read"))
 
     @override
     def drain(self, node_id: str, deadline_seconds: float) -> None:
         spec = {"Deadline": int(deadline_seconds * 1e9), "IgnoreSystemJobs": False}
-        self._asked(lambda: self._client.node.drain_node_with_spec(node_id, spec), "node write")
+        self._call(lambda: self._client.node.drain_node_with_spec(node_id, spec), "node write")
 
     @override
     def restore(self, node_id: str) -> None:
         spec: dict[str, Any] = {}
-        self._asked(lambda: self._client.node.drain_node_with_spec(node_id, spec, mark_eligible=True), "node write")
+        self._call(lambda: self._client.node.drain_node_with_spec(node_id, spec, mark_eligible=True), "node write")
 
     @override
     def allocations(self, node_id: str) -> list[Allocation]:
-        found = self._asked(lambda: self._client.node.get_allocations(node_id), "namespace read-job")
-        return [documents.allocation(one) for one in found]
+        found = self._call(lambda: self._client.node.get_allocations(node_id), "namespace read-job")
+        return [documents.allocation(document) for document in found]

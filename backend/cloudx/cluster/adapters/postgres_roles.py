@@ -26,14 +26,13 @@ class PostgresRoles(DatabaseRoles):
 
     @override
     def prepare(self, login: DatabaseLogin) -> None:
-        """Make what is missing; Vault's login gets this password."""
         with self._session("postgres") as cursor:
             for group in GROUPS:
                 _make_role(cursor, group, "NOLOGIN")
             _make_role(cursor, login.user, "LOGIN CREATEROLE")
             _give_password(cursor, login)
             groups = sql.SQL(", ").join(map(sql.Identifier, GROUPS))
-            # With the admin option: from PostgreSQL 16 on CREATEROLE alone cannot add members to others' roles.
+            # With the admin option: since PostgreSQL 16, CREATEROLE alone cannot add members to roles it did not make.
             cursor.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(groups, sql.Identifier(login.user)))
             self._make_database(cursor)
         with self._session(self._database) as cursor:
@@ -76,7 +75,6 @@ def _make_role(cursor: psycopg2.extensions.cursor, name: str, attributes: str) -
 
 
 def _give_password(cursor: psycopg2.extensions.cursor, login: DatabaseLogin) -> None:
-    encrypted = psycopg2.extensions.encrypt_password(
-        login.password, login.user, cursor.connection, "scram-sha-256"
-    )  # what the server's log could show is no password
+    # Hashed here, so that the server's log cannot show the password.
+    encrypted = psycopg2.extensions.encrypt_password(login.password, login.user, cursor.connection, "scram-sha-256")
     cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD %s").format(sql.Identifier(login.user)), (encrypted,))

@@ -36,7 +36,6 @@ class HvacVaultSetup(VaultSetup):
 
     @override
     def put_jwt_login(self, mount: str, jwks_url: str) -> None:
-        """Mount the JWT method where it is missing, then point it at the keys."""
         with self._refusals(f"auth/{mount}"):
             if f"{mount}/" not in self._vault.sys.list_auth_methods()["data"]:
                 self._vault.sys.enable_auth_method("jwt", path=mount)
@@ -45,7 +44,6 @@ class HvacVaultSetup(VaultSetup):
 
     @override
     def put_jwt_role(self, mount: str, name: str, body: dict[str, Any]) -> None:
-        """Make or change it; the body is Vault's own (auth/jwt/role)."""
         with self._refusals(f"auth/{mount}/role/{name}"):
             self._vault.write_data(f"auth/{mount}/role/{name}", data=body)
 
@@ -57,7 +55,6 @@ class HvacVaultSetup(VaultSetup):
 
     @override
     def put_connection(self, name: str, address: str, login: DatabaseLogin, roles: tuple[str, ...]) -> None:
-        """Configure it and rotate the password away from us."""
         with self._refusals(f"{DATABASE_MOUNT}/config/{name}"):
             self._mount("database", DATABASE_MOUNT)
             config = {
@@ -73,27 +70,25 @@ class HvacVaultSetup(VaultSetup):
 
     @override
     def put_database_role(self, name: str, body: dict[str, Any]) -> None:
-        """Make or change it; the body is Vault's own (database/roles)."""
         with self._refusals(f"{DATABASE_MOUNT}/roles/{name}"):
             self._vault.write_data(f"{DATABASE_MOUNT}/roles/{name}", data=body)
 
     @override
     def keep_secret(self, path: str, values: dict[str, str]) -> None:
-        """Store where there is none: check-and-set at version 0."""
         with self._refusals(f"{SECRET_MOUNT}/{path}"):
             self._mount("kv", SECRET_MOUNT, {"version": "2"})
             if not self.read_secret(path):
-                self._vault.write_data(f"{SECRET_MOUNT}/data/{path}", data={"data": values, "options": {"cas": 0}})
+                only_if_absent = {"cas": 0}  # check-and-set
+                body = {"data": values, "options": only_if_absent}
+                self._vault.write_data(f"{SECRET_MOUNT}/data/{path}", data=body)
 
     @override
     def read_secret(self, path: str) -> dict[str, str]:
-        """The newest version; empty where there is none."""
         with self._refusals(f"{SECRET_MOUNT}/{path}"):
             return dict(self._read(f"{SECRET_MOUNT}/data/{path}").get("data") or {})
 
     @override
     def offer_database_plugin(self, file: str) -> None:
-        """Register it where the catalog has none of the name."""
         with self._refusals(f"plugin {PLUGIN}"):
             if PLUGIN not in self._read("sys/plugins/catalog").get("database", []):
                 digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()

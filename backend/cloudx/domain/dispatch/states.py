@@ -96,7 +96,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class Observed:
-    """All that a actions is made from."""
+    """All that a plan is made from."""
 
     now: datetime
     demands: Sequence[Demand]  # in the order in which scans are served

@@ -76,14 +76,14 @@ def choose_split(
     """
     if not idle_limits_pps:
         return None
-    for one in sorted(running, key=lambda r: r.remaining_seconds(scan_type), reverse=True):
-        if one.splits >= MAX_SPLITS or one.held_seconds < MIN_HELD_SECONDS or one.span.units < 2:
+    for chunk in sorted(running, key=lambda r: r.remaining_seconds(scan_type), reverse=True):
+        if chunk.splits >= MAX_SPLITS or chunk.held_seconds < MIN_HELD_SECONDS or chunk.span.units < 2:
             continue
-        spares = _spares(running, one, idle_limits_pps, scan_rate_pps)
-        best = min(spares, key=lambda spare: redo_seconds(one, scan_type, spare))
-        if one.remaining_seconds(scan_type) > CLEARLY * redo_seconds(one, scan_type, best):
-            parts = max(2, part_count(one.span, scan_type, best))
-            return Split(one, tuple(divided(one.span, parts)), best.wait_seconds)
+        spares = _spares(running, chunk, idle_limits_pps, scan_rate_pps)
+        best = min(spares, key=lambda spare: redo_seconds(chunk, scan_type, spare))
+        if chunk.remaining_seconds(scan_type) > CLEARLY * redo_seconds(chunk, scan_type, best):
+            parts = max(2, part_count(chunk.span, scan_type, best))
+            return Split(chunk, tuple(divided(chunk.span, parts)), best.wait_seconds)
     return None
 
 
@@ -129,7 +129,7 @@ def _spares(
 ) -> list[Spare]:
     """What is free at once, while the straggler still sends, and what is free when it does no more."""
     can_pps = sum(straggler.rate_pps if limit is None else limit for limit in idle_limits_pps)
-    free_pps = scan_rate_pps - sum(one.rate_pps for one in running)
+    free_pps = scan_rate_pps - sum(chunk.rate_pps for chunk in running)
     workers = len(idle_limits_pps)
     return [
         Spare(workers, max(0, min(free_pps, can_pps))),

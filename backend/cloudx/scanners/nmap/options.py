@@ -24,6 +24,9 @@ _PORTS_OF_TYPE = {
 # Not the whole category: dos scripts bring targets down, broadcast ones leave the targets,
 # external ones tell third parties who is being scanned.
 _VULN_SCRIPTS = "vuln and not (dos or broadcast or external)"
+# -sC without what makes a target talk to somebody else: http-open-proxy and socks-open-proxy (external) fetch a page
+# through it, ftp-bounce (safe, says nmap) has it connect to another machine.
+_DEFAULT_SCRIPTS = "default and not (dos or broadcast or external or ftp-bounce)"
 _SCRIPT_LIMIT = ["--script-timeout", "5m"]
 
 
@@ -47,7 +50,7 @@ def _technique(assignment: Assignment) -> list[str]:
     # The `tcp` type completes its handshakes: what it calls open has really accepted.
     argv = ["-sS"] if raw and name != "tcp" else ["-sT"]
     if name == "intense":  # -A, spelt out, since two of its four parts need raw sockets
-        return [*argv, "-sV", "-sC", *_SCRIPT_LIMIT, *(["-O", "--traceroute"] if raw else [])]
+        return [*argv, "-sV", "--script", _DEFAULT_SCRIPTS, *_SCRIPT_LIMIT, *(["-O", "--traceroute"] if raw else [])]
     if name == "vuln":
         return [*argv, "-sV", "--script", _VULN_SCRIPTS, *_SCRIPT_LIMIT]
     return argv

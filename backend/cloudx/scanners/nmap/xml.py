@@ -73,8 +73,8 @@ def _findings_of(host: etree._Element) -> Iterator[AnyFinding]:
     os_name = _operating_system(parts.get("os"), extra)
     if "hostscript" in parts:
         extra["scripts"] = dict(map(_script, parts["hostscript"]))
-    said = {name: value for name, value in extra.items() if value}
-    yield HostFinding(ip, "up" if heard else "unknown", observed_at, hostname, os_name, said)
+    known = {name: value for name, value in extra.items() if value}
+    yield HostFinding(ip, "up" if heard else "unknown", observed_at, hostname, os_name, known)
     yield from found
 
 
@@ -137,7 +137,7 @@ class _OpenPort:
         if tag == "service":
             self.service = get("name", "")[:_MAX_TEXT] or None
             if get("method") != "table":  # a name looked up by the port's number comes without a version
-                self.extra |= {name: said[:_MAX_TEXT] for name in _VERSION_FIELDS if (said := get(name))}
+                self.extra |= {name: text[:_MAX_TEXT] for name in _VERSION_FIELDS if (text := get(name))}
         elif tag == "cpe":
             self.extra.setdefault("cpe", []).append((element.text or "")[:_MAX_TEXT])
         elif len(scripts := self.extra.setdefault("scripts", {})) < _MAX_SCRIPTS:

@@ -81,5 +81,5 @@ def read_last_words(folder: Path, chatter: re.Pattern[str]) -> str:
     except FileNotFoundError:
         return ""
     lines = [_UNPRINTABLE.sub(" ", line).strip() for line in re.split(r"[\r\n]+", text)]
-    said = " | ".join(line for line in lines if line and not chatter.search(line))
-    return said[-_MAX_LAST_WORDS:]
+    words = " | ".join(line for line in lines if line and not chatter.search(line))
+    return words[-_MAX_LAST_WORDS:]

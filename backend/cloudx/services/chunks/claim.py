@@ -86,27 +86,27 @@ class QueueCache:
         share = chunk_share_pps(scan.type.tool, scan.rate_pps, limits, scan.chunks_open)
         first = self._goes_first(scan, claimant)
         limit_pps = self._limit_of(claimant, first, ledger)
-        return share_beside(share, limit_pps, [self._want(one, claimant.node_id, ledger) for one in first])
+        return share_beside(share, limit_pps, [self._want(other, claimant.node_id, ledger) for other in first])
 
     def room_for(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
         """Packets per second that the claimant's node may send for this scan.
 
-        A worker of one scan leaves the workers beside it what scans of higher priority still want here. A worker that
+        A worker of other scan leaves the workers beside it what scans of higher priority still want here. A worker that
         serves all scans has tried those scans first.
         """
         first = self._goes_first(scan, claimant) if claimant.only_scan else []
         limit_pps = self._limit_of(claimant, first, ledger)
-        return room_pps(limit_pps, [self._want(one, claimant.node_id, ledger) for one in first])
+        return room_pps(limit_pps, [self._want(other, claimant.node_id, ledger) for other in first])
 
     def _goes_first(self, scan: WaitingScan, claimant: Claimant) -> list[WaitingScan]:
-        """The scans served before this one; a worker of all scans also serves older scans of equal priority first."""
+        """The scans served before this other; a worker of all scans also serves older scans of equal priority first."""
         if claimant.only_scan:
-            return [one for one in self.scans if one.priority > scan.priority]
-        before = [one for one in self.scans if (-one.priority, one.id) < (-scan.priority, scan.id)]
-        return [one for one in before if claimant.may_take(one)]
+            return [other for other in self.scans if other.priority > scan.priority]
+        before = [other for other in self.scans if (-other.priority, other.id) < (-scan.priority, scan.id)]
+        return [other for other in before if claimant.may_take(other)]
 
     def _limit_of(self, claimant: Claimant, scans: Iterable[WaitingScan], ledger: Ledger) -> int:
-        known = [self._participants_of(one, ledger).limits_pps.get(claimant.node_id) for one in scans]
+        known = [self._participants_of(other, ledger).limits_pps.get(claimant.node_id) for other in scans]
         return min([claimant.node_limit_pps, *(limit for limit in known if limit is not None)])
 
     def _want(self, scan: WaitingScan, node_id: str, ledger: Ledger) -> Want:

@@ -39,7 +39,7 @@ def split_returned(ledger: Ledger, scan_id: str, gone: Collection[str]) -> None:
     scan, running = record.scan, ledger.splits.running(scan_id)
     idle = [node for node in _idle(ledger, scan.type) if node.node_id not in gone]
     idle = _within_cap(idle, running, scan.max_workers)
-    free_pps = scan.rate_pps - sum(one.rate_pps for one in running)
+    free_pps = scan.rate_pps - sum(chunk.rate_pps for chunk in running)
     can_pps = sum(scan.rate_pps if node.rate_limit_pps is None else node.rate_limit_pps for node in idle)
     for parts in choose_splits(returned, scan.type, Spare(len(idle), max(0, min(free_pps, can_pps)))):
         ledger.splits.cut_pending(scan_id, parts)
@@ -72,4 +72,4 @@ def _within_cap(idle: Sequence[Node], running: Sequence[Running], max_workers: i
     """As many idle nodes as the scan may still use."""
     if max_workers is None:
         return list(idle)
-    return list(idle[: max(0, max_workers - len({one.node_id for one in running}))])
+    return list(idle[: max(0, max_workers - len({chunk.node_id for chunk in running}))])

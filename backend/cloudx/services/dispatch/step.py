@@ -97,8 +97,8 @@ class DispatchScans:
         open_scans = {scan.scan_id for scan in snapshot.scans}
         late = _late(snapshot, children, Placement.STARTING, START_SECONDS)
         of_scan = {scan_id: child for scan_id, child in reversed(late) if scan_id in open_scans}
-        said = {child.nomad_job_id: self.jobs.last_words(child.nomad_job_id) for child in of_scan.values()}
-        return {job_id: words for job_id, words in said.items() if words}
+        events = {child.nomad_job_id: self.jobs.last_words(child.nomad_job_id) for child in of_scan.values()}
+        return {job_id: words for job_id, words in events.items() if words}
 
     def _demand(self, scan: OpenScan) -> Demand:
         fit = self.count_fit(scan.type)

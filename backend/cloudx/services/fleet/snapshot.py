@@ -37,7 +37,7 @@ class FleetSnapshot:
     problem: str | None = None
 
     def node(self, node_id: str) -> FleetNode | None:
-        """The node of this id; None when nobody knows it."""
+        """The node of this id; None when no source knows it."""
         return next((known for known in self.nodes if known.node.node_id == node_id), None)
 
     def with_problem(self, problem: str) -> FleetSnapshot:

@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 
 from cloudx.domain.access import Principal
-from cloudx.domain.addresses import AddressSet
+from cloudx.domain.addresses import Address, AddressSet
 from cloudx.domain.errors import Conflict, InvalidInput
 from cloudx.domain.identity import excluded_part
 from cloudx.domain.nodes import capable
@@ -26,6 +27,7 @@ from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
 MAX_RATE_PPS = 10_000_000
 MAX_WORKERS = 10_000
+SHOWN_NAMES = 10  # of those without an address; `details` has all
 _LOOPBACK = AddressSet.of_texts(["0.0.0.0", "127.0.0.0-127.255.255.255"])  # noqa: S104 - a target, not a listener
 _EXAMPLE_PORTS = "80, 80,443 or 1-1000"
 
@@ -97,22 +99,31 @@ class SubmitScan:
             return earlier
 
     def _resolved(self, request: ScanRequest) -> _Resolved:
-        targets, host_names = self._resolve(parse_targets(request.targets), "target")
-        excluded, _ = self._resolve(parse_targets(request.exclude, "exclude"), "exclude")
-        if not targets:
-            raise InvalidInput("target", "No target given. Name at least one address, CIDR, range or host name.")
-        return _Resolved(targets, excluded, host_names)
-
-    def _resolve(self, targets: Targets, field: str) -> tuple[AddressSet, dict[str, str]]:
-        """All addresses, and the host name of each that came from one."""
+        targets = parse_targets(request.targets)
         host_names: dict[str, str] = {}
-        for name in targets.host_names:
-            addresses = self.resolver.resolve(name)
-            if not addresses:
-                raise InvalidInput(field, f"The host name {name!r} has no address. Check it, or give the address.")
+        for name, addresses in self._resolve(targets, "target").items():
             ipv4 = [address for address in addresses if address.version == 4]
             host_names.update((str(address), name) for address in (ipv4 or addresses))
-        return targets.addresses | AddressSet.of_texts(host_names), host_names
+        asked = targets.addresses | AddressSet.of_texts(host_names)
+        if not asked:
+            raise InvalidInput("target", "No target given. Name at least one address, CIDR, range or host name.")
+        exclude = parse_targets(request.exclude, "exclude")
+        # A name that is excluded means every address it has, of both versions, and every target of that name.
+        named = AddressSet.of_addresses(chain.from_iterable(self._resolve(exclude, "exclude").values()))
+        of_name = AddressSet.of_texts(text for text, name in host_names.items() if name in exclude.host_names)
+        return _Resolved(asked, exclude.addresses | named | of_name, host_names)
+
+    def _resolve(self, targets: Targets, field: str) -> dict[str, list[Address]]:
+        """The addresses of each host name. Raises InvalidInput naming all that have none."""
+        found = {name: self.resolver.resolve(name) for name in targets.host_names}
+        if dead := [name for name, addresses in found.items() if not addresses]:
+            shown = ", ".join(repr(name) for name in dead[:SHOWN_NAMES])
+            more = f" and {len(dead) - SHOWN_NAMES:,} more" if len(dead) > SHOWN_NAMES else ""
+            what = "The host name" if len(dead) == 1 else f"{len(dead):,} host names:"
+            verb = "has" if len(dead) == 1 else "have"
+            message = f"{what} {shown}{more} {verb} no address. Check the spelling, or give addresses."
+            raise InvalidInput(field, message, host_names=dead)
+        return found
 
     def _admit(
         self,

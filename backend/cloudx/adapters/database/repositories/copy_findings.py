@@ -83,10 +83,10 @@ def _lines(lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]
     head = f"{lease.scan_id}\t"
     tail = f"\t{_text(lease.node_id)}\t"
     extras = _ExtraTexts()
-    observed_at, observed_at_text = None, ""
+    last_observed_at, observed_at_text = None, ""
     for finding in findings:
-        if finding.observed_at is not observed_at:
-            observed_at, observed_at_text = finding.observed_at, finding.observed_at.isoformat()
+        if finding.observed_at is not last_observed_at:
+            last_observed_at, observed_at_text = finding.observed_at, finding.observed_at.isoformat()
         service = _NULL if finding.service is None else _text(finding.service)
         hostname = finding.hostname or (host_names.get(finding.ip) if host_names else None)
         yield (

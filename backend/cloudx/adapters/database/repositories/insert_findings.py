@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Column, Connection
 
 from cloudx.adapters.database.connection.column_types import pack_ip, plain
-from cloudx.adapters.database.schema.tables import findings
+from cloudx.adapters.database.schema.tables import findings as findings_table
 from cloudx.domain.chunks import Lease
 from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.findings import Finding
@@ -20,20 +20,18 @@ from cloudx.domain.findings import Finding
 _BATCH = 5_000  # sorted by key, so that neighbours land on the same page of the table
 # Inserts fall all over the table: SQLite's own 2 MB of cache would make them twice as slow.
 _BULK_CACHE_KIB, _USUAL_CACHE_KIB = 4_000, 2_000
-_COLUMNS = [column.name for column in findings.c]
+_COLUMNS = [column.name for column in findings_table.c]
 _INSERT = f"INSERT INTO findings ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 
 Row = tuple[Any, ...]
 
 
-def insert_rows(
-    connection: Connection, lease: Lease, findings_of_chunk: Iterator[Finding], host_names: dict[str, str]
-) -> int:
+def insert_rows(connection: Connection, lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]) -> int:
     """Insert findings within the connection's transaction, one batch in memory at a time; return how many.
 
     Raises Conflict for a finding that comes twice, DependencyUnavailable where the file cannot be written.
     """
-    rows = _rows(connection, lease, findings_of_chunk, host_names)
+    rows = _rows(connection, lease, findings, host_names)
     if not connection.in_transaction():
         connection.begin()  # SQLAlchemy sees no statement below, and would have nothing to commit
     cursor = connection.connection.cursor()
@@ -60,21 +58,21 @@ def _key(row: Row) -> Row:
 
 
 def _rows(
-    connection: Connection, lease: Lease, findings_of_chunk: Iterator[Finding], host_names: dict[str, str]
+    connection: Connection, lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]
 ) -> Iterator[Row]:
     """Each with its values in the order of the table's columns."""
-    to_id, to_time = _binder(connection, findings.c.scan_id), _binder(connection, findings.c.observed_at)
+    to_id, to_time = _binder(connection, findings_table.c.scan_id), _binder(connection, findings_table.c.observed_at)
     scan_id, node_id = to_id(lease.scan_id), plain(lease.node_id)
     # Neighbours often share these objects: each is written out once.
-    observed_at, observed_at_text = None, ""
-    extra, extra_text = None, None
-    for finding in findings_of_chunk:
-        if finding.observed_at is not observed_at:
-            observed_at, observed_at_text = finding.observed_at, to_time(finding.observed_at)
+    last_observed_at, observed_at_text = None, ""
+    last_extra, extra_text = None, None
+    for finding in findings:
+        if finding.observed_at is not last_observed_at:
+            last_observed_at, observed_at_text = finding.observed_at, to_time(finding.observed_at)
         ip = pack_ip(finding.ip) if ":" in finding.ip else b"\4" + inet_aton(finding.ip)
         hostname = finding.hostname or (host_names.get(finding.ip) if host_names else None)
-        if finding.extra is not extra:
-            extra, extra_text = finding.extra, plain(json.dumps(finding.extra)) if finding.extra else None
+        if finding.extra is not last_extra:
+            last_extra, extra_text = finding.extra, plain(json.dumps(finding.extra)) if finding.extra else None
         texts = (plain(finding.state), _plain(finding.service), _plain(hostname))
         yield (scan_id, ip, finding.protocol, finding.port, *texts, observed_at_text, node_id, extra_text)
 
