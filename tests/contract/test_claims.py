@@ -1,4 +1,4 @@
-"""Grants, shares, the fence and renewals: on SQLite and on PostgreSQL, which does them by functions of its own."""
+"""Grants, shares, the fence and renewals: on SQLite, and on PostgreSQL by its functions in sql/."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cloudx.adapters.database.schema.tables import dispatches, node_grants, scan
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.rates.grants import clamp_pps, grant_pps, share_pps
 from cloudx.domain.tools import Tool
-from cloudx.services.access.edit_policy import AddExclusion
+from cloudx.services.access.edit_policy import add_exclusion
 from cloudx.services.chunks.claim import Claim, Claimant, QueueCache
 from cloudx.services.chunks.finish import fail_chunk, release_chunk
 from cloudx.services.chunks.renew import RenewalResult, RunState
@@ -29,7 +29,7 @@ CASES = 60
 
 @pytest.fixture
 def a_long_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What counts as a moment ago is as long as the slowest machine needs for a test."""
+    """A moment lasts as long as the slowest machine needs for a test."""
     monkeypatch.setattr(claims, "MOMENT_SECONDS", 600.0)
     monkeypatch.setattr(claims, "ARRIVE_SECONDS", 600.0)
 
@@ -114,7 +114,7 @@ def test_a_claim_reads_a_few_chunks_though_the_statistics_have_not_heard_of_its_
 
 
 @pytest.mark.usefixtures("a_long_moment")
-def test_a_worker_that_is_alone_gets_the_whole_rate_and_shares_it_with_those_that_ask(desk: Desk) -> None:
+def test_a_worker_that_is_alone_gets_the_whole_rate_and_shares_it_with_workers_that_ask(desk: Desk) -> None:
     for number in range(2, 9):
         desk.register(f"node-{number}")  # alive, but without a worker: they count for nothing
     scan = desk.submit("10.0.0.0/14", rate_pps=1000)
@@ -129,7 +129,7 @@ def test_a_worker_that_is_alone_gets_the_whole_rate_and_shares_it_with_those_tha
 
 
 @pytest.mark.usefixtures("a_long_moment")
-def test_the_rate_of_who_left_goes_to_the_others_within_seconds(desk: Desk) -> None:
+def test_the_rate_of_a_worker_that_left_goes_to_the_others_within_seconds(desk: Desk) -> None:
     scan = desk.submit("10.0.0.0/14", rate_pps=1000)
     desk.ask("node-of-b")
     held = [desk.must_claim("a"), desk.must_claim("b")]
@@ -194,7 +194,7 @@ def test_all_runs_of_a_worker_are_renewed_at_once_each_with_an_order_of_its_own(
     held = [desk.must_claim("w", only_scan=scan.id) for scan in (going, stopped, excluded)]
     lost = desk.as_attempt(held[0], 7)
     stop_scan(desk.open_ledger, stopped.id, ADMIN)
-    AddExclusion(desk.open_ledger, NameTable())(ADMIN, targets=("10.3.0.1",), note="")
+    add_exclusion(desk.open_ledger, NameTable(), ADMIN, targets=("10.3.0.1",), note="")
     orders = desk.renew_leases([RunState(claim, 0.25, False) for claim in (*held, lost)])
     assert orders == [RenewalResult.GO_ON, RenewalResult.DROP, RenewalResult.RELEASE, RenewalResult.DROP]
     (row,) = [row for row in desk.chunk_rows(going) if row["state"] == "leased"]
@@ -224,4 +224,4 @@ def test_nobody_waits_for_a_commit_under_way_of_another_node(desk: Desk) -> None
         assert len(done) == len(work)
         ledger.commit()
     assert [RenewalResult.GO_ON] in done
-    assert any(isinstance(answer, Claim) for answer in done)
+    assert any(isinstance(result, Claim) for result in done)

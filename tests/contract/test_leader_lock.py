@@ -1,4 +1,4 @@
-"""One process at a time, on a real PostgreSQL."""
+"""One process at a time holds the leader lock, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rig.waiting import until
 
 @pytest.fixture
 def new_lock(new_postgres_url: str) -> Iterator[Callable[[], PostgresLeaderLock]]:
-    """Each as a process of its own would have it."""
+    """Makes locks, each as another process would."""
     made: list[PostgresLeaderLock] = []
 
     def make() -> PostgresLeaderLock:
@@ -47,12 +47,12 @@ def notify(admin: Engine) -> None:
         ledger.commit()
 
 
-def test_of_many_one_has_it_and_keeps_it(new_lock):
+def test_one_of_many_gets_the_lock_and_keeps_it(new_lock):
     locks = [new_lock() for _ in range(4)]
     assert [[lock.acquire() for lock in locks] for _ in range(3)] == [[True, False, False, False]] * 3
 
 
-def test_another_takes_over_when_it_is_given_back(new_lock):
+def test_another_takes_over_when_the_lock_is_released(new_lock):
     first, second = new_lock(), new_lock()
     assert first.acquire() and not second.acquire()
     first.release()
@@ -60,7 +60,7 @@ def test_another_takes_over_when_it_is_given_back(new_lock):
     assert not first.acquire()
 
 
-def test_who_loses_the_session_is_told_and_another_takes_over(new_lock, admin):
+def test_a_leader_that_loses_its_session_gets_an_error_and_another_takes_over(new_lock, admin):
     first, second = new_lock(), new_lock()
     assert first.acquire() and not second.acquire()
     end_sessions(admin)
@@ -70,7 +70,7 @@ def test_who_loses_the_session_is_told_and_another_takes_over(new_lock, admin):
     assert not first.acquire()
 
 
-def test_a_ring_ends_the_wait_of_whose_turn_it_is(new_lock, admin):
+def test_a_notification_ends_the_leaders_wait(new_lock, admin):
     lock = new_lock()
     assert lock.acquire()
     notifier = threading.Timer(0.2, notify, (admin,))
@@ -81,11 +81,11 @@ def test_a_ring_ends_the_wait_of_whose_turn_it_is(new_lock, admin):
     notifier.join()
 
 
-def test_a_ring_that_came_before_the_wait_ends_it_at_once_and_only_once(new_lock, admin):
+def test_a_notification_before_the_wait_ends_the_next_wait_alone(new_lock, admin):
     lock = new_lock()
     assert lock.acquire()
     notify(admin)
-    assert lock.acquire(), "the question itself takes the ring in"
+    assert lock.acquire(), "the query itself receives the notification"
     started = time.monotonic()
     lock.wait(20)
     assert time.monotonic() - started < 5
@@ -93,7 +93,7 @@ def test_a_ring_that_came_before_the_wait_ends_it_at_once_and_only_once(new_lock
     assert time.monotonic() - started >= 0.3
 
 
-def test_a_ring_that_is_not_committed_is_not_heard(new_lock, admin):
+def test_a_notification_that_is_not_committed_ends_no_wait(new_lock, admin):
     lock = new_lock()
     assert lock.acquire()
     with open_ledger_on(admin)() as ledger:
@@ -112,7 +112,7 @@ def test_a_lost_session_ends_the_wait_quietly(new_lock, admin):
     assert time.monotonic() - started < 5
 
 
-def test_who_has_not_the_turn_waits_out_its_time(new_lock):
+def test_a_process_that_is_not_the_leader_waits_the_whole_time(new_lock):
     first, second = new_lock(), new_lock()
     assert first.acquire() and not second.acquire()
     started = time.monotonic()

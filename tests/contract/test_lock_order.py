@@ -1,4 +1,4 @@
-"""Stops, recuts and reconcilers that meet on a real PostgreSQL wait in one order: none is ended for the others."""
+"""Stops, splits and reconcilers that meet on a real PostgreSQL lock in one order: no deadlock ends any of them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_stop_that_meets_the_split_of_a_lost_chunk_waits_for_it_or_comes_first
     print(f"{split} of {ROUNDS} stops came after the split")
 
 
-def test_a_recut_that_meets_a_lost_chunk_of_the_same_node_waits_for_it_or_comes_first(desk: Desk) -> None:
+def test_a_split_that_meets_a_lost_chunk_of_the_same_node_waits_for_it_or_comes_first(desk: Desk) -> None:
     for _ in range(ROUNDS):
         scan, lost, slow = two_under_way(desk)
         desk.age(slow, held_seconds=300, sent_share=0.05)

@@ -84,8 +84,8 @@ def test_many_processes_that_start_at_once_upgrade_once(empty: Engine) -> None:
         assert current_revision(connection) == HEAD
 
 
-def test_many_that_are_the_first_to_open_a_sqlite_file_are_all_let_in(tmp_path: Path) -> None:
-    for number in range(200):  # without patience, one file in 100 refused somebody
+def test_many_processes_can_be_the_first_to_open_a_sqlite_file(tmp_path: Path) -> None:
+    for number in range(200):  # without retries, one file in 100 refused a process
         engines = [engine_for(f"sqlite:///{tmp_path / f'{number}.db'}") for _ in range(8)]
         run_at_once(*[partial(_connect, engine) for engine in engines])
 

@@ -1,4 +1,4 @@
-"""A claim that a crash of PostgreSQL took back is a lost lease, no more (docs/adr/0009): kill -9 of a real one."""
+"""A claim that a crash of PostgreSQL takes back is only a lost lease (docs/adr/0009): kill -9 of a real server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fixtures.servers.postgres import PostgresServer, new_server
 
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
-    """One that writes nothing to disk but what a commit waits for."""
+    """A server that writes to disk only what a commit waits for."""
     server = new_server()
     server.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
     server.execute("ALTER SYSTEM SET wal_writer_flush_after = '1GB'")

@@ -1,4 +1,4 @@
-"""What a worker's short-lived login may do on PostgreSQL is what a worker does, and no more."""
+"""A worker's short-lived login on PostgreSQL may do what a worker does, and nothing else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fixtures.servers.postgres import PostgresServer, new_server
 
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
-    """One with the cluster's groups, which are of the whole server, and a worker's login."""
+    """A server of its own, since roles belong to the whole server: the cluster's groups and a worker's login."""
     server = new_server()
     for group in (OWNER, BACKEND, WORKER):
         server.execute(f"CREATE ROLE {group}")

@@ -29,7 +29,7 @@ from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
 
 class SqlLedger:
-    """The repositories of one connection."""
+    """Implements Ledger: the repositories of one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -45,11 +45,11 @@ class SqlLedger:
         self.splits = SqlSplits(connection)
 
     def now(self) -> datetime:
-        """The database's clock."""
+        """As Ledger has it."""
         return self._connection.execute(select(db_now())).scalar_one()
 
     def commit(self) -> None:
-        """Keep what was written."""
+        """As Ledger has it."""
         self._connection.commit()
 
 
@@ -85,6 +85,6 @@ def open_ledger_on(engine: Connects) -> OpenLedger:
 
 
 def _is_outage(error: DBAPIError) -> bool:
-    """Connection losses, restarts, time-outs, full disks and ended logins, as against defects in our SQL."""
+    """True for lost connections, restarts, timeouts, full disks and ended logins; False for defects in our SQL."""
     is_lost = error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")
     return is_lost or has_lost_its_rights(error.orig)

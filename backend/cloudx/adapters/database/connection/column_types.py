@@ -35,7 +35,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class RecordId(TypeDecorator[str]):
-    """A UUID as text. What is no UUID becomes the nil one, which no record has: a malformed id finds nothing."""
+    """A UUID as text. A malformed one becomes the nil UUID, which no record has, so it finds nothing."""
 
     impl = Uuid(as_uuid=False)
     cache_ok = True
@@ -62,7 +62,7 @@ class PlainText(TypeDecorator[str]):
 
 
 def plain(text: str) -> str:
-    """Drop NULs and put a question mark for each lone surrogate: a tool's output may hold anything."""
+    """Drop NULs and replace each lone surrogate by a question mark: a tool's output may hold anything."""
     return text.replace("\0", "").encode(errors="replace").decode()
 
 
@@ -80,7 +80,7 @@ class IpAddress(TypeDecorator[str]):
         """Text in, the database's form out."""
         if value is None or dialect.name == "postgresql":
             return value
-        return packed(value)
+        return pack_ip(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         """Text again."""
@@ -89,7 +89,7 @@ class IpAddress(TypeDecorator[str]):
         return str(ipaddress.ip_address(value[1:]))
 
 
-def packed(ip: str) -> bytes:
+def pack_ip(ip: str) -> bytes:
     """One byte for the version, then the address in network order: IPv4 sorts before IPv6, as inet does."""
     address = ipaddress.ip_address(ip)
     return bytes([address.version]) + address.packed

@@ -1,4 +1,4 @@
-"""Database engines, with the timeouts that keep a dead server from hanging anybody."""
+"""Database engines, with timeouts so that a dead server hangs no process."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InvalidatePoolError
 
 CONNECT_TIMEOUT_SECONDS = 5
-STATEMENT_TIMEOUT_SECONDS = 120  # a chunk's COPY is the longest; an API request is cut by its own
+STATEMENT_TIMEOUT_SECONDS = 120  # a chunk's COPY takes longest; API requests have a shorter limit of their own
 BUSY_TIMEOUT_SECONDS = 30
-_WAL_RETRY_SECONDS = 0.01  # to be let into a file that others open for the first time as well
-BUSY_SECONDS = 1.0  # a connection used so recently is taken as alive where `is_busy`
-# A server that went without a word: what it does not acknowledge fails after 20 s, not after TCP's quarter of an hour.
+_WAL_RETRY_SECONDS = 0.01  # between tries at a new file that others open too
+BUSY_SECONDS = 1.0  # where `is_busy`, a connection used so recently counts as alive
+# If the server vanishes, what it does not acknowledge fails after 20 s, not after TCP's quarter of an hour.
 _KEEPALIVES = {
     "keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000,
 }  # fmt: skip
-# The same seen from the server: a VPS that lost its power sends no end of its connections, and the locks of its open
-# transactions would keep every worker of their scan waiting. They are let go after 10 s, before its leases run out.
+# The same for the server's side: a VPS that loses power closes no connection, and the locks of its open transactions
+# would keep every worker of their scan waiting. The server frees them after 10 s, before the leases run out.
 _LET_GO = {
     "tcp_keepalives_idle": "4s",
     "tcp_keepalives_interval": "2s",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "10s",
-    "client_connection_check_interval": "2s",  # of a session that waits for a lock itself
+    "client_connection_check_interval": "2s",  # for a session that itself waits for a lock
     "idle_in_transaction_session_timeout": "300s",
 }
 
@@ -43,7 +43,7 @@ def engine_for(url: str, pool_size: int = 5, is_busy: bool = False) -> Engine:
         max_overflow=pool_size,
         pool_timeout=10,
         pool_pre_ping=not is_busy,
-        pool_use_lifo=is_busy,  # few connections, used again and again
+        pool_use_lifo=is_busy,  # few connections, each used often
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": "cloudx",
@@ -58,9 +58,9 @@ def engine_for(url: str, pool_size: int = 5, is_busy: bool = False) -> Engine:
 
 @contextmanager
 def committing_at_once(connection: Connection) -> Iterator[None]:
-    """Each statement is a transaction of its own, which saves the trips of BEGIN and COMMIT; not so on SQLite.
+    """Make each statement a transaction, which saves the round trips of BEGIN and COMMIT; no effect on SQLite.
 
-    By the driver's own switch: SQLAlchemy's isolation level costs two trips, to set it and to set it back.
+    This sets the driver's own switch: SQLAlchemy's isolation level costs two round trips, to set and to reset it.
     """
     if connection.dialect.name != "postgresql":
         yield
@@ -77,8 +77,8 @@ def committing_at_once(connection: Connection) -> Iterator[None]:
 def _ping_when_idle(engine: Engine) -> None:
     """Try a connection before it is handed out, as pool_pre_ping does, unless it was in use a moment ago.
 
-    Whoever is busy saves a trip to the server at every transaction, and whoever lost a connection meanwhile meets an
-    outage of the moment, which workers live with anyway.
+    A busy worker saves a round trip at every transaction. If it lost the connection meanwhile, it meets a short outage,
+    which workers survive anyway.
     """
 
     def note(_connection: Any, record: Any) -> None:
@@ -121,9 +121,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _keep_wal(connection: Any) -> None:
-    """Have the file keep a write-ahead log; again where others, who open the new file too, do so at the same moment.
+    """Switch the file to a write-ahead log; try again while other processes do the same to a new file.
 
-    SQLite refuses them at once, whatever its busy timeout: https://sqlite.org/c3ref/busy_handler.html
+    SQLite refuses all but one of them at once, whatever its busy timeout: https://sqlite.org/c3ref/busy_handler.html
     """
     deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
@@ -138,6 +138,6 @@ def _keep_wal(connection: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads and then writes must take the write lock first: SQLite cannot upgrade a stale read.
+    # A transaction that reads and then writes takes the write lock first: SQLite cannot upgrade a stale read.
     read_only = connection.get_execution_options().get("cloudx_read_only", False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

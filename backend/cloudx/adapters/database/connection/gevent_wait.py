@@ -1,11 +1,11 @@
-"""Let psycopg2 give way to other greenlets while PostgreSQL works; COPY is not to be had then."""
+"""Let other greenlets run while psycopg2 waits for PostgreSQL; psycopg2 refuses COPY then."""
 
 from __future__ import annotations
 
 from gevent.socket import wait_read, wait_write
 from psycopg2 import OperationalError, extensions
 
-# Longer than any statement may take (engine.STATEMENT_TIMEOUT_SECONDS): a server gone silent is given up.
+# Longer than any statement may take (engine.STATEMENT_TIMEOUT_SECONDS): a silent server counts as lost.
 WAIT_SECONDS = 130.0
 
 

@@ -1,4 +1,4 @@
-"""What counts as an outage of the database, and what is said about it."""
+"""Which errors are an outage of the database, and the message for people."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _INSUFFICIENT_PRIVILEGE = "42501"  # https://www.postgresql.org/docs/15/errcodes
 
 
 def has_lost_its_rights(error: object) -> bool:
-    """True for a login whose lease has ended: PostgreSQL lets its sessions live on without a single right."""
+    """True for a login whose lease has ended: its sessions on PostgreSQL live on, without any right."""
     return getattr(error, "pgcode", None) == _INSUFFICIENT_PRIVILEGE
 
 
 def translated(error: psycopg2.Error) -> Exception:
-    """What to raise for an error of the driver that SQLAlchemy, which does this elsewhere, has not seen."""
+    """What to raise for an error of the driver, where SQLAlchemy is bypassed and translates nothing."""
     if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or has_lost_its_rights(error):
         return outage(error)
     return error

@@ -24,10 +24,10 @@ class _Generation:
 
 
 class RotatingEngine:
-    """Asks for the URL at every transaction (a `stat` where it is a file) and builds a new engine when it changed.
+    """Reads the URL at every transaction (a `stat` where it is a file) and builds a new engine when it changed.
 
     Vault renders a new login while the old one lives (a tenth of its time is left); transactions under way finish
-    on the old login, and whichever of them ends last closes its pool. So a rotation needs no timer and fails nothing.
+    on the old login, and the last of them to end closes its pool. So a rotation needs no timer and fails nothing.
     """
 
     def __init__(self, url: Callable[[], str], pool_size: int = 5, is_busy: bool = False) -> None:
@@ -54,7 +54,7 @@ class RotatingEngine:
         _close_if_unused(retired)
 
     def _enter(self) -> _Generation:
-        with self._lock:  # the reading too: who read the old URL first must not swap it back in
+        with self._lock:  # read the URL under it too: a thread with the old URL must not swap it back in
             url = self._newest_url()
             current, retired = self._current, None
             if current is None or current.url != url:
@@ -70,7 +70,7 @@ class RotatingEngine:
         except DependencyUnavailable:
             if self._current is None:
                 raise
-            return self._current.url  # the file is gone or empty: the login that was in it may well be good
+            return self._current.url  # the file is gone or empty: its last login may still be good
 
     def _leave(self, generation: _Generation) -> None:
         with self._lock:

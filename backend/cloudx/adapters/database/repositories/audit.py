@@ -18,7 +18,7 @@ from cloudx.services.ledger.records import AuditEntry
 
 
 class SqlAudit(Audit):
-    """Ids sort by the millisecond they were made in, so the primary key is the order of the pages."""
+    """Implements Audit. Ids sort by the millisecond they were made in, so the primary key is the order of the pages."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -53,7 +53,7 @@ class SqlAudit(Audit):
             audit.c.action == action if action is not None else None,
             audit.c.at >= since if since is not None else None,
         ]
-        query = select(audit).where(*(each for each in conditions if each is not None))
+        query = select(audit).where(*(condition for condition in conditions if condition is not None))
         rows = self._connection.execute(query.order_by(audit.c.id.desc()).limit(limit)).mappings()
         return [_entry(row) for row in rows]
 

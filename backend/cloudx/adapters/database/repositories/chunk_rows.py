@@ -16,14 +16,14 @@ LEASED = chunks.c.state == ChunkState.LEASED.value
 
 
 def claimable() -> ColumnElement[bool]:
-    """Nobody has it, and it is not in its back-off."""
+    """True for a pending chunk that is not in its back-off."""
     return and_(PENDING, or_(chunks.c.available_at.is_(None), chunks.c.available_at <= db_now()))
 
 
 def held(lease: Lease) -> ColumnElement[bool]:
-    """The fence: this very attempt of this very worker still holds the chunk.
+    """The fence: this attempt of this worker still holds the chunk.
 
-    The number alone would not do: a claim that a crash took back is made again with the same one.
+    The attempt's number is not enough: if a crash takes a claim back, the next claim gets the same number.
     """
     return and_(
         chunks.c.scan_id == lease.scan_id,

@@ -1,8 +1,7 @@
 """Chunks and their leases.
 
-The order of locks everywhere: leased chunks, then the scan, then its pending chunks, then the rows that count them
-(by triggers: node_grants, then scan_nodes, a node after the other); or any of those, and only chunks that nobody has
-locked.
+Lock order: leased chunks, scan row, pending chunks, counter rows (by triggers: node_grants, then scan_nodes, node by
+node); to lock in another order use SKIP LOCKED.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from .chunk_rows import LEASED, OPEN_SCANS, PENDING, held, lease_of, span_of
 
 RETRY_AFTER_SECONDS = 2.0  # lets another node take a failed chunk first
 _EXPIRED_BATCH = 500
-# Where a chunk goes that is given back: to the next worker, or nowhere once its scan is over.
-_BACK = case((chunks.c.scan_id.in_(OPEN_SCANS), ChunkState.PENDING.value), else_=ChunkState.CANCELLED.value)
+# The state of a returned chunk: pending for the next worker, or cancelled once its scan is over.
+_RETURNED = case((chunks.c.scan_id.in_(OPEN_SCANS), ChunkState.PENDING.value), else_=ChunkState.CANCELLED.value)
 
 
 class SqlChunks(Chunks):
@@ -48,7 +47,7 @@ class SqlChunks(Chunks):
     def record_failure(self, lease: Lease, verdict: Verdict, error: str) -> None:
         self._settle(
             lease,
-            verdict.state if verdict.state is not ChunkState.PENDING else _BACK,
+            verdict.state if verdict.state is not ChunkState.PENDING else _RETURNED,
             "failed",
             failures=verdict.failures,
             failed_nodes="".join(f"{node}\n" for node in verdict.failed_nodes),
@@ -58,7 +57,7 @@ class SqlChunks(Chunks):
 
     @override
     def release(self, lease: Lease, outcome: str) -> bool:
-        return self._settle(lease, _BACK, outcome, sent_share=0.0)
+        return self._settle(lease, _RETURNED, outcome, sent_share=0.0)
 
     def _settle(self, lease: Lease, state: str | ColumnElement[str], outcome: str, **values: Any) -> bool:
         changed = self._connection.execute(
@@ -66,12 +65,12 @@ class SqlChunks(Chunks):
         )
         if not changed.rowcount:
             return False
-        this_try = and_(
+        of_attempt = and_(
             attempts.c.scan_id == lease.scan_id,
             attempts.c.number == lease.span.number,
             attempts.c.attempt == lease.attempt,
         )
-        self._connection.execute(update(attempts).where(this_try).values(ended_at=db_now(), outcome=outcome))
+        self._connection.execute(update(attempts).where(of_attempt).values(ended_at=db_now(), outcome=outcome))
         return True
 
     @override
@@ -79,7 +78,7 @@ class SqlChunks(Chunks):
         query = (
             select(chunks)
             .where(LEASED, chunks.c.lease_until < db_now())
-            .order_by(chunks.c.node_id, chunks.c.scan_id)  # reconcilers that meet count on the nodes in one order
+            .order_by(chunks.c.node_id, chunks.c.scan_id)  # the lock order of reconcilers that meet
             .limit(_EXPIRED_BATCH)
             .with_for_update(skip_locked=True)
         )
@@ -93,9 +92,9 @@ class SqlChunks(Chunks):
 
     @override
     def shares(self, scan_id: str) -> list[WorkerShare]:
-        mine = scan_nodes.c
-        query = select(mine.node_id, mine.chunks_done, mine.granted_pps).where(mine.scan_id == scan_id)
-        return [WorkerShare(*row) for row in self._connection.execute(query.order_by(mine.node_id))]
+        by_node = scan_nodes.c
+        query = select(by_node.node_id, by_node.chunks_done, by_node.granted_pps).where(by_node.scan_id == scan_id)
+        return [WorkerShare(*row) for row in self._connection.execute(query.order_by(by_node.node_id))]
 
     @override
     def records(self, scan_id: str, after: int, limit: int) -> list[ChunkRecord]:

@@ -36,13 +36,13 @@ from cloudx.services.ledger.scans import Claims
 from .chunk_rows import OPEN_SCANS, claimable, held, lease_of
 from .scan_rows import OPEN
 
-MOMENT_SECONDS = 3.0  # how long a worker that asked, or let go of a chunk, counts as one that takes the next
-ARRIVE_SECONDS = 5.0  # how long a dispatched worker may take until it asks
+MOMENT_SECONDS = 3.0  # how long a worker counts as a participant after it asked for work or ended a chunk
+ARRIVE_SECONDS = 5.0  # how long a dispatched worker counts before its first request
 _FORGET_ASKING_SECONDS = 60.0
 MAX_COLLISIONS = 5
-_TAKEN_MEANWHILE = "CX001"  # of cloudx_claim_chunk
+_COLLISION = "CX001"  # raised by cloudx_claim_chunk
 
-# In the driver's own words: these run thousands of times a second.
+# Written for the driver, not SQLAlchemy: they run thousands of times a second.
 _CLAIM = "SELECT * FROM cloudx_claim_chunk(%s::uuid, %s, %s, %s, %s, %s)"
 _RENEW = (
     "SELECT is_held, policy_version, at FROM cloudx_renew_chunks("
@@ -51,7 +51,7 @@ _RENEW = (
 
 
 class _AnyDatabase(Claims):
-    """What is the same on both."""
+    """What both databases share."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -66,21 +66,22 @@ class _AnyDatabase(Claims):
             .values(node_id=node_id, worker_id=worker_id, **values)
             .on_conflict_do_update(index_elements=["node_id", "worker_id"], set_=values)
         )
-        # What earlier workers of the node left behind.
+        # Earlier workers of the node left theirs behind.
         is_over = asking.asked_at < db_now(-_FORGET_ASKING_SECONDS)
         self._connection.execute(delete(asking_workers).where(asking.node_id == node_id, is_over))
 
     @override
     def participants_of(self, scan_id: str, scan_type: ScanType) -> Participants:
-        mine, asking = scan_nodes.c, asking_workers.c
-        works = and_(mine.scan_id == scan_id, or_(mine.chunks_leased > 0, mine.moved_at > db_now(-MOMENT_SECONDS)))
-        needed = [scan_type.tool.value, *([RAW_SOCKET] if scan_type.needs_raw_socket else [])]
+        by_node, asking = scan_nodes.c, asking_workers.c
+        is_active = or_(by_node.chunks_leased > 0, by_node.moved_at > db_now(-MOMENT_SECONDS))
+        works = and_(by_node.scan_id == scan_id, is_active)
+        needed_capabilities = [scan_type.tool.value, *([RAW_SOCKET] if scan_type.needs_raw_socket else [])]
         asks = and_(
             asking.asked_at > db_now(-MOMENT_SECONDS),
             or_(asking.only_scan.is_(None), asking.only_scan == scan_id),
-            *(asking.capabilities.contains(f",{word},", autoescape=True) for word in needed),
+            *(asking.capabilities.contains(f",{name},", autoescape=True) for name in needed_capabilities),
         )
-        query = select(mine.node_id).where(works).union(select(asking.node_id).where(asks))
+        query = select(by_node.node_id).where(works).union(select(asking.node_id).where(asks))
         sent_for = and_(
             dispatches.c.scan_id == scan_id,
             dispatches.c.state != DispatchState.ENDED.value,
@@ -91,7 +92,9 @@ class _AnyDatabase(Claims):
         limited = select(nodes.c.node_id, nodes.c.rate_limit_pps).where(
             nodes.c.node_id.in_(participants), nodes.c.rate_limit_pps.is_not(None)
         )
-        granted = select(mine.node_id, mine.granted_pps).where(mine.scan_id == scan_id, mine.granted_pps > 0)
+        granted = select(by_node.node_id, by_node.granted_pps).where(
+            by_node.scan_id == scan_id, by_node.granted_pps > 0
+        )
         return Participants(
             participants,
             self._connection.execute(coming).scalar_one(),
@@ -101,19 +104,19 @@ class _AnyDatabase(Claims):
 
 
 class PostgresClaims(_AnyDatabase):
-    """Claims by functions of the server."""
+    """Implements Claims by functions of the server."""
 
     @override
     def claim(self, request: ClaimRequest) -> Leased | Refusal:
-        asked = (
+        arguments = (
             request.scan_id,
             plain(request.worker_id),
             plain(request.node_id),
             request.share_pps,
             request.node_limit_pps,
+            LEASE_SECONDS,
         )
-        row = self._take((*asked, LEASE_SECONDS))
-        outcome, number, address_start, address_count, port_start, port_count, *rest = row
+        outcome, number, address_start, address_count, port_start, port_count, *rest = self._take(arguments)
         if outcome != ChunkState.LEASED.value:
             return Refusal(outcome)
         attempt, rate_pps, lease_until, policy_version = rest
@@ -122,24 +125,24 @@ class PostgresClaims(_AnyDatabase):
         lease = Lease(request.scan_id, span, attempt, request.worker_id, request.node_id, rate_pps, lease_until)
         return Leased(lease, policy_version, lease_until - timedelta(seconds=LEASE_SECONDS))
 
-    def _take(self, asked: tuple[object, ...]) -> tuple[Any, ...]:
-        """Again where others took what was free at the same moment; each time one of them got it."""
+    def _take(self, arguments: tuple[object, ...]) -> tuple[Any, ...]:
+        """Claim, and again after a collision: each time some other claim got what was free."""
         for _ in range(MAX_COLLISIONS):
             try:
-                return self._rows(_CLAIM, asked)[0]
+                return self._rows(_CLAIM, arguments)[0]
             except psycopg2.Error as error:
-                if error.pgcode != _TAKEN_MEANWHILE:
+                if error.pgcode != _COLLISION:
                     raise translated(error) from error
                 self._connection.rollback()
         return (Refusal.NO_RATE.value, *[None] * 9)
 
-    def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        """By the driver itself, which takes half the time for one row."""
+    def _rows(self, statement: str, arguments: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """Execute by the driver itself, which takes half of SQLAlchemy's time for one row."""
         if not self._connection.in_transaction():
             self._connection.begin()  # SQLAlchemy sees no statement below, and would have nothing to commit
         cursor = self._connection.connection.cursor()
         try:
-            cursor.execute(statement, values)
+            cursor.execute(statement, arguments)
             return list(cursor.fetchall())
         finally:
             cursor.close()
@@ -147,7 +150,7 @@ class PostgresClaims(_AnyDatabase):
     @override
     def renew(self, worker_id: str, reports: Sequence[RunReport]) -> Renewed:
         leases = [report.lease for report in reports]
-        asked = (
+        arguments = (
             plain(worker_id),
             [lease.scan_id for lease in leases],
             [lease.span.number for lease in leases],
@@ -157,14 +160,14 @@ class PostgresClaims(_AnyDatabase):
             LEASE_SECONDS,
         )
         try:
-            rows = self._rows(_RENEW, asked)
+            rows = self._rows(_RENEW, arguments)
         except psycopg2.Error as error:
             raise translated(error) from error
         return Renewed(tuple(row[0] for row in rows), rows[0][1], rows[0][2].astimezone(UTC))
 
 
 class SqliteClaims(_AnyDatabase):
-    """Claims statement by statement; nobody else writes meanwhile."""
+    """Implements Claims statement by statement: SQLite has one writer at a time."""
 
     @override
     def claim(self, request: ClaimRequest) -> Leased | Refusal:
@@ -198,12 +201,12 @@ class SqliteClaims(_AnyDatabase):
         return int(self._connection.execute(select(func.coalesce(func.sum(column), 0)).where(which)).scalar_one())
 
     def _next_number(self, request: ClaimRequest) -> int | None:
-        """The next in claim order, those that failed on this node last."""
+        """The next chunk in claim order; one that failed on this node comes last."""
         failed_here = func.instr("\n" + chunks.c.failed_nodes, f"\n{plain(request.node_id)}\n") > 0
-        for wanted in (~failed_here, failed_here):
+        for preference in (~failed_here, failed_here):
             query = (
                 select(chunks.c.number)
-                .where(chunks.c.scan_id == request.scan_id, claimable(), wanted)
+                .where(chunks.c.scan_id == request.scan_id, claimable(), preference)
                 .order_by(chunks.c.claim_order)
                 .limit(1)
             )
@@ -213,7 +216,7 @@ class SqliteClaims(_AnyDatabase):
         return None
 
     def _lease(self, request: ClaimRequest, number: int, rate_pps: int) -> Leased:
-        taken = {
+        leased = {
             "state": ChunkState.LEASED.value,
             "attempt": chunks.c.attempt + 1,
             "worker_id": request.worker_id,
@@ -223,12 +226,13 @@ class SqliteClaims(_AnyDatabase):
             "sending": True,
             "sent_share": 0.0,
         }
-        this = and_(chunks.c.scan_id == request.scan_id, chunks.c.number == number)
-        row = self._connection.execute(update(chunks).where(this).values(**taken).returning(chunks)).mappings().one()
+        of_chunk = and_(chunks.c.scan_id == request.scan_id, chunks.c.number == number)
+        statement = update(chunks).where(of_chunk).values(**leased).returning(chunks)
+        row = self._connection.execute(statement).mappings().one()
         lease = lease_of(row)
-        this_try = {"scan_id": request.scan_id, "number": number, "attempt": lease.attempt, "started_at": db_now()}
+        attempt = {"scan_id": request.scan_id, "number": number, "attempt": lease.attempt, "started_at": db_now()}
         self._connection.execute(
-            insert(attempts).values(**this_try, node_id=request.node_id, worker_id=request.worker_id)
+            insert(attempts).values(**attempt, node_id=request.node_id, worker_id=request.worker_id)
         )
         return Leased(lease, self._policy_version(), lease.expires_at - timedelta(seconds=LEASE_SECONDS))
 
@@ -239,10 +243,9 @@ class SqliteClaims(_AnyDatabase):
         return Renewed(still_held, self._policy_version(), now)
 
     def _renew(self, report: RunReport) -> bool:
-        still_wanted = and_(held(report.lease), chunks.c.scan_id.in_(OPEN_SCANS))
         changed = self._connection.execute(
             update(chunks)
-            .where(still_wanted)
+            .where(held(report.lease), chunks.c.scan_id.in_(OPEN_SCANS))
             .values(lease_until=db_now(LEASE_SECONDS), sent_share=report.sent_share, sending=report.sending)
         )
         return bool(changed.rowcount)
@@ -252,5 +255,5 @@ class SqliteClaims(_AnyDatabase):
 
 
 def claims_on(connection: Connection) -> PostgresClaims | SqliteClaims:
-    """The one for the database of a connection."""
+    """Claims for the database of a connection."""
     return PostgresClaims(connection) if connection.dialect.name == "postgresql" else SqliteClaims(connection)

@@ -1,4 +1,4 @@
-"""COPY of findings into PostgreSQL, fed while the scanner's output is still being parsed."""
+"""COPY of findings into PostgreSQL, while the scanner's output is still being parsed."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ class _Rows:
         self.failure: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, as psycopg2 asks for them; b"" at the end."""
+        """At most `size` bytes; b"" at the end."""
         try:
             return self._read(size)
         except Exception as error:
-            # psycopg2 would report it as a cancelled query, which looks like an outage of the database.
+            # psycopg2 would report a cancelled query, which looks like an outage of the database.
             self.failure = error
             raise
 
     def _read(self, size: int) -> bytes:
         while len(self._rest) < size:
-            more = "".join(islice(self._lines, _LINES_PER_READ)).encode()
-            if not more:
+            block = "".join(islice(self._lines, _LINES_PER_READ)).encode()
+            if not block:
                 break
-            self._rest += more
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
+            self._rest += block
+        head, self._rest = self._rest[:size], self._rest[size:]
+        return head
 
 
 def copy_rows(connection: Connection, lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]) -> int:
-    """Stream findings into the table within the connection's transaction; returns how many.
+    """Stream findings into the table within the connection's transaction; return how many.
 
-    No conflict can arise: chunks are disjoint, the fence lets finding attempt commit,
-    and scanners drop duplicates and strays. Whatever `findings` raises is passed on;
-    a loss of the server is DependencyUnavailable.
+    No conflict can arise: chunks are disjoint, the fence lets one attempt commit, and scanners drop duplicates and
+    strays. Raises Conflict for a scanner's defect, DependencyUnavailable when the server is lost, and passes on what
+    `findings` raises.
     """
     rows = _Rows(_lines(lease, findings, host_names))
     if not connection.in_transaction():
@@ -83,23 +83,24 @@ def _lines(lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]
     head = f"{lease.scan_id}\t"
     tail = f"\t{_text(lease.node_id)}\t"
     extras = _ExtraTexts()
-    stamp, stamp_text = None, ""
+    last_observed_at, observed_at_text = None, ""
     for finding in findings:
-        if finding.observed_at is not stamp:
-            stamp, stamp_text = finding.observed_at, finding.observed_at.isoformat()
+        if finding.observed_at is not last_observed_at:
+            last_observed_at, observed_at_text = finding.observed_at, finding.observed_at.isoformat()
         service = _NULL if finding.service is None else _text(finding.service)
         hostname = finding.hostname or (host_names.get(finding.ip) if host_names else None)
         yield (
             f"{head}{finding.ip}\t{finding.protocol}\t{finding.port}\t{_text(finding.state)}\t{service}\t"
-            f"{_NULL if hostname is None else _text(hostname)}\t{stamp_text}{tail}{extras.of(finding.extra)}\n"
+            f"{_NULL if hostname is None else _text(hostname)}\t{observed_at_text}{tail}{extras.of(finding.extra)}\n"
         )
 
 
 class _ExtraTexts:
-    """Extras as COPY takes them; those the scanners share between findings are written out once."""
+    """Extras as COPY takes them; one that a scanner shares between findings is written out once."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Mapping[str, Any], str]] = {}  # by id; the dict is kept, so no other gets its id
+        # By id(): as long as the extra is kept here, no other object gets its id.
+        self._known: dict[int, tuple[Mapping[str, Any], str]] = {}
 
     def of(self, extra: Mapping[str, Any]) -> str:
         known = self._known.get(id(extra))

@@ -18,8 +18,8 @@ from cloudx.services.ledger.dispatches import Dispatches, DispatchSnapshot, Open
 from .scan_rows import OPEN
 
 CHANNEL = "cloudx_dispatch"
-HISTORY = 40  # ended rows of a scan that a decision sees: a fleet's worth of one wave
-WORKERS_LEAVE_SECONDS = 5.0  # a completed scan's workers go by themselves
+HISTORY = 40  # ended rows of each scan in a snapshot: one wave over a whole fleet
+WORKERS_LEAVE_SECONDS = 5.0  # a completed scan's workers end by themselves
 _NOT_ENDED = dispatches.c.state != DispatchState.ENDED.value
 
 
@@ -39,13 +39,13 @@ class SqlDispatches(Dispatches):
         )
 
     def _open_scans(self) -> Sequence[OpenScan]:
-        mine = scan_nodes.c
-        leased = func.coalesce(func.sum(mine.chunks_leased), 0)
-        unsettled = scans.c.chunks_total - func.coalesce(func.sum(mine.chunks_done + mine.chunks_failed), 0)
+        by_node = scan_nodes.c
+        leased = func.coalesce(func.sum(by_node.chunks_leased), 0)
+        unsettled = scans.c.chunks_total - func.coalesce(func.sum(by_node.chunks_done + by_node.chunks_failed), 0)
         columns = scans.c.id, scans.c.tool, scans.c.type_name, scans.c.max_workers, scans.c.waiting_reason
         query = (
             select(*columns, leased.label("leased"), unsettled.label("unsettled"))
-            .outerjoin_from(scans, scan_nodes, mine.scan_id == scans.c.id)
+            .outerjoin_from(scans, scan_nodes, by_node.scan_id == scans.c.id)
             .where(scans.c.status.in_(OPEN))
             .group_by(scans.c.id)
             .order_by(scans.c.priority.desc(), scans.c.id)
@@ -63,12 +63,12 @@ class SqlDispatches(Dispatches):
         ]
 
     def _rows(self) -> list[Dispatch]:
-        """Those not ended, then the newest that ended of each open scan."""
-        place = func.row_number().over(partition_by=dispatches.c.scan_id, order_by=dispatches.c.serial.desc())
+        """The dispatches that have not ended, then the newest ended ones of each open scan."""
+        recency = func.row_number().over(partition_by=dispatches.c.scan_id, order_by=dispatches.c.serial.desc())
         open_scans = select(scans.c.id).where(scans.c.status.in_(OPEN))
         ended = and_(dispatches.c.state == DispatchState.ENDED.value, dispatches.c.scan_id.in_(open_scans))
-        ranked = select(dispatches, place.label("place")).where(ended).subquery()
-        newest = select(*(ranked.c[column.name] for column in dispatches.c)).where(ranked.c.place <= HISTORY)
+        ranked = select(dispatches, recency.label("recency")).where(ended).subquery()
+        newest = select(*(ranked.c[column.name] for column in dispatches.c)).where(ranked.c.recency <= HISTORY)
         return [*self._dispatches(select(dispatches).where(_NOT_ENDED)), *self._dispatches(newest)]
 
     def _dispatches(self, query: Select[tuple[object, ...]]) -> list[Dispatch]:
@@ -93,7 +93,7 @@ class SqlDispatches(Dispatches):
 
     @override
     def reserve(self, scan_id: str, token: str) -> Dispatch:
-        """Write the scan's next row; its primary key lets one writer win."""
+        """The primary key lets only one writer win."""
         last = select(func.coalesce(func.max(dispatches.c.serial), 0)).where(dispatches.c.scan_id == scan_id)
         values = {
             "scan_id": scan_id,

@@ -1,4 +1,4 @@
-"""New chunks in bulk: a /8 makes 100,000 of them while its submitter waits for the answer."""
+"""New chunks in bulk: a /8 makes 100,000 of them while the request for its scan waits for the answer."""
 
 from __future__ import annotations
 
@@ -32,26 +32,32 @@ _INSERT = f"INSERT INTO chunks ({_COLUMNS}) VALUES ({', '.join('?' * (len(_SPAN_
 Row = tuple[Any, ...]
 
 
-def insert_chunks(connection: Connection, scan_id: str, spans: Iterable[ChunkSpan], places: Iterable[int]) -> None:
-    """Write chunks nobody has touched yet, each with its place in the queue, within the connection's transaction."""
+def insert_chunks(
+    connection: Connection, scan_id: str, spans: Iterable[ChunkSpan], claim_orders: Iterable[int]
+) -> None:
+    """Write new pending chunks, each with its claim order, within the connection's transaction.
+
+    Raises DependencyUnavailable.
+    """
     if not connection.in_transaction():
         connection.begin()  # SQLAlchemy sees no statement below, and would have nothing to commit
     if connection.dialect.name == "postgresql":
-        _copy(connection, _rows(scan_id, spans, places))
+        _copy(connection, _rows(scan_id, spans, claim_orders))
     else:
         to_id = chunks.c.scan_id.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
-        _insert(connection, _rows(to_id(scan_id) if to_id else scan_id, spans, places))
+        _insert(connection, _rows(to_id(scan_id) if to_id else scan_id, spans, claim_orders))
 
 
-def _rows(scan_id: Any, spans: Iterable[ChunkSpan], places: Iterable[int]) -> Iterator[Row]:
-    for span, place in zip(spans, places, strict=True):
+def _rows(scan_id: Any, spans: Iterable[ChunkSpan], claim_orders: Iterable[int]) -> Iterator[Row]:
+    for span, claim_order in zip(spans, claim_orders, strict=True):
         yield (
-            scan_id, span.number, span.address_start, span.address_count, span.port_start, span.port_count, place,
+            scan_id, span.number, span.address_start, span.address_count, span.port_start, span.port_count,
+            claim_order,
         )  # fmt: skip
 
 
 def _copy(connection: Connection, rows: Iterator[Row]) -> None:
-    # No default holds a tab, a backslash or a line's end: nothing needs escaping.
+    # No default holds a tab, a backslash or a line end, so nothing needs escaping.
     line = "\t".join(["%s", *["%d"] * (len(_SPAN_COLUMNS) - 1), *map(str, _DEFAULTS.values())]) + "\n"
     cursor = connection.connection.cursor()
     try:
@@ -69,10 +75,10 @@ def _copy(connection: Connection, rows: Iterator[Row]) -> None:
 
 
 def _insert(connection: Connection, rows: Iterator[Row]) -> None:
-    fresh = tuple(_DEFAULTS.values())
+    defaults = tuple(_DEFAULTS.values())
     cursor = connection.connection.cursor()
     try:
-        while batch := [row + fresh for row in islice(rows, _BATCH)]:
+        while batch := [row + defaults for row in islice(rows, _BATCH)]:
             cursor.executemany(_INSERT, batch)
     except sqlite3.OperationalError as error:
         raise DependencyUnavailable(f"The database does not answer ({error}). Try again shortly.") from error

@@ -59,9 +59,9 @@ def _values(node: Node) -> dict[str, Any]:
     return values
 
 
-@lru_cache(maxsize=4096)  # the fleet is read each second, and these say the same again and again
+@lru_cache(maxsize=4096)  # the fleet is read each second, and its checks seldom change
 def _checks(text: str) -> tuple[Check, ...]:
-    return tuple(Check(**{**c, "status": CheckStatus(c["status"])}) for c in json.loads(text))
+    return tuple(Check(**{**check, "status": CheckStatus(check["status"])}) for check in json.loads(text))
 
 
 @lru_cache(maxsize=256)

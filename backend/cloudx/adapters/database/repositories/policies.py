@@ -1,4 +1,4 @@
-"""Scopes and exclusions, with a version that moves at every change."""
+"""Scopes and exclusions, with a version that grows with every change."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ class SqlPolicies(Policies):
         return self._delete(delete(exclusions).where(exclusions.c.id == exclusion_id))
 
     def _delete(self, statement: Delete) -> bool:
-        found = bool(self._connection.execute(statement).rowcount)
-        if found:
+        is_deleted = bool(self._connection.execute(statement).rowcount)
+        if is_deleted:
             self._bump()
-        return found
+        return is_deleted
 
     def _bump(self) -> None:
         self._connection.execute(update(policy_version).values(version=policy_version.c.version + 1))

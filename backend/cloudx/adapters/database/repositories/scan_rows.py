@@ -21,31 +21,31 @@ MAX_CACHED_RANGES = 150_000  # about 30 MB
 
 
 class AddressCache:
-    """The parsed targets of the scans used last. They never change, and parsing 100,000 ranges takes 0.4 s a claim."""
+    """The parsed targets of the scans used last. They never change, and to parse 100,000 ranges takes 0.4 s a claim."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, AddressSet] = OrderedDict()
+        self._cached: OrderedDict[str, AddressSet] = OrderedDict()
         self._ranges = 0
         self._lock = Lock()
 
     def get(self, scan_id: str, load: Callable[[], str]) -> AddressSet:
-        """The scan's addresses; `load` reads the stored text where they are not known."""
+        """The scan's addresses; `load` reads their stored text where they are not cached."""
         with self._lock:
-            known = self._known.get(scan_id)
-            if known is not None:
-                self._known.move_to_end(scan_id)
-                return known
+            cached = self._cached.get(scan_id)
+            if cached is not None:
+                self._cached.move_to_end(scan_id)
+                return cached
         parsed = AddressSet.of_texts(load().splitlines())
         with self._lock:
             self._keep(scan_id, parsed)
         return parsed
 
     def _keep(self, scan_id: str, parsed: AddressSet) -> None:
-        if scan_id not in self._known:
+        if scan_id not in self._cached:
             self._ranges += len(parsed.ranges)
-        self._known[scan_id] = parsed
-        while self._ranges > MAX_CACHED_RANGES and len(self._known) > 1:
-            _, oldest = self._known.popitem(last=False)
+        self._cached[scan_id] = parsed
+        while self._ranges > MAX_CACHED_RANGES and len(self._cached) > 1:
+            _, oldest = self._cached.popitem(last=False)
             self._ranges -= len(oldest.ranges)
 
 
@@ -61,14 +61,8 @@ def scan_values(scan: Scan) -> dict[str, Any]:
     }
 
 
-# What scan_nodes counts by node.
-COUNTERS = (
-    "chunks_done",
-    "chunks_failed",
-    "completed_units",
-    "failed_units",
-    "excluded_units",
-)
+# The columns of scan_nodes that add up to a scan's tally.
+COUNTERS = ("chunks_done", "chunks_failed", "completed_units", "failed_units", "excluded_units")
 
 
 def scan_of(row: RowMapping, addresses: AddressSet) -> Scan:
@@ -86,7 +80,7 @@ def scan_of(row: RowMapping, addresses: AddressSet) -> Scan:
 
 
 def tally_of(row: RowMapping, counted: RowMapping | None, in_flight_units: float) -> Tally:
-    """A scan's row, and the sums of its rows in scan_nodes (None where it has none)."""
+    """The tally of a scan's row and the sums of its rows in scan_nodes (None where it has none)."""
     counters = {name: int(counted[name]) for name in COUNTERS} if counted else dict.fromkeys(COUNTERS, 0)
     leased = int(counted["chunks_leased"]) if counted else 0
     open_chunks = row["chunks_total"] - counters["chunks_done"] - counters["chunks_failed"] - leased

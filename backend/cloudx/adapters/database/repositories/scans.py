@@ -34,7 +34,7 @@ from .scan_rows import COUNTERS, OPEN, AddressCache, scan_of, scan_values, tally
 
 _ALL_BUT_ADDRESSES = [column for column in scans.c if column.name != "addresses"]
 _SUMS = [func.sum(scan_nodes.c[name]).label(name) for name in (*COUNTERS, "chunks_leased", "chunks_sending")]
-_addresses = AddressCache()  # of the process: a scan's id is unique over all ledgers
+_addresses = AddressCache()  # one for the process: a scan's id is unique over all ledgers
 
 
 class SqlScans(Scans):
@@ -45,15 +45,15 @@ class SqlScans(Scans):
 
     @override
     def add(self, scan: Scan, spans: Iterable[ChunkSpan]) -> None:
-        cut = list(spans)
-        self._connection.execute(insert(scans).values(**scan_values(scan), chunks_total=len(cut)))
-        places = claim_order([span.units for span in cut], seed=int(UUID(scan.id)))
-        insert_chunks(self._connection, scan.id, cut, places)
+        all_spans = list(spans)
+        self._connection.execute(insert(scans).values(**scan_values(scan), chunks_total=len(all_spans)))
+        claim_orders = claim_order([span.units for span in all_spans], seed=int(UUID(scan.id)))
+        insert_chunks(self._connection, scan.id, all_spans, claim_orders)
 
     @override
     def get(self, scan_id: str) -> ScanRecord | None:
-        found = self._records(scans.c.id == scan_id, limit=1)
-        return found[0] if found else None
+        records = self._records(scans.c.id == scan_id, limit=1)
+        return records[0] if records else None
 
     @override
     def lock(self, scan_id: str) -> Scan | None:
@@ -75,28 +75,28 @@ class SqlScans(Scans):
     def page(
         self, *, limit: int, before_id: str | None = None, status: ScanStatus | None = None, tool: str | None = None
     ) -> list[ScanRecord]:
-        wanted: list[ColumnElement[bool]] = []
+        conditions: list[ColumnElement[bool]] = []
         if before_id is not None:
-            wanted.append(scans.c.id < before_id)
+            conditions.append(scans.c.id < before_id)
         if status is not None:
-            wanted.append(scans.c.status == status.value)
+            conditions.append(scans.c.status == status.value)
         if tool is not None:
-            wanted.append(scans.c.tool == tool)
-        return self._records(*wanted, limit=limit)
+            conditions.append(scans.c.tool == tool)
+        return self._records(*conditions, limit=limit)
 
     @override
     def waiting(self) -> list[WaitingScan]:
-        mine = scan_nodes.c
-        settled = func.coalesce(func.sum(mine.chunks_done + mine.chunks_failed), 0)
-        leased = func.coalesce(func.sum(mine.chunks_leased), 0)
-        sending = func.coalesce(func.sum(mine.chunks_sending), 0)
+        by_node = scan_nodes.c
+        settled = func.coalesce(func.sum(by_node.chunks_done + by_node.chunks_failed), 0)
+        leased = func.coalesce(func.sum(by_node.chunks_leased), 0)
+        sending = func.coalesce(func.sum(by_node.chunks_sending), 0)
         pending = scans.c.chunks_total - settled - leased
         query = (
             select(
                 *(scans.c[name] for name in ("id", "tool", "type_name", "rate_pps", "priority")),
                 (pending + sending).label("chunks"),
             )
-            .outerjoin_from(scans, scan_nodes, mine.scan_id == scans.c.id)
+            .outerjoin_from(scans, scan_nodes, by_node.scan_id == scans.c.id)
             .where(scans.c.status.in_(OPEN))
             .group_by(scans.c.id)
             .having(pending > 0)
@@ -109,18 +109,18 @@ class SqlScans(Scans):
 
     @override
     def delete(self, scan_id: str) -> bool:
-        """Remove a scan and all that hangs on it, chunks first: the order in which commits lock."""
+        """Lock order: the chunks first, as a commit does."""
         for table in (chunks, scan_nodes, attempts, findings, hosts, inline_results, idempotency_keys):
             self._connection.execute(delete(table).where(table.c.scan_id == scan_id))
-        # Those that are not over are ended, and go, with their workers.
+        # The others are deleted when their workers end (SqlDispatches.end).
         over = and_(dispatches.c.scan_id == scan_id, dispatches.c.state == DispatchState.ENDED.value)
         self._connection.execute(delete(dispatches).where(over))
         return bool(self._connection.execute(delete(scans).where(scans.c.id == scan_id)).rowcount)
 
     @override
     def finishable(self, scan_id: str | None = None) -> list[str]:
-        mine = scan_nodes.c
-        counted = select(func.sum(mine.chunks_done + mine.chunks_failed)).where(mine.scan_id == scans.c.id)
+        by_node = scan_nodes.c
+        counted = select(func.sum(by_node.chunks_done + by_node.chunks_failed)).where(by_node.scan_id == scans.c.id)
         query = select(scans.c.id).where(scans.c.status.in_(OPEN), scans.c.chunks_total == counted.scalar_subquery())
         if scan_id is not None:
             query = query.where(scans.c.id == scan_id)
@@ -134,7 +134,7 @@ class SqlScans(Scans):
 
     @override
     def remember_key(self, principal: str, key: str, body_sha256: str, scan_id: str) -> None:
-        """Store an idempotency key; the primary key lets only one request win."""
+        """The primary key lets only one request win."""
         self._connection.execute(
             insert(idempotency_keys).values(
                 principal=principal, key=key, body_sha256=body_sha256, scan_id=scan_id, created_at=db_now()
@@ -143,8 +143,8 @@ class SqlScans(Scans):
 
     @override
     def recall_key(self, principal: str, key: str) -> tuple[str, str] | None:
-        known = idempotency_keys.c
-        query = select(known.body_sha256, known.scan_id).where(known.principal == principal, known.key == key)
+        keys = idempotency_keys.c
+        query = select(keys.body_sha256, keys.scan_id).where(keys.principal == principal, keys.key == key)
         row = self._connection.execute(query).first()
         return (row.body_sha256, row.scan_id) if row else None
 
@@ -163,8 +163,8 @@ class SqlScans(Scans):
         self._connection.execute(delete(inline_results).where(inline_results.c.scan_id == scan_id))
         self._connection.execute(insert(inline_results).values(scan_id=scan_id, document=document))
 
-    def _records(self, *wanted: ColumnElement[bool], limit: int) -> list[ScanRecord]:
-        query = select(*_ALL_BUT_ADDRESSES).where(*wanted).order_by(scans.c.id.desc()).limit(limit)
+    def _records(self, *conditions: ColumnElement[bool], limit: int) -> list[ScanRecord]:
+        query = select(*_ALL_BUT_ADDRESSES).where(*conditions).order_by(scans.c.id.desc()).limit(limit)
         rows = self._connection.execute(query).mappings().all()
         counted = self._counted([row["id"] for row in rows])
         sent = self._in_flight([row["id"] for row in rows if row["status"] in OPEN])
@@ -180,13 +180,13 @@ class SqlScans(Scans):
         return scan_of(row, _addresses.get(row["id"], load))
 
     def _counted(self, scan_ids: list[str]) -> dict[str, RowMapping]:
-        """The sums over its nodes, by scan; those nobody has claimed from are left out."""
-        mine = scan_nodes.c
-        query = select(mine.scan_id, *_SUMS).where(mine.scan_id.in_(scan_ids)).group_by(mine.scan_id)
+        """The sums over the nodes, by scan; a scan without a claim has none."""
+        by_node = scan_nodes.c
+        query = select(by_node.scan_id, *_SUMS).where(by_node.scan_id.in_(scan_ids)).group_by(by_node.scan_id)
         return {row["scan_id"]: row for row in self._connection.execute(query).mappings()} if scan_ids else {}
 
     def _in_flight(self, scan_ids: list[str]) -> dict[str, float]:
-        """About how many units of their leased chunks were sent, by scan."""
+        """About how many units of the leased chunks were sent, by scan."""
         if not scan_ids:
             return {}
         units = chunks.c.address_count * chunks.c.port_count

@@ -1,4 +1,4 @@
-"""Chunks that become several. The order of locks is that of chunks.py."""
+"""Chunks that become several. Lock order: as in chunks.py."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from .scan_rows import OPEN
 _PENDING = chunks.c.state == ChunkState.PENDING.value
 _SENDING = and_(chunks.c.state == ChunkState.LEASED.value, chunks.c.sending)
 _SPAN = (chunks.c.number, chunks.c.address_start, chunks.c.address_count, chunks.c.port_start, chunks.c.port_count)
-
-
 _INHERITED = ("recuts", "failures", "failed_nodes", "cut_from", "available_at")
 
 
@@ -32,13 +30,13 @@ class SqlSplits(Splits):
 
     @override
     def exhausted(self) -> list[ExhaustedScan]:
-        mine = chunks.c.scan_id == scans.c.id
+        of_scan = chunks.c.scan_id == scans.c.id
         query = (
             select(scans.c.id, scans.c.tool, scans.c.type_name, scans.c.rate_pps, scans.c.max_workers)
             .where(
                 scans.c.status.in_(OPEN),
-                not_(exists().where(mine, _PENDING)),
-                exists().where(mine, _SENDING),
+                not_(exists().where(of_scan, _PENDING)),
+                exists().where(of_scan, _SENDING),
             )
             .order_by(scans.c.priority.desc(), scans.c.id)
         )
@@ -49,14 +47,14 @@ class SqlSplits(Splits):
 
     @override
     def running(self, scan_id: str) -> list[Running]:
-        this_try = and_(
+        of_attempt = and_(
             attempts.c.scan_id == chunks.c.scan_id,
             attempts.c.number == chunks.c.number,
             attempts.c.attempt == chunks.c.attempt,
         )
         query = (
             select(chunks, attempts.c.started_at, db_now().label("now"))
-            .join(attempts, this_try)
+            .join(attempts, of_attempt)
             .where(chunks.c.scan_id == scan_id, _SENDING)
         )
         return [
@@ -80,25 +78,25 @@ class SqlSplits(Splits):
 
     @override
     def revoke_and_split(self, scan_id: str, split: Split) -> bool:
-        """End the straggler's lease and queue its parts; several that do so at once cut one chunk."""
+        """Several processes that do so at once split one chunk of the scan."""
         straggler = split.straggler
-        still_its = and_(
+        still_held = and_(
             chunks.c.scan_id == scan_id,
             chunks.c.number == straggler.span.number,
             chunks.c.attempt == straggler.attempt,
             chunks.c.worker_id == straggler.worker_id,
             _SENDING,
         )
-        lock = select(chunks.c.number).where(still_its).with_for_update(skip_locked=True)
+        lock = select(chunks.c.number).where(still_held).with_for_update(skip_locked=True)
         if self._connection.execute(lock).first() is None or not self._grow(scan_id, split.parts):
             return False
-        # With the scan locked no other can have cut it meanwhile without this seeing it.
+        # With the scan's row locked, what another process split before is seen here.
         if self._connection.execute(select(exists().where(chunks.c.scan_id == scan_id, _PENDING))).scalar():
             return False
-        this_try = (attempts.c.scan_id == scan_id, attempts.c.number == straggler.span.number)
+        of_attempt = (attempts.c.scan_id == scan_id, attempts.c.number == straggler.span.number)
         self._connection.execute(
             update(attempts)
-            .where(*this_try, attempts.c.attempt == straggler.attempt)
+            .where(*of_attempt, attempts.c.attempt == straggler.attempt)
             .values(ended_at=db_now(), outcome="recut")
         )
         self._replace(scan_id, split.parts, split.wait_seconds)
@@ -106,10 +104,10 @@ class SqlSplits(Splits):
 
     @override
     def returned(self, scan_id: str) -> list[tuple[ChunkSpan, int]]:
-        wanted = and_(chunks.c.scan_id == scan_id, _PENDING)
-        lock = select(*_SPAN, chunks.c.recuts).where(wanted).with_for_update(skip_locked=True)
+        pending = and_(chunks.c.scan_id == scan_id, _PENDING)
+        lock = select(*_SPAN, chunks.c.recuts).where(pending).with_for_update(skip_locked=True)
         rows = self._connection.execute(lock).all()
-        count = self._connection.execute(select(func.count()).where(wanted)).scalar_one()
+        count = self._connection.execute(select(func.count()).where(pending)).scalar_one()
         return [(ChunkSpan(*row[:-1]), row[-1]) for row in rows] if len(rows) == count else []
 
     @override
@@ -118,7 +116,7 @@ class SqlSplits(Splits):
             self._replace(scan_id, parts)
 
     def _grow(self, scan_id: str, parts: Sequence[ChunkSpan]) -> bool:
-        """Count the new chunks; False when the scan is over. Its row stays locked, so the next numbers are ours."""
+        """Count the new chunks; False when the scan is over. The lock on its row reserves the next numbers."""
         grown = (
             update(scans)
             .where(scans.c.id == scan_id, scans.c.status.in_(OPEN))
@@ -127,33 +125,34 @@ class SqlSplits(Splits):
         return bool(self._connection.execute(grown).rowcount)
 
     def _replace(self, scan_id: str, parts: Sequence[ChunkSpan], wait_seconds: float = 0.0) -> None:
-        """The chunk keeps the first part; the others are new, numbered from the old total on."""
+        """The chunk keeps the first part; the other parts become new chunks, numbered from the old total on."""
         total = self._connection.execute(select(scans.c.chunks_total).where(scans.c.id == scan_id)).scalar_one()
-        head, *rest = parts
+        first, *others = parts
         kept = (
             self._connection.execute(
                 update(chunks)
-                .where(chunks.c.scan_id == scan_id, chunks.c.number == head.number)
+                .where(chunks.c.scan_id == scan_id, chunks.c.number == first.number)
                 .values(
                     state=ChunkState.PENDING.value, sending=False, sent_share=0.0, lease_until=None,
-                    recuts=chunks.c.recuts + 1, available_at=db_now(wait_seconds), **_place(head),
+                    recuts=chunks.c.recuts + 1, available_at=db_now(wait_seconds), **_span_values(first),
                 )
                 .returning(*(chunks.c[name] for name in _INHERITED))
             )
             .mappings()
             .one()
         )  # fmt: skip
-        origin = head.number if kept["cut_from"] is None else kept["cut_from"]
-        first_new = total - len(rest)
-        fresh = [
-            {**kept, **_place(part), "scan_id": scan_id, "cut_from": origin, "number": number, "claim_order": number}
-            for number, part in enumerate(rest, first_new)
+        inherited = {**kept, "scan_id": scan_id}
+        if kept["cut_from"] is None:
+            inherited["cut_from"] = first.number
+        new_chunks = [
+            {**inherited, **_span_values(part), "number": number, "claim_order": number}
+            for number, part in enumerate(others, total - len(others))
         ]
-        if fresh:
-            self._connection.execute(insert(chunks), fresh)
+        if new_chunks:
+            self._connection.execute(insert(chunks), new_chunks)
 
 
-def _place(part: ChunkSpan) -> dict[str, int]:
+def _span_values(part: ChunkSpan) -> dict[str, int]:
     return {
         "address_start": part.address_start,
         "address_count": part.address_count,

@@ -1,4 +1,4 @@
-"""What the group roles of a cluster may do with each table; given by the schema's owner at every upgrade."""
+"""What a cluster's group roles may do with each table; the schema's owner grants it at every upgrade."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VERSION_TABLE = "alembic_version"
 # A worker claims and completes chunks, inserts what it found, finishes scans. It reads no token and writes no policy.
 _WORKER_MAY = {
     "scans": "SELECT, UPDATE",
-    "chunks": "SELECT, INSERT, UPDATE",  # a straggler's chunk is cut into new ones
+    "chunks": "SELECT, INSERT, UPDATE",  # a straggler's chunk is split into new ones
     "attempts": "SELECT, INSERT, UPDATE",
     "dispatches": "SELECT",  # how many workers are on their way to a scan
     "scan_nodes": "SELECT, INSERT, UPDATE",
@@ -33,7 +33,7 @@ _WORKER_MAY = {
 
 
 def grant_to_groups(connection: Connection) -> None:
-    """Nothing where the groups do not exist (a database of one user, SQLite), or the tables are another's."""
+    """Grant these rights. Does nothing on SQLite, without the groups, or by a login that does not own the tables."""
     if connection.dialect.name != "postgresql" or not _groups_exist(connection):
         return
     for table in metadata.tables:
@@ -41,7 +41,7 @@ def grant_to_groups(connection: Connection) -> None:
         _grant(connection, _WORKER_MAY.get(table), table, WORKER)
     for group in (BACKEND, WORKER):
         _grant(connection, "SELECT", _VERSION_TABLE, group)
-        # They run with the rights of their caller, so they give none.
+        # They run with their caller's rights, so they give nothing away.
         for function in function_signatures(connection):
             connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {group}"))
 

@@ -145,7 +145,7 @@ node_grants = Table(
     Column("granted_pps", BigInteger, nullable=False, comment="over all scans"),
 )
 
-# Who asked for work a moment ago and got none: soft state, unlogged on PostgreSQL.
+# Workers that asked for work a moment ago and got none: soft state, unlogged on PostgreSQL.
 asking_workers = Table(
     "asking_workers",
     metadata,
@@ -190,7 +190,7 @@ Index(
     sqlite_where=text("state <> 'ended'"),
 )
 
-# No foreign keys on the bulk tables: a trigger a row halves the speed of COPY. Scans.delete removes their rows.
+# No foreign keys on the bulk tables: a trigger for each row halves the speed of COPY. Scans.delete removes their rows.
 findings = Table(
     "findings",
     metadata,

@@ -39,7 +39,7 @@ def upgrade(engine: Engine) -> None:
 
 
 def schema_problem(engine: Connects) -> str | None:
-    """Why this program cannot use the database's schema, with the remedy; None when it can."""
+    """Why this version cannot use the database's schema, with the remedy; None when it can."""
     try:
         with engine.connect() as connection:
             revision = current_revision(connection)

@@ -1,6 +1,6 @@
 """what each node does for a scan, counted by triggers"""
 
-# ruff: noqa: S608 - what is put together here are this file's own words
+# ruff: noqa: S608 - all SQL here is made of this file's constants
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def downgrade() -> None:
 
 
 def _index_chunks_to_claim(which: str) -> None:
-    """With all states in it every change of one is written to it, and it looks good for finding a chunk by number."""
+    """With all states in it, each change of state writes to it, and the planner uses it to find a chunk by number."""
     op.execute("DROP INDEX ix_chunks_claim")
     op.execute(f"CREATE INDEX ix_chunks_claim ON chunks (scan_id, state, claim_order) {which}")
 
