@@ -15,7 +15,7 @@ from cloudx.adapters.database.schema.tables import dispatches, node_grants, scan
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.rates.grants import clamp_pps, grant_pps, share_pps
 from cloudx.domain.tools import Tool
-from cloudx.services.access.edit_policy import add_exclusion
+from cloudx.services.access.edit_policy import AddExclusion
 from cloudx.services.chunks.claim import Claim, Claimant, QueueCache
 from cloudx.services.chunks.finish import fail_chunk, release_chunk
 from cloudx.services.chunks.renew import RenewalResult, RunState
@@ -194,7 +194,7 @@ def test_all_runs_of_a_worker_are_renewed_at_once_each_with_an_order_of_its_own(
     held = [desk.must_claim("w", only_scan=scan.id) for scan in (going, stopped, excluded)]
     lost = desk.as_attempt(held[0], 7)
     stop_scan(desk.open_ledger, stopped.id, ADMIN)
-    add_exclusion(desk.open_ledger, NameTable(), ADMIN, targets=("10.3.0.1",), note="")
+    AddExclusion(desk.open_ledger, NameTable())(ADMIN, targets=("10.3.0.1",), note="")
     orders = desk.renew_leases([RunState(claim, 0.25, False) for claim in (*held, lost)])
     assert orders == [RenewalResult.GO_ON, RenewalResult.DROP, RenewalResult.RELEASE, RenewalResult.DROP]
     (row,) = [row for row in desk.chunk_rows(going) if row["state"] == "leased"]
