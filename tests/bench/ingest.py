@@ -24,7 +24,7 @@ from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.scanners.masscan.records import Replies
 from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
 from cloudx.services.access.edit_policy import ensure_first_scope
-from cloudx.services.chunks.finish import complete_chunk
+from cloudx.services.chunks.finish import RunOutput, complete_chunk
 from cloudx.services.chunks.scanner_port import Assignment
 from fixtures.ledgers import Desk
 from fixtures.servers.postgres import new_server
@@ -72,7 +72,7 @@ def ingest(url: str, folder: Path, findings: int) -> float:
     replies = Replies(assignment)
     replies.read_on(folder / RESULTS_FILE)
     replies.save(folder)
-    stored = complete_chunk(desk.open_ledger, claim, Masscan().findings(assignment, folder))
+    stored = complete_chunk(desk.open_ledger, claim, RunOutput(Masscan().findings(assignment, folder)))
     seconds = time.perf_counter() - started
     assert stored == desk.count("findings") == findings
     return seconds

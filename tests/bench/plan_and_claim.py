@@ -29,7 +29,7 @@ from cloudx.domain.scans import Scan
 from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.chunks.claim import Claimant, ClaimChunk, QueueCache
-from cloudx.services.chunks.finish import complete_chunk
+from cloudx.services.chunks.finish import RunOutput, complete_chunk
 from cloudx.services.ledger.ledger import Ledger
 from cloudx.services.ledger.records import WaitingScan
 from fixtures.capabilities import CAPABILITIES
@@ -109,7 +109,7 @@ def claim_all(work: Work, first: int, count: int, gate: Barrier, results: multip
                 if scan_id == work.scan_id:
                     got.append(claim.lease.span.number)
                 if work.completes:
-                    complete_chunk(open_ledger, claim, ())
+                    complete_chunk(open_ledger, claim, RunOutput())
 
     def all_at_once(job: Callable[[int], None]) -> None:
         threads = [threading.Thread(target=job, args=(session,)) for session in range(work.sessions)]

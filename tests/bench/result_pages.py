@@ -17,7 +17,7 @@ from ipaddress import IPv4Address
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.findings import Finding
 from cloudx.services.access.edit_policy import ensure_first_scope
-from cloudx.services.chunks.finish import complete_chunk
+from cloudx.services.chunks.finish import RunOutput, complete_chunk
 from cloudx.services.ledger.records import FindingKey
 from cloudx.services.scans.results import page_findings
 from fixtures.ledgers import Desk
@@ -51,7 +51,7 @@ def filled(url: str, findings: int) -> tuple[Desk, str]:
     ensure_first_scope(open_ledger)
     desk = Desk(open_ledger, engine)
     scan = desk.submit(f"10.0.0.0-{ip_of(findings - 1)}", ports=f"1-{PORTS}", rate_pps=10_000_000)
-    assert complete_chunk(open_ledger, desk.must_claim(), findings_of(findings)) == findings
+    assert complete_chunk(open_ledger, desk.must_claim(), RunOutput(findings_of(findings))) == findings
     return desk, scan.id
 
 

@@ -13,7 +13,7 @@ from cloudx.adapters.database import open_ledger_on
 from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.findings import AnyFinding, Finding, HostFinding
 from cloudx.services.chunks.claim import Claim
-from cloudx.services.chunks.finish import complete_chunk
+from cloudx.services.chunks.finish import RunOutput, complete_chunk
 from cloudx.services.scans.control import delete_scan
 from cloudx.services.scans.results import key_of, page_findings, stream_findings
 from fixtures.ledgers import ADMIN, SEEN_AT, Desk, found
@@ -184,4 +184,4 @@ def test_losing_the_server_in_the_middle_of_a_copy_is_an_outage_and_the_chunk_co
 
 
 def _complete_from(desk: Desk, claim: Claim, findings: Iterable[AnyFinding]) -> int:
-    return complete_chunk(desk.open_ledger, claim, findings)
+    return complete_chunk(desk.open_ledger, claim, RunOutput(findings))

@@ -116,19 +116,6 @@ def test_a_killed_masscan_has_not_succeeded(network: Network, tmp_path: Path) ->
     assert not outcome.succeeded
 
 
-def test_on_an_interface_with_offloads_every_probe_is_sent_twice(network: Network, tmp_path: Path) -> None:
-    network.set_offloads(on=True)
-    try:
-        before = network.target_counter()
-        outcome = run_scanner(network, tmp_path / "offloads", "masscan", "tcp_scan", "10.77.3.0/24", "80", 1000)
-    finally:
-        network.set_offloads(on=False)
-    assert outcome.assignment.egress is not None
-    assert outcome.assignment.egress.offloads_on
-    assert network.target_counter() - before >= 2 * 256
-    assert outcome.open == network.expected("10.77.3.0/24", [80])
-
-
 def test_every_thread_of_masscan_goes_before_other_processes(network: Network, tmp_path: Path) -> None:
     policies: set[int] = set()
 

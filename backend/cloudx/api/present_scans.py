@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 
 from cloudx.domain.chunks import ChunkState
+from cloudx.domain.proof.tries import assumes
 from cloudx.services.scans.view import ChunkProof, ScanView
 
 from .embed_results import EmbeddedResults
@@ -43,6 +45,8 @@ def show_scan_alone(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
         "eta_seconds": view.eta_seconds,
         "created_by": scan.created_by,
         "max_workers": scan.max_workers,
+        "retries": scan.retries,
+        "budget_seconds": scan.budget_seconds,
         "waiting_reason": view.waiting_reason,
         "warnings": list(view.warnings),
         "coverage": show_coverage(view),
@@ -70,6 +74,9 @@ def show_coverage(view: ScanView) -> dict[str, Any]:
         "excluded": coverage.excluded,
         "failed": coverage.failed,
         "remaining": coverage.remaining,
+        "not_reached": coverage.remaining if view.scan.status.is_final else 0,
+        "packets_sent": view.packets_sent,
+        "assumes": asdict(assumes(view.scan)),
     }
 
 
@@ -93,6 +100,7 @@ def show_chunk(view: ScanView, proof: ChunkProof) -> dict[str, Any]:
         "units": record.span.units,
         "excluded": record.excluded_units,
         "failed": record.span.units if record.state is ChunkState.FAILED else record.failed_units,
+        "sent_share": record.sent_share,
         "addresses": record.span.addresses_of(view.scan).texts(),
         "ports": str(ports) if ports else None,
         "node_id": record.node_id,
@@ -106,6 +114,7 @@ def show_chunk(view: ScanView, proof: ChunkProof) -> dict[str, Any]:
                 "started_at": attempt.started_at,
                 "ended_at": attempt.ended_at,
                 "outcome": attempt.outcome,
+                "packets_sent": attempt.packets_sent,
             }
             for attempt in proof.attempts
         ],

@@ -44,6 +44,12 @@ def scan(
     max_workers: Annotated[
         int | None, typer.Option(min=1, help="At most so many workers at a time, where Nomad dispatches them.")
     ] = None,
+    retries: Annotated[
+        int | None, typer.Option(min=0, max=5, help="Tries beyond the first of each probe that is not answered.")
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(min=1, metavar="SECONDS", help="Stop it so long after it began; keep what it found.")
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Stay until it is over, or print its id at once.")
     ] = True,
@@ -67,6 +73,8 @@ def scan(
         "priority": priority,
         "name": name,
         "max_workers": max_workers,
+        "retries": retries,
+        "budget_seconds": budget,
     }
     with api_session() as api:
         request["targets"] = [*named, *map(_read_list, lists)]

@@ -7,12 +7,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from .addresses import AddressSet
+from .backoff import Backoff
 from .port_set import PortSet
 from .scans import Scan
 
 LEASE_SECONDS = 12.0
 RENEW_SECONDS = 2.0
 MAX_FAILURES = 3
+# The first pause lets another node take the chunk; the next outlasts a link that comes back or a gateway that restarts.
+FAILURE_RETRY = Backoff(first_seconds=2.0, longest_seconds=30.0, factor=8.0)
 
 
 class ChunkState(StrEnum):
@@ -81,6 +84,11 @@ class Verdict:
     state: ChunkState
     failures: int
     failed_nodes: tuple[str, ...]
+
+    @property
+    def retry_seconds(self) -> float:
+        """How long the chunk waits before it is claimed again."""
+        return FAILURE_RETRY.seconds_after(self.failures)
 
 
 def after_failure(failures: int, failed_nodes: tuple[str, ...], node_id: str) -> Verdict:

@@ -61,6 +61,8 @@ class Scan:
     host_names: dict[str, str] = field(default_factory=dict)  # address → the name it was submitted as
     max_workers: int | None = None  # the most that are dispatched for it at once
     waiting_reason: str | None = None  # why it does not go faster, with the remedy
+    retries: int | None = None  # tries beyond the first of each unanswered probe; None: the tool's own
+    budget_seconds: int | None = None  # from its start; what is not reached by then is not probed
 
     @property
     def type(self) -> ScanType:

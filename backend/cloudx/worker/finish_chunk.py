@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import structlog
 
 from cloudx.domain.backoff import Backoff
-from cloudx.domain.coverage import Unprobed
 from cloudx.domain.errors import CloudxError, DependencyUnavailable
-from cloudx.domain.findings import AnyFinding
 from cloudx.services.chunks.claim import Claim
-from cloudx.services.chunks.finish import complete_chunk, fail_chunk, release_chunk
+from cloudx.services.chunks.finish import RunOutput, complete_chunk, fail_chunk, keep_stopped_chunk, release_chunk
 from cloudx.services.ledger.ledger import OpenLedger
 
 COMMIT_RETRY = Backoff(first_seconds=1.0, longest_seconds=5.0)
 MAX_ERROR_LENGTH = 500
-
-Output = tuple[Iterable[AnyFinding], Unprobed | None]
 
 
 class FinishChunk:
@@ -31,14 +27,14 @@ class FinishChunk:
         self._claim = claim
         self._log = log
 
-    def complete(self, read_output: Callable[[], Output], is_dropped: Callable[[], bool]) -> None:
+    def complete(self, read_output: Callable[[], RunOutput], is_dropped: Callable[[], bool]) -> None:
         """Commit, holding the output on disk through any outage of the database, unless the chunk is dropped meanwhile.
 
         `read_output` is called for each try. Raises LeaseLost.
         """
         for failures in itertools.count(1):
             try:
-                self._log.info("chunk.done", findings=self._commit(*read_output()))
+                self._log.info("chunk.done", findings=self._commit(read_output()))
                 return
             except DependencyUnavailable as error:
                 if is_dropped():
@@ -47,18 +43,30 @@ class FinishChunk:
                 self._log.warning("chunk.commit_delayed", reason=error.message, retry_seconds=pause_seconds)
                 time.sleep(pause_seconds)
 
-    def _commit(self, findings: Iterable[AnyFinding], unprobed: Unprobed | None) -> int:
+    def _commit(self, output: RunOutput) -> int:
         self.is_committing = True
         try:
-            return complete_chunk(self._open_ledger, self._claim, findings, unprobed)
+            return complete_chunk(self._open_ledger, self._claim, output)
         finally:
             self.is_committing = False
 
-    def fail(self, reason: str) -> None:
+    def keep_stopped(self, output: RunOutput, sent_share: float) -> None:
+        """Keep what a run found until its scan was stopped."""
+        try:
+            findings = keep_stopped_chunk(self._open_ledger, self._claim, output, sent_share)
+        except CloudxError as error:
+            self._log.warning("chunk.not_kept", reason=error.message)
+            return
+        if findings is None:
+            self.release("chunk.dropped")
+        else:
+            self._log.info("chunk.stopped", findings=findings, sent_share=round(sent_share, 3))
+
+    def fail(self, reason: str, packets_sent: int | None = None) -> None:
         """Record a failed run. If the ledger does not take it, the lease runs out and the chunk is run again."""
         reason = reason[:MAX_ERROR_LENGTH]
         try:
-            state = fail_chunk(self._open_ledger, self._claim, reason)
+            state = fail_chunk(self._open_ledger, self._claim, reason, packets_sent)
             self._log.warning("chunk.failed", reason=reason, state=state)
         except CloudxError as error:
             self._log.warning("chunk.failed", reason=reason, unrecorded=error.message)

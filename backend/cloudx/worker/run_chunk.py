@@ -16,14 +16,18 @@ import structlog
 from cloudx.domain.chunks import LEASE_SECONDS
 from cloudx.domain.errors import CloudxError, LeaseLost
 from cloudx.domain.nodes import RAW_SOCKET
+from cloudx.domain.proof.tries import tries_of
 from cloudx.domain.tools import Tool
 from cloudx.memory import trim
 from cloudx.services.chunks.claim import Claim
+from cloudx.services.chunks.finish import RunOutput
 from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.chunks.scanner_port import Assignment, Command, Machine, RunProgress, Scanner
 from cloudx.services.ledger.ledger import OpenLedger
 
-from .finish_chunk import FinishChunk, Output
+from .finish_chunk import FinishChunk
+from .passes import Passes
+from .run_pass import RunPass
 from .scanner_process import ScannerProcess
 
 NMAP_LIMIT_SECONDS = 4 * 3600.0
@@ -62,7 +66,8 @@ class ChunkRun:
         self._on_change = on_change  # called when sending ends or is about to, and when the run is over
         self._predecessors = tuple(predecessors)
         self._process: ScannerProcess | None = None
-        self._is_overdue = False
+        self._passes: Passes | None = None
+        self._packets_sent: int | None = None  # as the kernel counted them, over all passes
         self._result = RenewalResult.GO_ON
         self._must_end = threading.Event()  # the result is no longer GO_ON
         self._lock = threading.Lock()  # of the result and the process
@@ -121,7 +126,8 @@ class ChunkRun:
             process = self._process
         self._must_end.set()
         if process is not None:
-            threading.Thread(target=process.end, daemon=True).start()
+            end = process.end_and_keep_results if result is RenewalResult.DROP else process.end
+            threading.Thread(target=end, daemon=True).start()
         return True
 
     def _run(self) -> None:
@@ -131,7 +137,7 @@ class ChunkRun:
         folder = self._context.runs_folder / name
         try:
             folder.mkdir(mode=0o700, parents=True)
-            self._finish(folder, self._scan(folder))
+            self._finish(self._scan(folder))
         except LeaseLost:
             self._log.warning("chunk.lost", reason="another attempt owns it; its findings were thrown away")
         except Exception as error:
@@ -143,22 +149,25 @@ class ChunkRun:
             self._on_change()
 
     def _scan(self, folder: Path) -> str | None:
-        """Run the scanner to its end; None when its output is whole, else what went wrong."""
-        claim = self.claim
-        if not claim.addresses:
+        """Run the scanner to its end, once a pass; None when its output is whole, else what went wrong."""
+        if not self.claim.addresses:
             return None  # all of them have been excluded since
-        scanner = self._context.scanners[claim.scan.tool]
-        command = scanner.command(self._assignment, folder)
-        self._wait_for_predecessors(command.start_seconds)
-        process = self._start_scanner(command, folder)
-        if process is None:
-            return "ended before it began"
-        exit_code = self._follow(scanner, process, folder)
-        if self._is_overdue:
-            return f"{claim.scan.tool} did not end within {_limit_seconds(claim):.0f} s and was killed"
-        if scanner.succeeded(exit_code, folder):
+        self._passes = Passes(self._scanner, self._assignment, folder)
+        run_pass = RunPass(
+            self._scanner, self._context.machine, _limit_seconds(self.claim), self._start_scanner, self._advance
+        )
+        try:
+            for one in self._passes:
+                command = self._scanner.command(one.assignment, one.folder)
+                self._wait_for_predecessors(command.start_seconds)
+                end = run_pass(one, command)
+                if end.packets_sent is not None:
+                    self._packets_sent = (self._packets_sent or 0) + end.packets_sent
+                if end.error is not None:
+                    return end.error
             return None
-        return scanner.last_words(folder) or f"{claim.scan.tool} ended with exit code {exit_code} and said nothing"
+        finally:
+            self._advance(RunProgress(self.progress.sent_share, sending_done=True))
 
     def _wait_for_predecessors(self, start_seconds: float) -> None:
         """Wait until they have sent everything by the time this run's first packet leaves."""
@@ -176,61 +185,54 @@ class ChunkRun:
                 self._process = ScannerProcess(command, folder)
             return self._process
 
-    def _follow(self, scanner: Scanner, process: ScannerProcess, folder: Path) -> int:
-        """Take in the scanner's progress until it ends, killing it if it hangs; the exit code."""
-        watchdog = threading.Timer(_limit_seconds(self.claim), self._end_overdue)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            for progress in scanner.follow(self._assignment, folder, *process.streams):
-                self._advance(progress)
-            return process.wait()
-        finally:
-            watchdog.cancel()
-            process.end()
-            self._advance(RunProgress(self.progress.sent_share, sending_done=True))
-
     def _advance(self, progress: RunProgress) -> None:
         self.progress = progress
         if not self.grant_freed and self.ends_within(1.0):
             self._on_change()
 
-    def _end_overdue(self) -> None:
-        self._is_overdue = True
-        if self._process is not None:
-            self._process.end()
-
     @cached_property
     def _assignment(self) -> Assignment:
         claim, context = self.claim, self._context
         needs_egress = claim.scan.tool is not Tool.NMAP
+        egress = context.machine.egress_for(claim.addresses) if needs_egress else None
         return Assignment(
             scan_type=claim.scan.type,
             addresses=claim.addresses,
             ports=claim.ports,
             rate_pps=claim.lease.rate_pps,
             raw_sockets=RAW_SOCKET in context.capabilities,
-            egress=context.machine.egress_for(claim.addresses) if needs_egress else None,
+            egress=egress,
+            max_retries=claim.scan.retries,
+            tries=tries_of(claim.scan, replies_get_lost=egress is not None and egress.offloads_on),
         )
 
-    def _finish(self, folder: Path, error: str | None) -> None:
-        if self._result is not RenewalResult.GO_ON:
+    def _finish(self, error: str | None) -> None:
+        if self._is_dropped() and self._passes is not None:
+            self._finish_chunk.keep_stopped(self._partial_output(self._passes), self.progress.sent_share)
+        elif self._result is not RenewalResult.GO_ON:
             # Even if the output is whole: one of its addresses may just have been excluded.
             self._finish_chunk.release("chunk.dropped" if self._is_dropped() else "chunk.released")
         elif error is None:
-            self._finish_chunk.complete(lambda: self._output(folder), self._is_dropped)
+            self._finish_chunk.complete(self._output, self._is_dropped)
         else:
-            self._finish_chunk.fail(error)
+            self._finish_chunk.fail(error, self._packets_sent)
 
     def _is_dropped(self) -> bool:
         return self._result is RenewalResult.DROP
 
-    def _output(self, folder: Path) -> Output:
+    def _output(self) -> RunOutput:
         """The findings, and what the run did not probe; nothing of either if there was nothing to run."""
-        if not self.claim.addresses:
-            return (), None
-        scanner = self._context.scanners[self.claim.scan.tool]
-        return scanner.findings(self._assignment, folder), scanner.unprobed(self._assignment, folder)
+        if self._passes is None:
+            return RunOutput()
+        return RunOutput(self._passes.findings(), self._passes.unprobed(), self._packets_sent)
+
+    def _partial_output(self, passes: Passes) -> RunOutput:
+        """What a run that was ended had written by then."""
+        return RunOutput(passes.findings_so_far(), None, self._packets_sent)
+
+    @property
+    def _scanner(self) -> Scanner:
+        return self._context.scanners[self.claim.scan.tool]
 
 
 def lease_clock() -> float:

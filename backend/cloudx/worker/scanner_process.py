@@ -15,6 +15,8 @@ from typing import IO, cast
 from cloudx.services.chunks.scanner_port import Command, Urgency
 
 GRACE_SECONDS = 2.0
+# masscan writes its results when it ends, and ends seconds after its first SIGINT, or one after its second.
+_READ_ON_SECONDS = 3.0
 _NICE = -10
 # The kernel kills the scanner when the worker dies, kill -9 included: nothing probes on unsupervised.
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
@@ -65,11 +67,26 @@ class ScannerProcess:
     def end(self) -> None:
         """Stop sending within GRACE_SECONDS, whatever the scanner does."""
         with self._ending:
-            self._signal(signal.SIGTERM)
-            try:
-                self._child.wait(GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
+            if not self._ends_after(signal.SIGTERM, GRACE_SECONDS):
                 self._signal(signal.SIGKILL)
+
+    def end_and_keep_results(self) -> None:
+        """Stop sending at once, let the scanner take in late replies and write down what it has, then end it.
+
+        SIGTERM leaves masscan's file empty; SIGINT is each scanner's own way to be stopped.
+        """
+        with self._ending:
+            if self._ends_after(signal.SIGINT, _READ_ON_SECONDS) or self._ends_after(signal.SIGINT, GRACE_SECONDS):
+                return
+            self._signal(signal.SIGKILL)
+
+    def _ends_after(self, number: int, seconds: float) -> bool:
+        self._signal(number)
+        try:
+            self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def _signal(self, number: int) -> None:
         if self._child.poll() is None:

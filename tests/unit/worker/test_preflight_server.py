@@ -12,7 +12,8 @@ from typing_extensions import override
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import BadConfiguration
 from cloudx.domain.nodes import Check, CheckStatus, Preflight
-from cloudx.services.chunks.scanner_port import Egress, Machine
+from cloudx.domain.proof.sending import ProbeFrames
+from cloudx.services.chunks.scanner_port import Egress, Machine, SendWatch
 from cloudx.services.fleet.judge_clock import judge_clock
 from cloudx.worker.preflight_server import PreflightServer, parse_address
 from cloudx.worker.recent_preflight import RecentPreflight
@@ -76,6 +77,9 @@ class CountingMachine(Machine):
         return Preflight(capabilities=(f"look {self.looks}",), checks=())
 
     @override
+    def watch_sending(self, interface: str, frames: ProbeFrames) -> SendWatch:
+        raise NotImplementedError
+
     def egress_for(self, addresses: AddressSet) -> Egress:
         raise NotImplementedError
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import json
-import shutil
 import socket
-import subprocess
 import time
 from typing import Any
 
@@ -16,9 +13,9 @@ from cloudx.domain.errors import CloudxError
 from cloudx.services.chunks.scanner_port import Egress
 
 from .interface_offloads import offloads_on
+from .ip_command import ip_json
 
 _USE_NMAP = "Scan it with nmap, or leave it out with `exclude`."
-_SEARCHED = "/usr/sbin:/usr/bin:/sbin:/bin"
 _NEIGHBOUR_SECONDS = 2.0
 _DISCARD_PORT = 9
 _MAX_ROUTES = 5_000  # a router with a full table has one next hop for most of it, so these are enough
@@ -46,7 +43,7 @@ def egress_for(addresses: AddressSet) -> Egress:
 
 def default_interface() -> str | None:
     """The interface of the default route, if there is one."""
-    routes = _ip("-4", "route", "show", "default")
+    routes = ip_json("-4", "route", "show", "default")
     return routes[0].get("dev") if routes else None
 
 
@@ -54,7 +51,7 @@ def neighbour_mac(ip: str, interface: str) -> str:
     """The MAC address of a neighbour; a datagram makes the kernel resolve it. Raises CloudxError."""
     deadline = time.monotonic() + _NEIGHBOUR_SECONDS
     while True:
-        for neighbour in _ip("-4", "neigh", "show", "to", ip, "dev", interface):
+        for neighbour in ip_json("-4", "neigh", "show", "to", ip, "dev", interface):
             if "lladdr" in neighbour and "FAILED" not in neighbour.get("state", []):
                 return str(neighbour["lladdr"])
         if time.monotonic() > deadline:
@@ -82,7 +79,7 @@ def _described(hop: NextHop) -> str:
 
 def _next_hop(address: Address) -> NextHop:
     try:
-        route: dict[str, Any] = _ip("-4", "route", "get", str(address))[0]
+        route: dict[str, Any] = ip_json("-4", "route", "get", str(address))[0]
     except (CloudxError, IndexError) as error:
         raise CloudxError(
             f"This machine has no route to {address}. Add one, or leave it out with `exclude`."
@@ -99,7 +96,7 @@ def _one_per_route(addresses: AddressSet) -> list[Address]:
     """An address for each route that part of the set may take: to look up every address would take hours."""
     found: list[Address] = []
     rest = addresses
-    for network in _more_specific_first(_ip("-4", "route", "show", "table", "all")[:_MAX_ROUTES]):
+    for network in _more_specific_first(ip_json("-4", "route", "show", "table", "all")[:_MAX_ROUTES]):
         inside = rest & AddressSet.of_networks([network])
         if inside:
             found.append(from_key(inside.ranges[0][0]))
@@ -111,14 +108,3 @@ def _more_specific_first(routes: list[dict[str, Any]]) -> list[ipaddress.IPv4Net
     named = {route["dst"] for route in routes if route.get("type") != "broadcast"} - {"default"}
     networks = {ipaddress.IPv4Network(dst) for dst in named}
     return sorted(networks, key=lambda network: -network.prefixlen)
-
-
-def _ip(*arguments: str) -> list[dict[str, Any]]:
-    path = shutil.which("ip", path=_SEARCHED)
-    if path is None:
-        raise CloudxError("`ip` is not installed; install it with `apt-get install iproute2`.")
-    done = subprocess.run([path, "-j", *arguments], capture_output=True, timeout=5, check=False)
-    if done.returncode != 0:
-        raise CloudxError(f"`ip {' '.join(arguments)}` failed: {done.stderr.decode(errors='replace').strip()[:200]}")
-    answer: list[dict[str, Any]] = json.loads(done.stdout or b"[]")
-    return answer

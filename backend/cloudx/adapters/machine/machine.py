@@ -12,11 +12,13 @@ from typing_extensions import override
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import RAW_SOCKET, Check, CheckStatus, Preflight
+from cloudx.domain.proof.sending import ProbeFrames
 from cloudx.domain.tools import Tool
-from cloudx.services.chunks.scanner_port import Egress, Machine
+from cloudx.services.chunks.scanner_port import Egress, Machine, SendWatch
 
 from .egress import default_interface, egress_for
 from .interface_offloads import offloads_on, remedy_for
+from .send_watch import KernelSendWatch
 
 # Debian keeps zmap in sbin, which is not on every user's PATH.
 _SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -49,6 +51,10 @@ class LocalMachine(Machine):
     @override
     def egress_for(self, addresses: AddressSet) -> Egress:
         return egress_for(addresses)
+
+    @override
+    def watch_sending(self, interface: str, frames: ProbeFrames) -> SendWatch:
+        return KernelSendWatch(interface, frames)
 
 
 def _version_of(tool: Tool) -> str | None:

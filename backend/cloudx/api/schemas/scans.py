@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, RootModel, StrictInt, StrictStr, StringConstraints
 
 from cloudx.domain.errors import InvalidInput
+from cloudx.domain.proof.tries import MAX_RETRIES
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import Tool
 from cloudx.services.scans.submit import ScanRequest
@@ -14,6 +15,7 @@ from cloudx.services.scans.submit import ScanRequest
 from .common import Body, Name, Parameters, TargetList, TargetText
 
 MAX_PRIORITY = 1000
+MAX_BUDGET_SECONDS = 366 * 86400
 _PortText = Annotated[StrictStr, StringConstraints(max_length=100_000)]
 Ports = StrictInt | _PortText
 
@@ -31,6 +33,12 @@ class SubmitBody(Body):
     exclude: TargetText | TargetList | None = None
     priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Higher goes first")
     name: Name | None = None
+    retries: int | None = Field(
+        None, ge=0, le=MAX_RETRIES, description="Tries beyond the first of each probe that is not answered"
+    )
+    budget_seconds: int | None = Field(
+        None, ge=1, le=MAX_BUDGET_SECONDS, description="The scan is stopped so long after it began; what it found stays"
+    )
     max_workers: int | None = Field(None, description="At most so many workers at a time, where Nomad dispatches them")
 
     def to_request(self) -> ScanRequest:
@@ -45,6 +53,8 @@ class SubmitBody(Body):
             priority=self.priority,
             name=self.name,
             max_workers=self.max_workers,
+            retries=self.retries,
+            budget_seconds=self.budget_seconds,
         )
 
     def _targets(self) -> tuple[str, ...]:
@@ -113,6 +123,13 @@ class ScanList(RootModel[list[ScanItem]]):
     """One page of scans, newest first."""
 
 
+class Assumptions(BaseModel):
+    """What a completed probe rests on: answers that come later, or of which every try was lost, are not seen."""
+
+    tries: int = Field(description="Of a probe that is not answered, the first included; at least")
+    wait_seconds: float = Field(description="For the answer, after the last probe of a run")
+
+
 class CoverageCounts(BaseModel):
     """Counts in probes, for nmap in hosts."""
 
@@ -122,6 +139,11 @@ class CoverageCounts(BaseModel):
     excluded: int
     failed: int
     remaining: int
+    not_reached: int = Field(description="What remained when the scan ended; 0 while it runs")
+    packets_sent: int | None = Field(
+        description="Probes that left, counted by the kernel over all tries; null where nothing was counted (nmap)"
+    )
+    assumes: Assumptions
 
 
 class ChunkCounts(BaseModel):
@@ -153,6 +175,8 @@ class ScanDetail(ScanItem):
     eta_seconds: int | None
     created_by: str
     max_workers: int | None
+    retries: int | None
+    budget_seconds: int | None
     waiting_reason: str | None = Field(description="Why it does not go faster, while it does not")
     warnings: list[str] = Field(description="What was not probed although the scan went on, and why")
     coverage: CoverageCounts
@@ -169,6 +193,7 @@ class AttemptItem(BaseModel):
     started_at: str
     ended_at: str | None
     outcome: str | None
+    packets_sent: int | None
 
 
 class ChunkItem(BaseModel):
@@ -179,6 +204,7 @@ class ChunkItem(BaseModel):
     units: int
     excluded: int
     failed: int
+    sent_share: float = Field(ge=0, le=1, description="Of its probes, when its last run ended or reported")
     addresses: list[str]
     ports: str | None
     node_id: str | None

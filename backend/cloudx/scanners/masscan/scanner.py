@@ -13,6 +13,8 @@ from typing_extensions import override
 
 from cloudx.domain.coverage import Unprobed
 from cloudx.domain.findings import AnyFinding
+from cloudx.domain.proof.sending import ProbeFrames
+from cloudx.domain.proof.tries import REPLY_WAIT_SECONDS
 from cloudx.domain.tools import Tool
 from cloudx.scanners.runs.output_streams import Lines, Source, Tail, pieces, read_last_words
 from cloudx.scanners.runs.run_identity import seed_of, source_port_of
@@ -27,8 +29,7 @@ RESULTS_FILE = "results.ndjson"
 _SENT_FILE = "sent"  # made when masscan says that every probe is out
 # It sends its first packet 0.1 s after its start, and then 0.1 s of its rate at once to make up for it (measured).
 START_SECONDS = 0.0
-_TRIES_WITH_OFFLOADS = 2
-WAIT_SECONDS = 3  # for late replies; no round trip on the internet takes longer than the first of them
+WAIT_SECONDS = int(REPLY_WAIT_SECONDS[Tool.MASSCAN])
 _WAKE_SECONDS = 0.1
 # Less counts as full: runs that end between a failed write and our check give some room back.
 _ROOM_BYTES = 32 << 20
@@ -56,6 +57,11 @@ class Masscan(Scanner):
         return Command(argv, files, urgency=Urgency.REPLIES, start_seconds=START_SECONDS)
 
     @override
+    def probe_frames(self, assignment: Assignment, folder: Path) -> ProbeFrames | None:
+        port = source_port_of(folder)
+        return ProbeFrames(assignment.scan_type.protocol, port, port)
+
+    @override
     def follow(
         self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]
     ) -> Iterator[RunProgress]:
@@ -64,7 +70,7 @@ class Masscan(Scanner):
         Raises OSError for a full disk.
         """
         lines, tail, progress, replies = Lines(), Tail(), RunProgress(0.0), Replies(assignment)
-        eta = SendEta(_packets(assignment), assignment.rate_pps)
+        eta = SendEta(assignment.probes, assignment.rate_pps)
         with ReceiverWakeup(_wake_address(assignment)) as wakeup:
             for source, data in pieces(stdout, stderr, _WAKE_SECONDS):
                 if progress.sending_done:
@@ -91,7 +97,7 @@ class Masscan(Scanner):
 
     @override
     def unprobed(self, assignment: Assignment, folder: Path) -> Unprobed | None:
-        return None  # masscan does not tell
+        return None  # masscan does not tell: the kernel's count of frames does
 
     @override
     def last_words(self, folder: Path) -> str:
@@ -115,15 +121,7 @@ def _egress_args(egress: Egress) -> list[str]:
     argv = ["--interface", egress.interface, "--source-ip", egress.source_ip]
     if egress.gateway_mac is not None:
         argv += ["--router-mac", egress.gateway_mac.replace(":", "-")]
-    if egress.offloads_on:
-        # With offloads its receive ring holds 31 packets and overflows; a second try finds most of the lost replies.
-        argv += ["--retries", str(_TRIES_WITH_OFFLOADS - 1)]
     return argv
-
-
-def _packets(assignment: Assignment) -> int:
-    tries = _TRIES_WITH_OFFLOADS if assignment.egress is not None and assignment.egress.offloads_on else 1
-    return assignment.addresses.size * (assignment.ports.size if assignment.ports else 1) * tries
 
 
 def _refuse_full_disk(results: Path) -> None:

@@ -38,6 +38,8 @@ def options(assignment: Assignment) -> list[str]:
     argv += ["--privileged" if assignment.raw_sockets else "--unprivileged"]
     if assignment.addresses.ipv4_size == 0:
         argv.append("-6")
+    if assignment.max_retries is not None:
+        argv += ["--max-retries", str(assignment.max_retries)]
     argv += ["--max-rate", str(assignment.rate_pps), "--min-hostgroup", str(_HOST_GROUP)]
     argv += _discovery(assignment) + _technique(assignment)
     return argv + (["-p", str(assignment.ports)] if assignment.ports else _PORTS_OF_TYPE[assignment.scan_type.name])

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from cloudx.domain.coverage import Unprobed
 from cloudx.domain.findings import AnyFinding
+from cloudx.domain.proof.sending import ProbeFrames
 from cloudx.domain.tools import Tool
 from cloudx.scanners.runs.output_streams import Source, Tail, pieces, read_last_words
 from cloudx.services.chunks.scanner_port import Assignment, Command, RunProgress, Scanner
@@ -36,6 +37,10 @@ class Nmap(Scanner):
         """The argv; the XML comes by stdout."""
         argv = ["nmap", *options(assignment), "-oX", "-", "-iL", str(folder / TARGETS_FILE)]
         return Command(argv, {TARGETS_FILE: [str(network) for network in assignment.addresses.networks()]})
+
+    @override
+    def probe_frames(self, assignment: Assignment, folder: Path) -> ProbeFrames | None:
+        return None
 
     @override
     def follow(

@@ -14,10 +14,12 @@ from typing_extensions import override
 from cloudx.domain.coverage import Unprobed
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.findings import AnyFinding, Finding
+from cloudx.domain.proof.sending import ProbeFrames
+from cloudx.domain.proof.tries import REPLY_WAIT_SECONDS
 from cloudx.domain.tools import Tool
 from cloudx.scanners.runs.output_streams import Lines, Source, Tail, pieces, read_last_words
 from cloudx.scanners.runs.reply_dedup import ReplyDedup
-from cloudx.scanners.runs.run_identity import FIRST_SOURCE_PORT, LAST_SOURCE_PORT, seed_of
+from cloudx.scanners.runs.run_identity import seed_of, source_ports_of
 from cloudx.scanners.runs.send_eta import SendEta
 from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, RunProgress, Scanner, Urgency
 
@@ -26,7 +28,7 @@ RESULTS_FILE = "results.csv"
 # Both are empty: the packaged configuration would leave private ranges out; exclusions were subtracted before.
 _BLOCK_FILE, _CONFIG_FILE = "blocked", "zmap.conf"
 _SENT_FILE = "sent"
-COOLDOWN_SECONDS = 3
+COOLDOWN_SECONDS = int(REPLY_WAIT_SECONDS[Tool.ZMAP])
 START_SECONDS = 0.02  # measured
 _CHATTER = re.compile(r"\[(?:INFO|DEBUG)\]|too few targets relative to senders|; send: \d")
 # Not the status file of -u: zmap opens it in a race with its own giving up of root, and then may not.
@@ -44,7 +46,8 @@ class Zmap(Scanner):
         argv = ["zmap", "--config", str(folder / _CONFIG_FILE), *_probes(assignment)]
         argv += ["--whitelist-file", str(folder / TARGETS_FILE), "--blacklist-file", str(folder / _BLOCK_FILE)]
         argv += ["--rate", str(assignment.rate_pps), "--cooldown-time", str(COOLDOWN_SECONDS)]
-        argv += ["--seed", str(seed_of(folder)), "--source-port", f"{FIRST_SOURCE_PORT}-{LAST_SOURCE_PORT}"]
+        first_port, last_port = source_ports_of(folder)
+        argv += ["--seed", str(seed_of(folder)), "--source-port", f"{first_port}-{last_port}"]
         argv += ["--sender-threads", "1"]
         if assignment.egress is not None:
             argv += _egress_args(assignment.egress)
@@ -54,6 +57,10 @@ class Zmap(Scanner):
         targets = [str(network) for network in assignment.addresses.networks()]
         files: dict[str, list[str]] = {TARGETS_FILE: targets, _BLOCK_FILE: [], _CONFIG_FILE: []}
         return Command(argv, files, urgency=Urgency.PACE, start_seconds=START_SECONDS)
+
+    @override
+    def probe_frames(self, assignment: Assignment, folder: Path) -> ProbeFrames | None:
+        return ProbeFrames(assignment.scan_type.protocol, *source_ports_of(folder))
 
     @override
     def follow(
@@ -92,7 +99,7 @@ class Zmap(Scanner):
 
     @override
     def unprobed(self, assignment: Assignment, folder: Path) -> Unprobed | None:
-        return None  # zmap does not tell
+        return None  # zmap does not tell: the kernel's count of frames does
 
     @override
     def last_words(self, folder: Path) -> str:

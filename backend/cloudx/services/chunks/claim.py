@@ -17,6 +17,8 @@ from cloudx.services.access.policy import PolicyCache
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.ledger.records import ClaimRequest, Leased, Participants, Refusal, WaitingScan
 
+from .end_early import end_early
+
 KNOWN_SECONDS = 0.25  # shares are decided on a queue read at most this long ago
 NOTE_SECONDS = 1.0  # a worker without work is noted at most this often
 
@@ -210,6 +212,5 @@ def fail_out_of_scope(open_ledger: OpenLedger, scan_id: str, outside: AddressSet
     with open_ledger() as ledger:
         scan = ledger.scans.lock(scan_id)
         if scan is not None and not scan.status.is_final:
-            ledger.scans.save_state(scan.moved_to(ScanStatus.FAILED, ledger.now(), error))
-            ledger.chunks.cancel_pending(scan.id)
+            end_early(ledger, scan, ScanStatus.FAILED, error)
             ledger.commit()

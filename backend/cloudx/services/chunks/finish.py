@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from cloudx.domain.chunks import ChunkState, Lease, after_failure
 from cloudx.domain.coverage import Unprobed
@@ -14,9 +15,16 @@ from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from .claim import Claim
 
 
-def complete_chunk(
-    open_ledger: OpenLedger, claim: Claim, findings: Iterable[AnyFinding], unprobed: Unprobed | None = None
-) -> int:
+@dataclass(frozen=True)
+class RunOutput:
+    """What a run found, what it did not probe, and how many packets of it the kernel counted (None: it did not)."""
+
+    findings: Iterable[AnyFinding] = ()
+    unprobed: Unprobed | None = None
+    packets_sent: int | None = None
+
+
+def complete_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput) -> int:
     """Store a chunk's findings and mark it done in one transaction; returns how many findings.
 
     What the run did not probe counts as failed, the rest as completed.
@@ -24,17 +32,32 @@ def complete_chunk(
     by now: the fence that makes every chunk count exactly once.
     """
     with open_ledger() as ledger:
+        unprobed = output.unprobed
         failed_units = unprobed.addresses.size * claim.lease.span.port_count if unprobed else 0
         reason = unprobed.reason if unprobed else None
-        if not ledger.chunks.finish(claim.lease, claim.excluded_units, failed_units, reason):
+        if not ledger.chunks.finish(claim.lease, claim.excluded_units, failed_units, reason, output.packets_sent):
             raise _lost(claim.lease)
-        stored = ledger.findings.store(claim.lease, findings, claim.scan.host_names)
+        stored = ledger.findings.store(claim.lease, output.findings, claim.scan.host_names)
         ledger.commit()
     finish_scan_if_done(open_ledger, claim.lease.scan_id)
     return stored
 
 
-def fail_chunk(open_ledger: OpenLedger, claim: Claim, error: str) -> ChunkState:
+def keep_stopped_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput, sent_share: float) -> int | None:
+    """Store what the run of a stopped scan found before it ended; the chunk is not finished, and says how far it came.
+
+    `sent_share` is 0-1. Returns how many findings; None where the chunk is another's by now, or the scan goes on.
+    """
+    with open_ledger() as ledger:
+        reason = f"Not finished: the scan was stopped when {sent_share:.0%} of this part had been sent."
+        if not ledger.chunks.stop(claim.lease, sent_share, reason, output.packets_sent):
+            return None
+        stored = ledger.findings.store(claim.lease, output.findings, claim.scan.host_names)
+        ledger.commit()
+        return stored
+
+
+def fail_chunk(open_ledger: OpenLedger, claim: Claim, error: str, packets_sent: int | None = None) -> ChunkState:
     """Record a failed run: the chunk waits for another try, or is failed for good. Raises LeaseLost."""
     lease = claim.lease
     with open_ledger() as ledger:
@@ -42,7 +65,7 @@ def fail_chunk(open_ledger: OpenLedger, claim: Claim, error: str) -> ChunkState:
         if earlier is None:
             raise _lost(lease)
         verdict = after_failure(*earlier, lease.node_id)
-        ledger.chunks.record_failure(lease, verdict, error)
+        ledger.chunks.record_failure(lease, verdict, error, packets_sent)
         ledger.commit()
     if verdict.state is ChunkState.FAILED:
         finish_scan_if_done(open_ledger, lease.scan_id)

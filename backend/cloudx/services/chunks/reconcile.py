@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloudx.domain.chunks import MAX_FAILURES, ChunkState, Lease, Verdict
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
+from .end_early import stop_over_budget
 from .finish import finish_scan_if_done
 from .split import split_returned, split_stragglers
 
@@ -14,7 +15,7 @@ MAX_ATTEMPTS = 20  # a chunk that kills each of its workers fails in the end
 def reconcile_scans(open_ledger: OpenLedger) -> int:
     """Return expired leases to the queue; returns how many. Safe to run anywhere, at any time, by many at once.
 
-    It also ends the scans whose last worker died before it could end them.
+    It also ends the scans whose last worker died before it could end them, and those over their budget.
     """
     with open_ledger() as ledger:
         expired = ledger.chunks.expired()
@@ -30,6 +31,7 @@ def reconcile_scans(open_ledger: OpenLedger) -> int:
         finishable = ledger.scans.finishable()
     for scan_id in finishable:
         finish_scan_if_done(open_ledger, scan_id)
+    stop_over_budget(open_ledger)
     split_stragglers(open_ledger)
     return len(expired)
 

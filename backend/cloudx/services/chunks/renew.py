@@ -19,7 +19,7 @@ class RenewalResult(StrEnum):
     """What a renewal tells a run to do."""
 
     GO_ON = "go_on"
-    DROP = "drop"  # stopped, deleted or leased to another: end the scanner, discard its output
+    DROP = "drop"  # stopped, deleted or leased to another: end the scanner; the ledger says if its output counts
     RELEASE = "release"  # an address was excluded: end the scanner, release the chunk
 
 

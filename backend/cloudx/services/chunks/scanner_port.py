@@ -13,6 +13,7 @@ from cloudx.domain.coverage import Unprobed
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.nodes import Preflight
 from cloudx.domain.port_set import PortSet
+from cloudx.domain.proof.sending import ProbeFrames, SendRecord
 from cloudx.domain.tools import ScanType, Tool
 
 
@@ -37,6 +38,13 @@ class Assignment:
     rate_pps: int
     raw_sockets: bool
     egress: Egress | None  # None for nmap
+    tries: int = 1  # of each probe that is not answered, where the tool does not repeat them itself
+    max_retries: int | None = None  # for the tool that does; None: as it likes
+
+    @property
+    def probes(self) -> int:
+        """How many probes it is, each tried once."""
+        return self.addresses.size * (self.ports.size if self.ports else 1)
 
 
 class Urgency(Enum):
@@ -78,6 +86,10 @@ class Scanner(Protocol):
         """The whole argv and its files; pure, compared line by line in tests."""
         ...
 
+    def probe_frames(self, assignment: Assignment, folder: Path) -> ProbeFrames | None:
+        """How the run's probes are told among the frames that leave; None where the tool's output proves what left."""
+        ...
+
     def follow(
         self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]
     ) -> Iterator[RunProgress]:
@@ -104,6 +116,14 @@ class Scanner(Protocol):
         ...
 
 
+class SendWatch(Protocol):
+    """Watches an interface while a run sends."""
+
+    def end(self) -> SendRecord:
+        """What has left since the watch began; it is over then."""
+        ...
+
+
 class Machine(Protocol):
     """The machine a worker runs on."""
 
@@ -113,4 +133,8 @@ class Machine(Protocol):
 
     def egress_for(self, addresses: AddressSet) -> Egress:
         """How packets leave for these addresses. Raises CloudxError when they cannot."""
+        ...
+
+    def watch_sending(self, interface: str, frames: ProbeFrames) -> SendWatch:
+        """Begin to count these frames. Raises CloudxError where that cannot be done."""
         ...

@@ -135,13 +135,14 @@ class ChunkRecord:
     excluded_units: int
     failed_units: int  # of a failed chunk all, of a done one what its run did not probe
     last_error: str | None
+    sent_share: float = 0.0  # of its probes, when its last run ended or reported (0-1)
 
 
 @dataclass(frozen=True)
 class AttemptRecord:
     """One attempt at a chunk: node, worker, times and outcome (None while it runs).
 
-    The outcomes: done, failed, lost, released, cancelled, and recut: the chunk was split into several meanwhile.
+    The outcomes: done, failed, lost, released, cancelled, stopped, and recut: it was split into several meanwhile.
     """
 
     number: int
@@ -151,6 +152,7 @@ class AttemptRecord:
     started_at: datetime
     ended_at: datetime | None
     outcome: str | None
+    packets_sent: int | None = None  # as the kernel counted them; None where it did not, or the worker was lost
 
 
 @dataclass(frozen=True)

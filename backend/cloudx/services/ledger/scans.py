@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from cloudx.domain.chunks import ChunkSpan, Lease, Verdict
@@ -66,6 +67,10 @@ class Scans(Protocol):
         """Scans (all of them, or one) that are not final although each of their chunks is done or failed."""
         ...
 
+    def over_budget(self, now: datetime) -> list[str]:
+        """Running scans that began longer ago than their budget."""
+        ...
+
     def tally(self, scan_id: str) -> Tally:
         """Where its chunks and units stand."""
         ...
@@ -121,18 +126,30 @@ class Claims(Protocol):
 class Chunks(Protocol):
     """Chunks, leases and attempts. Every lease time is the database's clock."""
 
-    def finish(self, lease: Lease, excluded_units: int, failed_units: int = 0, reason: str | None = None) -> bool:
+    def finish(
+        self,
+        lease: Lease,
+        excluded_units: int,
+        failed_units: int = 0,
+        reason: str | None = None,
+        packets_sent: int | None = None,
+    ) -> bool:
         """Mark done if the lease is still this attempt's; False otherwise.
 
-        `failed_units` are those that the run did not probe, and `reason` is the tool's.
+        `failed_units` are those that the run did not probe, and `reason` is the tool's. `packets_sent` is what the
+        kernel counted in this attempt, None where it did not.
         """
+        ...
+
+    def stop(self, lease: Lease, sent_share: float, reason: str, packets_sent: int | None = None) -> bool:
+        """Cancel a chunk of a scan that is over, keeping how much of it was sent (0-1); False where it is not ours."""
         ...
 
     def failures_of(self, lease: Lease) -> tuple[int, tuple[str, ...]] | None:
         """(failures, failed nodes) if the lease is still this attempt's."""
         ...
 
-    def record_failure(self, lease: Lease, verdict: Verdict, error: str) -> None:
+    def record_failure(self, lease: Lease, verdict: Verdict, error: str, packets_sent: int | None = None) -> None:
         """Store the verdict on a failed run."""
         ...
 
@@ -158,6 +175,10 @@ class Chunks(Protocol):
 
     def attempts(self, scan_id: str, first: int, last: int) -> list[AttemptRecord]:
         """The tries at the chunks `first` to `last`, in order."""
+        ...
+
+    def packets_sent(self, scan_id: str) -> int | None:
+        """What the kernel counted over all attempts, those that failed too; None where it counted none."""
         ...
 
     def unprobed(self, scan_id: str, limit: int) -> list[tuple[int, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloudx.domain.access import Principal
 from cloudx.domain.errors import NotFound
 from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.services.chunks.end_early import end_early
 from cloudx.services.ledger.ledger import OpenLedger
 
 
@@ -18,11 +19,8 @@ def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Sc
         if scan is None:
             raise scan_not_found(scan_id)
         if not scan.status.is_final:
-            scan = scan.moved_to(ScanStatus.STOPPED, ledger.now())
-            ledger.scans.save_state(scan)
-            ledger.chunks.cancel_pending(scan_id)
+            scan = end_early(ledger, scan, ScanStatus.STOPPED)
             ledger.audit.record(principal, "scan.stop", scan_id)
-            ledger.dispatches.notify()
             ledger.commit()
         return scan
 

@@ -15,6 +15,7 @@ from cloudx.domain.identity import excluded_part
 from cloudx.domain.nodes import capable
 from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS, plan
 from cloudx.domain.port_set import PortSet
+from cloudx.domain.proof.tries import tries_of
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import require_in_scope
 from cloudx.domain.targets import Targets, parse_targets
@@ -45,6 +46,8 @@ class ScanRequest:
     priority: int = 0
     name: str | None = None
     max_workers: int | None = None
+    retries: int | None = None
+    budget_seconds: int | None = None
 
     def sha256(self) -> str:
         """A hash that is equal for equal requests."""
@@ -154,6 +157,8 @@ class SubmitScan:
             priority=request.priority,
             host_names=resolved.host_names,
             max_workers=request.max_workers,
+            retries=request.retries,
+            budget_seconds=request.budget_seconds,
         )
 
     def _write(
@@ -161,7 +166,7 @@ class SubmitScan:
     ) -> None:
         fit = len(capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at))
         workers = min(fit, scan.max_workers or fit)
-        ledger.scans.add(scan, plan(scan, expected_workers=workers, chunk_seconds=self.chunk_seconds))
+        ledger.scans.add(scan, plan(scan, expected_workers=workers, chunk_seconds=self.chunk_seconds / tries_of(scan)))
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
         if idempotency_key is not None:

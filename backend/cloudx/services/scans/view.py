@@ -31,6 +31,7 @@ class ScanView:
     eta_seconds: int | None
     workers: tuple[WorkerShare, ...] = ()
     waiting_reason: str | None = None  # why it does not go faster, while it does not
+    packets_sent: int | None = None  # that the kernel counted, over all tries
     warnings: tuple[str, ...] = ()  # what was not probed although the scan went on, and why
 
 
@@ -75,7 +76,9 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView:
         now = ledger.now()
         view = view_of(record, now, tuple(ledger.chunks.shares(scan_id)))
         reason = view.waiting_reason or _why_slower(ledger, record.scan, now)
-        return replace(view, waiting_reason=reason, warnings=_warnings(ledger, record.scan))
+        packets_sent = ledger.chunks.packets_sent(scan_id)
+        warnings = _warnings(ledger, record.scan)
+        return replace(view, waiting_reason=reason, packets_sent=packets_sent, warnings=warnings)
 
 
 def _warnings(ledger: Ledger, scan: Scan) -> tuple[str, ...]:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select, update
 from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now
-from cloudx.adapters.database.schema.tables import attempts, chunks, scan_nodes
+from cloudx.adapters.database.schema.tables import attempts, chunks, scan_nodes, scans
 from cloudx.domain.chunks import ChunkState, Lease, Verdict
 from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, WorkerShare
 from cloudx.services.ledger.scans import Chunks
 
 from .chunk_rows import LEASED, OPEN_SCANS, PENDING, held, lease_of, span_of
+from .scan_rows import OPEN
 
-RETRY_AFTER_SECONDS = 2.0  # lets another node take a failed chunk first
 _EXPIRED_BATCH = 500
 # The state of a returned chunk: pending for the next worker, or cancelled once its scan is over.
 _RETURNED = case((chunks.c.scan_id.in_(OPEN_SCANS), ChunkState.PENDING.value), else_=ChunkState.CANCELLED.value)
@@ -32,10 +32,25 @@ class SqlChunks(Chunks):
         self._connection = connection
 
     @override
-    def finish(self, lease: Lease, excluded_units: int, failed_units: int = 0, reason: str | None = None) -> bool:
+    def finish(
+        self,
+        lease: Lease,
+        excluded_units: int,
+        failed_units: int = 0,
+        reason: str | None = None,
+        packets_sent: int | None = None,
+    ) -> bool:
         counted = {"excluded_units": excluded_units, "failed_units": failed_units}
         words = {"last_error": reason} if failed_units else {}
-        return self._settle(lease, ChunkState.DONE, "done", sent_share=1.0, **counted, **words)
+        return self._settle(lease, ChunkState.DONE, "done", packets_sent, sent_share=1.0, **counted, **words)
+
+    @override
+    def stop(self, lease: Lease, sent_share: float, reason: str, packets_sent: int | None = None) -> bool:
+        is_open = select(scans.c.id).where(scans.c.id == lease.scan_id, scans.c.status.in_(OPEN))
+        if self._connection.execute(is_open).first() is not None:
+            return False
+        words = {"sent_share": sent_share, "last_error": reason}
+        return self._settle(lease, ChunkState.CANCELLED, "stopped", packets_sent, **words)
 
     @override
     def failures_of(self, lease: Lease) -> tuple[int, tuple[str, ...]] | None:
@@ -44,22 +59,30 @@ class SqlChunks(Chunks):
         return (row.failures, tuple(row.failed_nodes.splitlines())) if row else None
 
     @override
-    def record_failure(self, lease: Lease, verdict: Verdict, error: str) -> None:
+    def record_failure(self, lease: Lease, verdict: Verdict, error: str, packets_sent: int | None = None) -> None:
         self._settle(
             lease,
             verdict.state if verdict.state is not ChunkState.PENDING else _RETURNED,
             "failed",
+            packets_sent,
             failures=verdict.failures,
             failed_nodes="".join(f"{node}\n" for node in verdict.failed_nodes),
             last_error=error,
-            available_at=db_now(RETRY_AFTER_SECONDS),
+            available_at=db_now(verdict.retry_seconds),
         )
 
     @override
     def release(self, lease: Lease, outcome: str) -> bool:
         return self._settle(lease, _RETURNED, outcome, sent_share=0.0)
 
-    def _settle(self, lease: Lease, state: str | ColumnElement[str], outcome: str, **values: Any) -> bool:
+    def _settle(
+        self,
+        lease: Lease,
+        state: str | ColumnElement[str],
+        outcome: str,
+        packets_sent: int | None = None,
+        **values: Any,
+    ) -> bool:
         changed = self._connection.execute(
             update(chunks).where(held(lease)).values(state=state, sending=False, lease_until=None, **values)
         )
@@ -70,7 +93,8 @@ class SqlChunks(Chunks):
             attempts.c.number == lease.span.number,
             attempts.c.attempt == lease.attempt,
         )
-        self._connection.execute(update(attempts).where(of_attempt).values(ended_at=db_now(), outcome=outcome))
+        ended = {"ended_at": db_now(), "outcome": outcome, "packets_sent": packets_sent}
+        self._connection.execute(update(attempts).where(of_attempt).values(**ended))
         return True
 
     @override
@@ -113,6 +137,7 @@ class SqlChunks(Chunks):
                 row["excluded_units"],
                 row["failed_units"],
                 row["last_error"],
+                row["sent_share"],
             )
             for row in self._connection.execute(query).mappings()
         ]
@@ -126,6 +151,12 @@ class SqlChunks(Chunks):
             .order_by(attempts.c.number, attempts.c.attempt)
         )
         return [AttemptRecord(**row) for row in self._connection.execute(query).mappings()]
+
+    @override
+    def packets_sent(self, scan_id: str) -> int | None:
+        query = select(func.sum(attempts.c.packets_sent)).where(attempts.c.scan_id == scan_id)
+        counted = self._connection.execute(query).scalar()
+        return None if counted is None else int(counted)
 
     @override
     def unprobed(self, scan_id: str, limit: int) -> list[tuple[int, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select, update
@@ -147,6 +148,16 @@ class SqlScans(Scans):
         query = select(keys.body_sha256, keys.scan_id).where(keys.principal == principal, keys.key == key)
         row = self._connection.execute(query).first()
         return (row.body_sha256, row.scan_id) if row else None
+
+    @override
+    def over_budget(self, now: datetime) -> list[str]:
+        limited = and_(scans.c.status == ScanStatus.RUNNING.value, scans.c.budget_seconds.is_not(None))
+        query = select(scans.c.id, scans.c.started_at, scans.c.budget_seconds).where(limited)
+        return [
+            scan_id
+            for scan_id, started_at, seconds in self._connection.execute(query)
+            if started_at + timedelta(seconds=seconds) <= now
+        ]
 
     @override
     def count_by_status(self) -> dict[str, int]:

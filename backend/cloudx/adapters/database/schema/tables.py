@@ -52,6 +52,8 @@ scans = Table(
     Column("chunks_total", Integer, nullable=False),
     Column("max_workers", Integer, comment="the scan's own cap on dispatched workers"),
     Column("waiting_reason", PlainText, comment="why it does not go faster"),
+    Column("retries", Integer, comment="tries beyond the first of each unanswered probe; null: the tool's own"),
+    Column("budget_seconds", Integer, comment="from its start; what is not reached by then is not probed"),
 )
 Index("ix_scans_open", scans.c.priority, scans.c.id, postgresql_where=text("status IN ('submitted', 'running')"))
 
@@ -167,6 +169,7 @@ attempts = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("outcome", String(16)),
+    Column("packets_sent", BigInteger, comment="as the kernel counted them"),
 )
 
 dispatches = Table(

@@ -1,0 +1,1 @@
+"""What the proof of a scan rests on: probes that left, answers that came, tries and waits."""
