@@ -6,7 +6,7 @@ import errno
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,9 @@ import structlog
 
 from cloudx.domain.chunks import LEASE_SECONDS
 from cloudx.domain.errors import CloudxError, LeaseLost
+from cloudx.domain.findings import AnyFinding
 from cloudx.domain.nodes import RAW_SOCKET
+from cloudx.domain.proof.tarpits import ReadFindings, fold_tarpits
 from cloudx.domain.proof.tries import tries_of
 from cloudx.domain.tools import Tool
 from cloudx.memory import trim
@@ -224,11 +226,15 @@ class ChunkRun:
         """The findings, and what the run did not probe; nothing of either if there was nothing to run."""
         if self._passes is None:
             return RunOutput()
-        return RunOutput(self._passes.findings(), self._passes.unprobed(), self._packets_sent)
+        return RunOutput(self._folded(self._passes.findings), self._passes.unprobed(), self._packets_sent)
 
     def _partial_output(self, passes: Passes) -> RunOutput:
         """What a run that was ended had written by then."""
-        return RunOutput(passes.findings_so_far(), None, self._packets_sent)
+        return RunOutput(self._folded(passes.findings_so_far), None, self._packets_sent)
+
+    def _folded(self, read: ReadFindings) -> Iterator[AnyFinding]:
+        ports = self.claim.ports
+        return fold_tarpits(read, ports, ports.size if ports else 0)
 
     @property
     def _scanner(self) -> Scanner:
