@@ -64,6 +64,9 @@ class WorkerStart:
 
     def resident_worker(self, runs_folder: Path, only_scan: str | None = None) -> ResidentWorker:
         """A worker for this machine; `only_scan` makes it leave when that scan is over."""
+        from cloudx.adapters.machine.canary_probe import accepts
+        from cloudx.services.access.edit_canaries import read_canaries
+        from cloudx.worker.canary_watch import CanaryWatch
         from cloudx.worker.resident import MAX_IDLE_SECONDS, ResidentWorker
         from cloudx.worker.run_chunk import RunContext
 
@@ -78,7 +81,8 @@ class WorkerStart:
         )
         is_local = settings.uses_own_sqlite
         reports = settings.cloudx_executor is not Executor.NOMAD  # there, an agent reports the machine
-        checks = _machine_checks(settings, self._look, CheckClock(open_ledger), reports)
+        canaries = CanaryWatch(lambda: read_canaries(open_ledger), accepts)
+        checks = _machine_checks(settings, self._look, (CheckClock(open_ledger), canaries), reports)
         return ResidentWorker(
             claimant=claimant,
             claim_chunk=ClaimChunk(open_ledger, policies),
@@ -86,6 +90,7 @@ class WorkerStart:
             context=RunContext(open_ledger, scanners_by_tool(), self._machine, capabilities, runs_folder),
             agent=self._agent(open_ledger, checks) if reports else None,
             is_fit=checks.is_fit,
+            canaries=canaries,
             max_idle_seconds=LOCAL_IDLE_SECONDS if is_local else MAX_IDLE_SECONDS,
             renew_seconds=LOCAL_RENEW_SECONDS if is_local else RENEW_SECONDS,
         )
@@ -111,13 +116,13 @@ def node_agent(settings: Settings) -> tuple[NodeAgent, Callable[[], tuple[Check,
         raise BadConfiguration("PRIMARY_NODE_URL: an agent needs the API's address, such as http://127.0.0.1:9999.")
     primary = PrimaryNode(settings.primary_node_url, settings.node_token)
     look = RecentPreflight(LocalMachine())
-    checks = _machine_checks(settings, look, lambda: judge_clock(primary.clock_ahead_seconds))
+    checks = _machine_checks(settings, look, (lambda: judge_clock(primary.clock_ahead_seconds),))
     agent = NodeAgent(_node_identity(settings), checks, primary)
     return agent, lambda: (*checks().checks, agent.check())
 
 
 def _machine_checks(
-    settings: Settings, look: RecentPreflight, clock: Callable[[], Check], reports: bool = True
+    settings: Settings, look: RecentPreflight, others: tuple[Callable[[], Check], ...], reports: bool = True
 ) -> MachineChecks:
     from cloudx.adapters.machine.disk_space import disk_check
     from cloudx.adapters.machine.send_rate import SendRate
@@ -130,7 +135,7 @@ def _machine_checks(
     def rate() -> tuple[int | None, Check]:
         return judge_send_rate(send_rate.on(look().interface), settings.cloudx_node_rate_limit_pps)
 
-    return MachineChecks(look, rate, others=(lambda: disk_check(folder), clock))
+    return MachineChecks(look, rate, others=(lambda: disk_check(folder), *others))
 
 
 def scanners_by_tool() -> dict[Tool, Scanner]:

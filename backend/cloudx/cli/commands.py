@@ -13,7 +13,7 @@ from cloudx.cli.cluster.commands import cluster
 from .audit_command import audit
 from .dev import dev
 from .node_commands import nodes
-from .policy_commands import exclusions, scopes, tokens
+from .policy_commands import canaries, exclusions, scopes, tokens
 from .processes import agent, db, serve, up, worker
 from .results_command import results
 from .scan_commands import delete, scan, scans, show, stop
@@ -54,6 +54,7 @@ _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "nodes": nodes,
         "scopes": scopes,
         "exclusions": exclusions,
+        "canaries": canaries,
         "tokens": tokens,
         "audit": audit,
     },

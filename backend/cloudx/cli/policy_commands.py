@@ -1,4 +1,4 @@
-"""The commands for scopes, exclusions and tokens; each lists, adds and removes."""
+"""The commands for scopes, exclusions, canaries and tokens; each lists, adds and removes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows i
 
 scopes = typer.Typer(help="What may be scanned, and who answers for it.", no_args_is_help=True)
 exclusions = typer.Typer(help="What is never scanned, whatever the scopes say.", no_args_is_help=True)
+canaries = typer.Typer(help="Listeners by which a node sees that its way out works.", no_args_is_help=True)
 tokens = typer.Typer(help="Who may use the API.", no_args_is_help=True)
 
 
@@ -81,6 +82,38 @@ def remove_exclusion(exclusion_id: IdArgument, as_json: JsonOption = False) -> N
     Example: cloudx exclusions remove 019ab3c4-7f00-7d1e-8a2b-3c4d5e6f7a8b
     """
     _remove("exclusions", exclusion_id, as_json)
+
+
+@canaries.command("list")
+def list_canaries(as_json: JsonOption = False) -> None:
+    """List the listeners that every node must be able to reach; `cloudx nodes` shows which node does not.
+
+    Example: cloudx canaries list
+    """
+    _list("canaries", ("target", "port", "note"), as_json)
+
+
+@canaries.command("add")
+def add_canary(
+    target: Annotated[str, typer.Argument(help="One address or host name.")],
+    port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="Its TCP port.")],
+    note: NoteOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Name a listener that is known to answer; a node that no canary answers takes no work.
+
+    Example: cloudx canaries add 192.0.2.7 --port 443 --note "our own web server"
+    """
+    _add("canaries", {"target": target, "port": port, "note": note}, None, as_json)
+
+
+@canaries.command("remove")
+def remove_canary(canary_id: IdArgument, as_json: JsonOption = False) -> None:
+    """Forget a canary.
+
+    Example: cloudx canaries remove 019ab3c4-7f00-7d1e-8a2b-3c4d5e6f7a8b
+    """
+    _remove("canaries", canary_id, as_json)
 
 
 @tokens.command("list")

@@ -13,6 +13,7 @@ import structlog
 from cloudx.domain.backoff import Backoff
 from cloudx.domain.chunks import RENEW_SECONDS
 from cloudx.domain.errors import CloudxError, NotFound
+from cloudx.domain.nodes import Check, CheckStatus
 from cloudx.services.chunks.claim import Claimant, ClaimChunk
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.chunks.renew import RenewalResult, RenewLeases, RunState
@@ -33,6 +34,7 @@ IDLE_SECONDS = 0.1  # between the first polls of a worker without work; each lat
 IDLE_FACTOR = 1.5
 MAX_IDLE_SECONDS = 0.5  # for a shared database; a local file may be polled more often
 RECONCILE_SECONDS = 2.0
+CANARY_SECONDS = 1.0  # between two questions whether the last look is still fresh
 FENCE_SECONDS = 0.25
 WORKER_LEAVE_SECONDS = 8.0  # within Nomad's and Docker's usual grace
 ENDING_SECONDS = 1.0  # a run that ends within them is not worth sending its probes again
@@ -53,6 +55,7 @@ class ResidentWorker:
         context: RunContext,
         agent: NodeAgent | None,
         is_fit: Callable[[], bool],
+        canaries: Callable[[], Check],
         max_idle_seconds: float = MAX_IDLE_SECONDS,
         renew_seconds: float = RENEW_SECONDS,
     ) -> None:
@@ -62,6 +65,7 @@ class ResidentWorker:
         self._context = context
         self._agent = agent
         self._is_fit = is_fit
+        self._canaries = canaries
         self._renew_seconds = renew_seconds
         self._polling = Backoff(IDLE_SECONDS, max_idle_seconds, factor=IDLE_FACTOR)
         self._pacing = ClaimPacing(max_idle_seconds)
@@ -76,7 +80,7 @@ class ResidentWorker:
 
     def run(self) -> int:
         """Work until stopped; the exit code."""
-        background = [self._renew_until, self._fence_until, self._reconcile_until]
+        background = [self._renew_until, self._fence_until, self._reconcile_until, self._listen_until]
         if self._agent is not None:  # under Nomad, an agent of its own reports the machine
             background.append(self._agent.run_until)
         threads = [threading.Thread(target=work, args=(self._stopping,), daemon=True) for work in background]
@@ -167,6 +171,15 @@ class ResidentWorker:
     def _reconcile_until(self, stopping: threading.Event) -> None:
         while not stopping.wait(RECONCILE_SECONDS):
             _tolerate(lambda: reconcile_scans(self._context.open_ledger), "worker.reconcile_failed")
+
+    def _listen_until(self, stopping: threading.Event) -> None:
+        """Give up the runs of a machine that no canary answers: what they scan now would look closed."""
+        while not stopping.wait(CANARY_SECONDS):
+            if not any(run.is_sending for run in self._runs):
+                continue
+            check = self._canaries()
+            for run in self._runs if check.status is CheckStatus.CRITICAL else ():
+                run.give_up(check.output)
 
     def _leave(self) -> None:
         """Release the chunks that still send; those that have almost sent everything may finish and be committed."""

@@ -69,6 +69,7 @@ class ChunkRun:
         self._predecessors = tuple(predecessors)
         self._process: ScannerProcess | None = None
         self._passes: Passes | None = None
+        self._given_up: str | None = None  # why, where this machine cannot go on
         self._packets_sent: int | None = None  # as the kernel counted them, over all passes
         self._result = RenewalResult.GO_ON
         self._must_end = threading.Event()  # the result is no longer GO_ON
@@ -131,6 +132,11 @@ class ChunkRun:
             end = process.end_and_keep_results if result is RenewalResult.DROP else process.end
             threading.Thread(target=end, daemon=True).start()
         return True
+
+    def give_up(self, reason: str) -> None:
+        """End the scanner and fail the chunk, if nothing has decided on it."""
+        self._given_up = reason
+        self.apply(RenewalResult.RELEASE)
 
     def _run(self) -> None:
         lease = self.claim.lease
@@ -211,6 +217,8 @@ class ChunkRun:
     def _finish(self, error: str | None) -> None:
         if self._is_dropped() and self._passes is not None:
             self._finish_chunk.keep_stopped(self._partial_output(self._passes), self.progress.sent_share)
+        elif self._result is RenewalResult.RELEASE and self._given_up is not None:
+            self._finish_chunk.fail(self._given_up, self._packets_sent)
         elif self._result is not RenewalResult.GO_ON:
             # Even if the output is whole: one of its addresses may just have been excluded.
             self._finish_chunk.release("chunk.dropped" if self._is_dropped() else "chunk.released")

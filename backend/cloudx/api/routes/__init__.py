@@ -1,6 +1,6 @@
 """One blueprint for each resource; a route parses a schema, calls one service and shows what it returned."""
 
-from . import audit, documents, health, metrics, nodes, policy, results, scans, system, tokens
+from . import audit, canaries, documents, health, metrics, nodes, policy, results, scans, system, tokens
 
 ALL = (
     health.blueprint,
@@ -9,6 +9,7 @@ ALL = (
     nodes.blueprint,
     policy.scopes,
     policy.exclusions,
+    canaries.blueprint,
     tokens.blueprint,
     audit.blueprint,
     system.blueprint,

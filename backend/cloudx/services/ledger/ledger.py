@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from cloudx.domain.access import ApiToken, Principal
 from cloudx.domain.nodes import Node
+from cloudx.domain.proof.canaries import Canary
 from cloudx.domain.scopes import Exclusion, Scope
 
 from .dispatches import Dispatches
@@ -88,6 +89,18 @@ class Policies(Protocol):
         ...
 
     def delete_exclusion(self, exclusion_id: str) -> bool:
+        """Remove one; False when there was none."""
+        ...
+
+    def canaries(self) -> list[Canary]:
+        """Every canary, oldest first."""
+        ...
+
+    def add_canary(self, canary: Canary) -> None:
+        """Keep a canary."""
+        ...
+
+    def delete_canary(self, canary_id: str) -> bool:
         """Remove one; False when there was none."""
         ...
 

@@ -1,4 +1,4 @@
-"""Scopes and exclusions, with a version that grows with every change."""
+"""Scopes and exclusions, with a version that grows with every change, and canaries."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import json
 from sqlalchemy import Connection, Delete, delete, insert, select, update
 from typing_extensions import override
 
-from cloudx.adapters.database.schema.tables import exclusions, policy_version, scopes
+from cloudx.adapters.database.schema.tables import canaries, exclusions, policy_version, scopes
 from cloudx.domain.addresses import AddressSet
+from cloudx.domain.proof.canaries import Canary
 from cloudx.domain.scopes import Exclusion, Scope
 from cloudx.services.ledger.ledger import Policies
 
@@ -64,6 +65,19 @@ class SqlPolicies(Policies):
     @override
     def delete_exclusion(self, exclusion_id: str) -> bool:
         return self._delete(delete(exclusions).where(exclusions.c.id == exclusion_id))
+
+    @override
+    def canaries(self) -> list[Canary]:
+        rows = self._connection.execute(select(canaries).order_by(canaries.c.id)).mappings()
+        return [Canary(**row) for row in rows]
+
+    @override
+    def add_canary(self, canary: Canary) -> None:
+        self._connection.execute(insert(canaries).values(**vars(canary)))
+
+    @override
+    def delete_canary(self, canary_id: str) -> bool:
+        return bool(self._connection.execute(delete(canaries).where(canaries.c.id == canary_id)).rowcount)
 
     def _delete(self, statement: Delete) -> bool:
         is_deleted = bool(self._connection.execute(statement).rowcount)

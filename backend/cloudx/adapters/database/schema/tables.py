@@ -10,7 +10,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     text,
@@ -18,14 +17,11 @@ from sqlalchemy import (
 
 from cloudx.adapters.database.connection.column_types import IpAddress, PlainText, RecordId, UtcDateTime
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
+from .metadata import metadata as metadata
+from .policy_tables import canaries as canaries  # part of the metadata
+from .policy_tables import exclusions as exclusions
+from .policy_tables import policy_version as policy_version
+from .policy_tables import scopes as scopes
 
 scans = Table(
     "scans",
@@ -255,36 +251,6 @@ tokens = Table(
     Column("created_by", PlainText, nullable=False),
     Column("node_id", PlainText),
     Column("expires_at", UtcDateTime),
-)
-
-policy_version = Table(
-    "policy_version",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False, comment="always 1"),
-    Column("version", BigInteger, nullable=False),
-)
-
-scopes = Table(
-    "scopes",
-    metadata,
-    Column("id", RecordId, primary_key=True),
-    Column("targets", PlainText, nullable=False, comment="JSON array, as written"),
-    Column("owner", PlainText, nullable=False),
-    Column("note", PlainText, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("created_by", PlainText, nullable=False),
-    Column("expires_at", UtcDateTime),
-)
-
-exclusions = Table(
-    "exclusions",
-    metadata,
-    Column("id", RecordId, primary_key=True),
-    Column("targets", PlainText, nullable=False, comment="JSON array, as written"),
-    Column("note", PlainText, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("created_by", PlainText, nullable=False),
-    Column("addresses", PlainText, nullable=False, comment="first-last ranges, a line each, names resolved"),
 )
 
 audit = Table(

@@ -1,0 +1,51 @@
+"""The tables of what may be scanned, what never may, and what every node must be able to reach."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Integer, String, Table
+
+from cloudx.adapters.database.connection.column_types import PlainText, RecordId, UtcDateTime
+
+from .metadata import metadata
+
+policy_version = Table(
+    "policy_version",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, comment="always 1"),
+    Column("version", BigInteger, nullable=False),
+)
+
+scopes = Table(
+    "scopes",
+    metadata,
+    Column("id", RecordId, primary_key=True),
+    Column("targets", PlainText, nullable=False, comment="JSON array, as written"),
+    Column("owner", PlainText, nullable=False),
+    Column("note", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", PlainText, nullable=False),
+    Column("expires_at", UtcDateTime),
+)
+
+exclusions = Table(
+    "exclusions",
+    metadata,
+    Column("id", RecordId, primary_key=True),
+    Column("targets", PlainText, nullable=False, comment="JSON array, as written"),
+    Column("note", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", PlainText, nullable=False),
+    Column("addresses", PlainText, nullable=False, comment="first-last ranges, a line each, names resolved"),
+)
+
+canaries = Table(
+    "canaries",
+    metadata,
+    Column("id", RecordId, primary_key=True),
+    Column("target", PlainText, nullable=False, comment="an address or a host name"),
+    Column("port", Integer, nullable=False),
+    Column("protocol", String(16), nullable=False),
+    Column("note", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", PlainText, nullable=False),
+)
