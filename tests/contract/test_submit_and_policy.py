@@ -178,7 +178,7 @@ def test_a_name_in_a_scope_allows_what_it_resolves_to_and_nothing_beside_it(
     allow(desk, "www.example")
     scan = desk.submit("www.example", tool="nmap")
     assert desk.must_claim().addresses.texts() == ["198.51.100.7-198.51.100.8"]  # IPv4 where a name has both
-    assert scan.host_names == {"198.51.100.7": "www.example", "198.51.100.8": "www.example"}
+    assert scan.host_names == {"198.51.100.7": ("www.example",), "198.51.100.8": ("www.example",)}
     for outside in ("198.51.100.7", "other.example", "www.example 198.51.100.9"):
         with pytest.raises(TargetOutOfScope):
             desk.submit(outside, tool="nmap")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cloudx.domain.errors import InvalidInput
+from cloudx.domain.names import Family
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import Tool
 from cloudx.processes.exits import FAILED
@@ -44,6 +45,10 @@ def scan(
     max_workers: Annotated[
         int | None, typer.Option(min=1, help="At most so many workers at a time, where Nomad dispatches them.")
     ] = None,
+    family: Annotated[Family | None, typer.Option(help="Which addresses of a host name; IPv4 by default.")] = None,
+    skip_unresolved: Annotated[
+        bool, typer.Option("--skip-unresolved", help="Go on without host names that have no address.")
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Stay until it is over, or print its id at once.")
     ] = True,
@@ -67,6 +72,8 @@ def scan(
         "priority": priority,
         "name": name,
         "max_workers": max_workers,
+        "family": family and family.value,
+        "skip_unresolved": skip_unresolved or None,
     }
     with api_session() as api:
         request["targets"] = [*named, *map(_read_list, lists)]

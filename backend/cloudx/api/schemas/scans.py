@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, RootModel, StrictInt, StrictStr, StringConstraints
 
 from cloudx.domain.errors import InvalidInput
+from cloudx.domain.names import Family
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import Tool
 from cloudx.services.scans.submit import ScanRequest
@@ -32,6 +33,10 @@ class SubmitBody(Body):
     priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Higher goes first")
     name: Name | None = None
     max_workers: int | None = Field(None, description="At most so many workers at a time, where Nomad dispatches them")
+    family: Annotated[Family, Field(strict=False)] | None = Field(
+        None, description="Which addresses of a name: by default ipv4, or ipv6 where it has no other"
+    )
+    skip_unresolved: bool = Field(False, description="Go on without host names that have no address, with a warning")
 
     def to_request(self) -> ScanRequest:
         """The form that the service takes. Raises InvalidInput."""
@@ -45,6 +50,8 @@ class SubmitBody(Body):
             priority=self.priority,
             name=self.name,
             max_workers=self.max_workers,
+            family=self.family,
+            skip_unresolved=self.skip_unresolved,
         )
 
     def _targets(self) -> tuple[str, ...]:
@@ -154,7 +161,7 @@ class ScanDetail(ScanItem):
     created_by: str
     max_workers: int | None
     waiting_reason: str | None = Field(description="Why it does not go faster, while it does not")
-    warnings: list[str] = Field(description="What was not probed although the scan went on, and why")
+    warnings: list[str] = Field(description="What was not taken or not probed although the scan went on, and why")
     coverage: CoverageCounts
     chunks: ChunkCounts
     workers: list[WorkerItem]

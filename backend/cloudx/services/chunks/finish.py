@@ -8,6 +8,7 @@ from cloudx.domain.chunks import ChunkState, Lease, after_failure
 from cloudx.domain.coverage import Unprobed
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.findings import AnyFinding
+from cloudx.domain.names import with_host_names
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
@@ -28,7 +29,8 @@ def complete_chunk(
         reason = unprobed.reason if unprobed else None
         if not ledger.chunks.finish(claim.lease, claim.excluded_units, failed_units, reason):
             raise _lost(claim.lease)
-        stored = ledger.findings.store(claim.lease, findings, claim.scan.host_names)
+        names = claim.scan.host_names
+        stored = ledger.findings.store(claim.lease, with_host_names(findings, names) if names else findings)
         ledger.commit()
     finish_scan_if_done(open_ledger, claim.lease.scan_id)
     return stored

@@ -56,7 +56,9 @@ def scan_values(scan: Scan) -> dict[str, Any]:
         "tool": scan.tool.value,
         "addresses": "\n".join(scan.addresses.texts()),
         "ports": str(scan.ports) if scan.ports else None,
-        "host_names": json.dumps(scan.host_names),
+        "host_names": json.dumps(dict(scan.host_names)),
+        "excluded_names": json.dumps(scan.excluded_names),
+        "warnings": json.dumps(scan.warnings),
         "status": scan.status.value,
     }
 
@@ -73,7 +75,9 @@ def scan_of(row: RowMapping, addresses: AddressSet) -> Scan:
             "tool": Tool(row["tool"]),
             "addresses": addresses,
             "ports": PortSet.parse(row["ports"]) if row["ports"] else None,
-            "host_names": json.loads(row["host_names"]),
+            "host_names": {address: tuple(names) for address, names in json.loads(row["host_names"]).items()},
+            "excluded_names": tuple(json.loads(row["excluded_names"])),
+            "warnings": tuple(json.loads(row["warnings"])),
             "status": ScanStatus(row["status"]),
         }
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from itertools import chain
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select, update
@@ -147,6 +149,12 @@ class SqlScans(Scans):
         query = select(keys.body_sha256, keys.scan_id).where(keys.principal == principal, keys.key == key)
         row = self._connection.execute(query).first()
         return (row.body_sha256, row.scan_id) if row else None
+
+    @override
+    def excluded_names(self) -> set[str]:
+        mine = scans.c.excluded_names
+        query = select(mine).where(scans.c.status.in_(OPEN), mine != "[]")
+        return set(chain.from_iterable(map(json.loads, self._connection.execute(query).scalars())))
 
     @override
     def count_by_status(self) -> dict[str, int]:

@@ -29,6 +29,7 @@ _WORKER_MAY = {
     "policy_version": "SELECT",
     "scopes": "SELECT",
     "exclusions": "SELECT",
+    "excluded_names": "SELECT",
 }
 
 

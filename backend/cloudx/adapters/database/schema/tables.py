@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    text,
-)
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, text
 
 from cloudx.adapters.database.connection.column_types import IpAddress, PlainText, RecordId, UtcDateTime
 
@@ -40,7 +28,9 @@ scans = Table(
     Column("ports", PlainText),
     Column("rate_pps", BigInteger, nullable=False),
     Column("excluded_addresses", BigInteger, nullable=False),
-    Column("host_names", PlainText, nullable=False, comment="JSON: address to the name it was asked by"),
+    Column("host_names", PlainText, nullable=False, comment="JSON: address to the names it was asked by"),
+    Column("excluded_names", PlainText, nullable=False, server_default="[]", comment="JSON array: of its own exclude"),
+    Column("warnings", PlainText, nullable=False, server_default="[]", comment="JSON array of sentences"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", PlainText, nullable=False),
     Column("name", PlainText),
@@ -106,13 +96,7 @@ chunks = Table(
     Column("recuts", Integer, nullable=False, default=0, server_default="0", comment="how often it was cut again"),
     Column("cut_from", Integer, comment="the planned chunk it was part of"),
 )
-Index(
-    "ix_chunks_claim",
-    chunks.c.scan_id,
-    chunks.c.state,
-    chunks.c.claim_order,
-    postgresql_where=text("state = 'pending'"),
-)
+Index("ix_chunks_claim", *chunks.c["scan_id", "state", "claim_order"], postgresql_where=text("state = 'pending'"))
 Index(
     "ix_chunks_leased",
     chunks.c.lease_until,
@@ -281,7 +265,15 @@ exclusions = Table(
     Column("note", PlainText, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", PlainText, nullable=False),
-    Column("addresses", PlainText, nullable=False, comment="first-last ranges, a line each, names resolved"),
+    Column("addresses", PlainText, nullable=False, comment="of those written as addresses; first-last, a line each"),
+)
+
+excluded_names = Table(
+    "excluded_names",
+    metadata,
+    Column("name", PlainText, primary_key=True),
+    Column("seen", PlainText, nullable=False, comment="JSON: address to when the name last had it"),
+    Column("resolved_at", UtcDateTime, nullable=False, comment="when it was last asked for, answered or not"),
 )
 
 audit = Table(
