@@ -37,7 +37,9 @@ def scan(
         str | None,
         typer.Option("--type", help="How the tool scans: nmap quick, masscan udp_scan, …; its usual way by default."),
     ] = None,
-    ports: Annotated[str | None, typer.Option("--ports", "-p", help="80, 80,443 or 1-1000.")] = None,
+    ports: Annotated[
+        str | None, typer.Option("--ports", "-p", help="80,443, 1-1000, - for all, http, T:80,U:53.")
+    ] = None,
     rate: Annotated[int | None, typer.Option(min=1, help="Packets per second over the whole fleet.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Targets to leave out; may be repeated.")] = None,
     priority: Annotated[int | None, typer.Option(help="Scans of a higher priority go first.")] = None,

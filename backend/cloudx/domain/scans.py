@@ -10,7 +10,7 @@ from .addresses import AddressSet
 from .errors import IllegalTransition
 from .names import HostNames
 from .port_set import PortSet
-from .tools import SCAN_TYPES, ScanType, Tool
+from .tools import ScanType, Tool, scan_type_of
 
 
 class ScanStatus(StrEnum):
@@ -68,7 +68,7 @@ class Scan:
     @property
     def type(self) -> ScanType:
         """What the scan type needs and counts."""
-        return SCAN_TYPES[self.tool, self.type_name]
+        return scan_type_of(self.tool, self.type_name, self.ports is not None and self.ports.udp_ranges)
 
     @property
     def units_per_address(self) -> int:

@@ -26,7 +26,7 @@ class SubmitBody(Body):
     targets: TargetList | None = Field(None, description="The same as a list")
     tool: str = Field(max_length=64, examples=["nmap"], description="nmap, masscan or zmap")
     scan_type: str | None = Field(None, max_length=64, examples=["tcp"])
-    port: Ports | None = Field(None, examples=[80, "80,443", "1-1000"])
+    port: Ports | None = Field(None, examples=[80, "80,443", "1-1000", "http", "T:80,U:53"])
     ports: Ports | None = Field(None, description="The same as port")
     rate: int | None = Field(None, description="Packets per second over the whole fleet")
     exclude: TargetText | TargetList | None = None

@@ -190,7 +190,7 @@ def _ports(request: ScanRequest, scan_type: ScanType) -> PortSet | None:
         return None
     if scan_type.ports is PortRule.NONE:
         raise InvalidInput("port", f"{scan_name} sends ICMP and takes no port: leave it out.")
-    ports = PortSet.parse(request.ports, "port")
+    ports = PortSet.parse(request.ports, "port", scan_type)
     if scan_type.ports is PortRule.ONE and ports.size != 1:
         raise InvalidInput("port", f"{scan_name} takes one port; use masscan for several.")
     return ports

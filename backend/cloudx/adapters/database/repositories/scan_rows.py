@@ -8,16 +8,21 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import RowMapping
+from sqlalchemy import RowMapping, func
 
+from cloudx.adapters.database.schema.tables import scans
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.domain.tools import Tool
+from cloudx.domain.tools import ScanType, Tool, scan_type_of
 from cloudx.services.ledger.records import Tally
 
 OPEN = (ScanStatus.SUBMITTED.value, ScanStatus.RUNNING.value)
 MAX_CACHED_RANGES = 150_000  # about 30 MB
+
+
+# True for a scan that sends UDP beside TCP; where UDP is all it sends, its ports have no prefix.
+UDP_TOO = func.coalesce(scans.c.ports.like("%U:%"), False).label("udp_too")
 
 
 class AddressCache:
@@ -81,6 +86,11 @@ def scan_of(row: RowMapping, addresses: AddressSet) -> Scan:
             "status": ScanStatus(row["status"]),
         }
     )
+
+
+def type_of(row: Any) -> ScanType:
+    """The scan type of a row with tool, type_name and UDP_TOO."""
+    return scan_type_of(row.tool, row.type_name, row.udp_too)
 
 
 def tally_of(row: RowMapping, counted: RowMapping | None, in_flight_units: float) -> Tally:
