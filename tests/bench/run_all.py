@@ -17,6 +17,7 @@ ORDER = (
     "result_pages",
     "api_rates",
     "plan_scan",
+    "resolve_names",
     "plan_and_claim",
     "simulate_fleet",
     "fleet_view",

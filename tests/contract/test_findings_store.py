@@ -14,9 +14,10 @@ from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.findings import AnyFinding, Finding, HostFinding
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import RunOutput, complete_chunk
+from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.scans.control import delete_scan
 from cloudx.services.scans.results import key_of, page_findings, stream_findings
-from fixtures.ledgers import ADMIN, SEEN_AT, Desk, found
+from fixtures.ledgers import ADMIN, SEEN_AT, Desk, NameTable, found
 from fixtures.servers.postgres import PostgresServer
 
 HOSTILE = [
@@ -58,12 +59,12 @@ def test_what_no_database_can_hold_is_left_out_and_the_chunk_still_commits(desk:
     assert desk.show(scan).scan.name == stored
 
 
-def test_a_finding_is_stored_with_its_moment_its_node_and_the_name_it_was_asked_by(desk: Desk) -> None:
-    scan = desk.submit("10.0.0.0/24")
-    claim = desk.must_claim(node="node-7")
-    with desk.open_ledger() as ledger:
-        ledger.findings.store(claim.lease, [found("10.0.0.5"), found("10.0.0.6")], {"10.0.0.5": "five.example"})
-        ledger.commit()
+def test_a_finding_is_stored_with_its_moment_its_node_and_the_name_it_was_asked_by(
+    open_ledger: OpenLedger, engine: Engine
+) -> None:
+    desk = Desk(open_ledger, engine, NameTable(five_example="10.0.0.5"))
+    scan = desk.submit("10.0.0.0/24 five.example")
+    desk.complete(desk.must_claim(node="node-7"), found("10.0.0.5"), found("10.0.0.6"))
     five, six = page_findings(desk.open_ledger, scan.id, None, 10)[0]
     assert (five.hostname, six.hostname) == ("five.example", None)
     assert (five.observed_at, five.node_id, five.scan_id) == (SEEN_AT, "node-7", scan.id)

@@ -157,6 +157,26 @@ def test_what_was_counted_before_is_counted_by_node_afterwards_and_the_other_way
         assert tuple(connection.execute(text(f"SELECT {sums} FROM scans")).one()) == (2, 1, 18, 10, 2)
 
 
+def test_a_name_of_an_address_becomes_the_first_of_its_names_and_the_other_way_round(empty: Engine) -> None:
+    with empty.connect() as connection:
+        _run_migrations(connection, "0006")
+        _insert(
+            connection, "scans", id=UUID_HEX, tool="nmap", type_name="tcp", target_text="", addresses="10.0.0.5",
+            rate_pps=9, excluded_addresses=0, host_names='{"10.0.0.5": "a.test"}', created_at="2026-01-01",
+            created_by="", priority=0, status="running", chunks_total=0,
+        )  # fmt: skip
+        connection.commit()
+    upgrade(empty)
+    with open_ledger_on(empty)(read_only=True) as ledger:
+        (record,) = ledger.scans.page(limit=1)
+    assert (record.scan.host_names, record.scan.excluded_names, record.scan.warnings) == (
+        {"10.0.0.5": ("a.test",)}, (), (),
+    )  # fmt: skip
+    downgrade(empty, "0006")
+    with empty.connect() as connection:
+        assert connection.execute(text("SELECT host_names FROM scans")).scalar() == '{"10.0.0.5": "a.test"}'
+
+
 def _insert(connection: Connection, table: str, **values: object) -> None:
     names = ", ".join(values)
     places = ", ".join(f":{name}" for name in values)

@@ -13,6 +13,7 @@ from cloudx.adapters.database.schema.tables import scopes
 from cloudx.domain.errors import Conflict, InvalidInput, NoCapableNode, NotFound, TargetOutOfScope, TooLarge
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.access.edit_policy import AddExclusion, add_scope, delete_exclusion, delete_scope
+from cloudx.services.chunks.claim import Claimant
 from cloudx.services.chunks.finish import release_chunk
 from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.ledger.ledger import OpenLedger
@@ -59,6 +60,23 @@ def test_without_a_node_that_can_run_it_a_scan_is_refused_with_the_remedy(
         desk.submit("10.0.0.0/24", tool="nmap", scan_type="udp")
     assert nothing_was_written(desk)
     assert desk.submit("10.0.0.0/24", tool="nmap").status is ScanStatus.SUBMITTED
+
+
+def test_udp_ports_beside_tcp_ones_need_raw_sockets_at_submit_and_at_the_claim(
+    open_ledger: OpenLedger, engine: Engine
+) -> None:
+    desk = Desk(open_ledger, engine)
+    desk.register("node-1", ("nmap",))
+    with pytest.raises(NoCapableNode, match="raw sockets"):
+        desk.submit("10.0.0.0/28", tool="nmap", ports="T:80,U:53")
+    desk.register("node-1")
+    scan = desk.submit("10.0.0.0/28", tool="nmap", ports="T:http,U:53")
+    with open_ledger(read_only=True) as ledger:
+        (waiting,) = ledger.scans.waiting()
+    assert waiting.type.needs_raw_socket
+    assert desk.claim_chunk(Claimant("w", "node-2", ("nmap",), 1000)) is None
+    claim = desk.must_claim()
+    assert (claim.scan.id, str(claim.ports)) == (scan.id, "T:80,U:53")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +196,7 @@ def test_a_name_in_a_scope_allows_what_it_resolves_to_and_nothing_beside_it(
     allow(desk, "www.example")
     scan = desk.submit("www.example", tool="nmap")
     assert desk.must_claim().addresses.texts() == ["198.51.100.7-198.51.100.8"]  # IPv4 where a name has both
-    assert scan.host_names == {"198.51.100.7": "www.example", "198.51.100.8": "www.example"}
+    assert scan.host_names == {"198.51.100.7": ("www.example",), "198.51.100.8": ("www.example",)}
     for outside in ("198.51.100.7", "other.example", "www.example 198.51.100.9"):
         with pytest.raises(TargetOutOfScope):
             desk.submit(outside, tool="nmap")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cloudx.domain.findings import Finding
 from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.scanners.nmap.options import options
 from fixtures.assignments import assign
@@ -25,6 +26,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "intense": {"type_name": "intense", "target": "10.77.3.4", "ports": "80,81,8080"},
     "tcp": {"type_name": "tcp", "target": "10.77.3.0/28", "ports": "22,80"},
     "udp": {"type_name": "udp", "target": "10.77.3.0/29", "ports": "53,54"},
+    "both": {"type_name": "default", "target": "10.77.3.0/29", "ports": "T:http,22,U:domain,54"},
     "full": {"type_name": "full", "target": "10.77.3.5", "rate_pps": 50_000},
     "vuln": {"type_name": "vuln", "target": "10.77.3.6", "ports": "7,8"},
     "ipv6": {"type_name": "default", "target": "fd77::/124", "ports": "80,81"},
@@ -72,6 +74,13 @@ def test_tcp_completes_its_handshakes_and_finds_exactly_the_known_listeners(runs
 
 def test_udp_finds_exactly_the_known_listeners(runs: Runs, network: Network) -> None:
     assert runs["udp"].result().open == network.expected("10.77.3.0/29", [53], "udp")
+
+
+def test_tcp_and_udp_ports_of_one_scan_are_found_each_by_its_protocol(runs: Runs, network: Network) -> None:
+    outcome = runs["both"].result()
+    found = {(one.ip, one.port, one.protocol) for one in outcome.observed if isinstance(one, Finding)}
+    tcp, udp = network.expected("10.77.3.0/29", [22, 80]), network.expected("10.77.3.0/29", [53], "udp")
+    assert found == {(*pair, "tcp") for pair in tcp} | {(*pair, "udp") for pair in udp}
 
 
 def test_full_finds_a_listener_on_a_port_no_list_names(runs: Runs) -> None:

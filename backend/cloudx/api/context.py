@@ -27,9 +27,13 @@ class ApiProcess:
     scan_counts: ScanCounts
 
     def start_background(self) -> None:
-        """Begin to watch the fleet, sample this machine and dispatch; once in each process, after the fork."""
+        """Begin to watch the fleet, sample this machine, look up excluded names and dispatch.
+
+        Once in each process, after the fork.
+        """
         self.dependencies.fleet.start()
         self.dependencies.host_history.start()
+        self.dependencies.names.start()
         if self.dependencies.dispatching is not None:
             self.dependencies.dispatching.start()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cloudx.config import Settings
 from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.edit_policy import AddExclusion
+from cloudx.services.access.excluded_names import KeepNamesCurrent
 from cloudx.services.dispatch.loop import KeepDispatching
 from cloudx.services.fleet.latency import MeasureLatency
 from cloudx.services.fleet.ports import HostHistory
@@ -26,6 +27,7 @@ class Dependencies:
     submit_scan: SubmitScan
     check_readiness: CheckReadiness
     measure_latency: MeasureLatency
+    names: KeepNamesCurrent
     authenticate: Authenticate
     fleet: FleetWatch
     host_history: HostHistory

@@ -25,10 +25,18 @@ def show_nmap_host(host: HostRow, rows: list[FindingRow]) -> dict[str, Any]:
     return {
         "address": {"addr": host.ip, "addrtype": "ipv6" if ":" in host.ip else "ipv4"},
         "status": {"state": host.state},
-        "hostnames": {"hostname": {"name": host.hostname}} if host.hostname else {},
+        "hostnames": _show_names(host),
         "os": {"osmatch": [{"name": host.os_name}] if host.os_name else []},
         "ports": {"port": [_show_nmap_port(row) for row in rows]},
     }
+
+
+def _show_names(host: HostRow) -> dict[str, Any]:
+    """The one name that nmap's document has, and beside it all that the address was asked by, if several."""
+    if not host.hostname:
+        return {}
+    several = {"names": host.extra["hostnames"]} if "hostnames" in host.extra else {}
+    return {"hostname": {"name": host.hostname}} | several
 
 
 def _show_nmap_port(row: FindingRow) -> dict[str, Any]:
@@ -39,4 +47,6 @@ def _show_nmap_port(row: FindingRow) -> dict[str, Any]:
 
 def _show_ports(ip: str, rows: list[FindingRow]) -> dict[str, Any]:
     """A host with its ports; one that answered a ping (port 0) has none."""
-    return {"host": ip, "ports": [{"portid": row.port, "state": row.state} for row in rows if row.port]}
+    ports = [{"portid": row.port, "state": row.state} for row in rows if row.port]
+    names = rows[0].extra.get("hostnames") or [name for name in (rows[0].hostname,) if name]
+    return {"host": ip, "ports": ports} | ({"hostnames": names} if names else {})

@@ -12,6 +12,8 @@ from cloudx.adapters.machine.resolver import SystemResolver
 from cloudx.config import AuthMode, Executor, Settings
 from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.edit_policy import AddExclusion
+from cloudx.services.access.excluded_names import KeepNamesCurrent, RefreshExcludedNames
+from cloudx.services.access.names_now import NamesNow
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import TokenVerifier
 from cloudx.services.chunks.reconcile import reconcile_scans
@@ -37,7 +39,8 @@ def api_dependencies(settings: Settings) -> Dependencies:
     from cloudx.api.dependencies import Dependencies
 
     open_ledger = open_ledger_of(settings)
-    resolver, policies = SystemResolver(), PolicyCache()
+    resolver = SystemResolver()
+    policies = PolicyCache(NamesNow(resolver))
     cluster = _cluster_watch(settings)
     known = KnownFleet(cluster.snapshot, settings.cloudx_executor is Executor.NOMAD)
     fleet = FleetWatch(LedgerFleet(open_ledger), cluster=cluster)
@@ -48,6 +51,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
         submit_scan=SubmitScan(open_ledger, resolver, policies, known, settings.cloudx_chunk_seconds),
         check_readiness=CheckReadiness(open_ledger, fleet),
         measure_latency=MeasureLatency(open_ledger, resolver, policies, EchoOrConnect()),
+        names=KeepNamesCurrent(RefreshExcludedNames(open_ledger, resolver, policies)),
         authenticate=_authenticate(settings, open_ledger),
         fleet=fleet,
         host_history=_host_history(),

@@ -16,6 +16,7 @@ from cloudx.domain.chunks import RENEW_SECONDS
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
 from cloudx.domain.nodes import Check, NodeRole
 from cloudx.domain.tools import Tool
+from cloudx.services.access.names_now import NamesNow
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.chunks.claim import Claimant, ClaimChunk
 from cloudx.services.chunks.renew import RenewLeases
@@ -65,13 +66,14 @@ class WorkerStart:
     def resident_worker(self, runs_folder: Path, only_scan: str | None = None) -> ResidentWorker:
         """A worker for this machine; `only_scan` makes it leave when that scan is over."""
         from cloudx.adapters.machine.canary_probe import accepts
+        from cloudx.adapters.machine.resolver import SystemResolver
         from cloudx.services.access.edit_canaries import read_canaries
         from cloudx.worker.canary_watch import CanaryWatch
         from cloudx.worker.resident import MAX_IDLE_SECONDS, ResidentWorker
         from cloudx.worker.run_chunk import RunContext
 
         settings, capabilities = self._settings, self._look().capabilities
-        open_ledger, policies = open_ledger_on(self._database), PolicyCache()
+        open_ledger, policies = open_ledger_on(self._database), PolicyCache(NamesNow(SystemResolver()))
         claimant = Claimant(
             worker_id=f"{settings.node_name}/{settings.nomad_alloc_id or _process_name()}",
             node_id=settings.node_name,

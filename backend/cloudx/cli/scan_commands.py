@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cloudx.domain.errors import InvalidInput
+from cloudx.domain.names import Family
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import Tool
 from cloudx.processes.exits import FAILED
@@ -36,7 +37,9 @@ def scan(
         str | None,
         typer.Option("--type", help="How the tool scans: nmap quick, masscan udp_scan, …; its usual way by default."),
     ] = None,
-    ports: Annotated[str | None, typer.Option("--ports", "-p", help="80, 80,443 or 1-1000.")] = None,
+    ports: Annotated[
+        str | None, typer.Option("--ports", "-p", help="80,443, 1-1000, - for all, http, T:80,U:53.")
+    ] = None,
     rate: Annotated[int | None, typer.Option(min=1, help="Packets per second over the whole fleet.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Targets to leave out; may be repeated.")] = None,
     priority: Annotated[int | None, typer.Option(help="Scans of a higher priority go first.")] = None,
@@ -50,6 +53,10 @@ def scan(
     budget: Annotated[
         int | None, typer.Option(min=1, metavar="SECONDS", help="Stop it so long after it began; keep what it found.")
     ] = None,
+    family: Annotated[Family | None, typer.Option(help="Which addresses of a host name; IPv4 by default.")] = None,
+    skip_unresolved: Annotated[
+        bool, typer.Option("--skip-unresolved", help="Go on without host names that have no address.")
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Stay until it is over, or print its id at once.")
     ] = True,
@@ -75,6 +82,8 @@ def scan(
         "max_workers": max_workers,
         "retries": retries,
         "budget_seconds": budget,
+        "family": family and family.value,
+        "skip_unresolved": skip_unresolved or None,
     }
     with api_session() as api:
         request["targets"] = [*named, *map(_read_list, lists)]

@@ -28,6 +28,7 @@ from .scan_text import (
 )
 
 SHOWN_FINDINGS = 50
+SHOWN_CHARACTERS = 500  # of a warning under a table; `cloudx show` has all of it
 Finding = dict[str, Any]
 
 
@@ -62,7 +63,7 @@ def print_scan(scan: Scan) -> None:
 
 
 def _facts(scan: Scan) -> list[tuple[str, object]]:
-    left_seconds = seconds_left(scan)
+    left_seconds, warnings = seconds_left(scan), scan.get("warnings")
     workers = [f"{w['node_id']} ({counted(w['chunks_done'], 'chunk')} done)" for w in scan["workers"]]
     return [
         ("scan", scan["job_id"]),
@@ -71,6 +72,7 @@ def _facts(scan: Scan) -> list[tuple[str, object]]:
         ("status", styled(scan["status"])),
         ("error", scan.get("error")),
         ("waiting", scan.get("waiting_reason")),
+        ("warnings", Text("\n".join(visible(text, None) for text in warnings)) if warnings else ""),
         ("progress", f"{scan['progress']:.1f} %" + (f", about {duration(left_seconds)} left" if left_seconds else "")),
         ("coverage", _coverage(scan)),
         ("chunks", chunks_line(scan)),
@@ -87,6 +89,8 @@ def print_outcome(api: ApiClient, scan: Scan) -> None:
     print_findings(api, scan, SHOWN_FINDINGS)
     out().print(Text.assemble((visible(outcome_line(scan), None), STYLES[scan["status"]])), soft_wrap=True)
     out().print(Text.assemble("coverage: ", _coverage(scan)), soft_wrap=True)
+    for warning in scan.get("warnings", ()):
+        say(f"warning: {visible(warning, SHOWN_CHARACTERS)}")
 
 
 def print_findings(api: ApiClient, scan: Scan, limit: int) -> None:
@@ -111,13 +115,18 @@ def _findings_table(findings: Sequence[Finding]) -> Table:
             visible(port),
             _state(finding["state"]),
             Text(_service(finding)),
-            Text(visible(finding.get("hostname") or "")),
+            Text(_names(finding)),
         )
     return shown
 
 
 def _state(state: str) -> Text:
     return Text(visible(state), style="green" if state in ("open", "up") else "dim")
+
+
+def _names(finding: Finding) -> str:
+    """Every name that the address was asked by."""
+    return visible(", ".join(finding.get("hostnames") or filter(None, [finding.get("hostname")])))
 
 
 def _service(finding: Finding) -> str:

@@ -159,7 +159,7 @@ def missing_capability(capabilities: tuple[str, ...], scan_type: ScanType) -> st
     if scan_type.needs_raw_socket and RAW_SOCKET not in capabilities:
         return (
             f"{scan_type.tool} {scan_type.name} needs raw sockets; run the worker as root or with CAP_NET_RAW, "
-            "or use nmap's default, quick or tcp scan, which fall back to connect()"
+            "or use nmap's default, quick or tcp scan without UDP ports, which fall back to connect()"
         )
     return None
 

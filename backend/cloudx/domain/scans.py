@@ -8,8 +8,9 @@ from enum import StrEnum
 
 from .addresses import AddressSet
 from .errors import IllegalTransition
+from .names import HostNames
 from .port_set import PortSet
-from .tools import SCAN_TYPES, ScanType, Tool
+from .tools import ScanType, Tool, scan_type_of
 
 
 class ScanStatus(StrEnum):
@@ -58,7 +59,9 @@ class Scan:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     error: str | None = None
-    host_names: dict[str, str] = field(default_factory=dict)  # address → the name it was submitted as
+    host_names: HostNames = field(default_factory=dict)
+    excluded_names: tuple[str, ...] = ()  # of its own `exclude`: every address they have, now and later
+    warnings: tuple[str, ...] = ()  # what was not taken as it was asked, and why; a sentence each
     max_workers: int | None = None  # the most that are dispatched for it at once
     waiting_reason: str | None = None  # why it does not go faster, with the remedy
     retries: int | None = None  # tries beyond the first of each unanswered probe; None: the tool's own
@@ -67,7 +70,7 @@ class Scan:
     @property
     def type(self) -> ScanType:
         """What the scan type needs and counts."""
-        return SCAN_TYPES[self.tool, self.type_name]
+        return scan_type_of(self.tool, self.type_name, self.ports is not None and self.ports.udp_ranges)
 
     @property
     def units_per_address(self) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import chain
 
 from .addresses import AddressSet
 from .errors import TargetOutOfScope
 from .identity import unauthorised_part
+from .names import HostNames, asked_by
 from .targets import Targets, parse_targets
 
 # What a fresh install may scan: loopback and private ranges (RFC 1918, RFC 6598 left out, RFC 4193, RFC 4291).
@@ -47,7 +49,12 @@ class Exclusion:
     note: str
     created_at: datetime
     created_by: str
-    addresses: AddressSet  # its host names resolved when it was made
+    addresses: AddressSet  # of what it names by address
+
+    @cached_property
+    def host_names(self) -> tuple[str, ...]:
+        """What it names by name."""
+        return parse_targets(self.targets, "targets").host_names
 
 
 def union_of(several: Iterable[Targets]) -> Targets:
@@ -57,16 +64,15 @@ def union_of(several: Iterable[Targets]) -> Targets:
     return Targets(addresses, tuple(name for targets in known for name in targets.host_names))
 
 
-def with_names(allowed: Targets, named: dict[str, str]) -> AddressSet:
-    """What is allowed by address, and of the `named` addresses those whose name is allowed.
+def with_names(allowed: Targets, named: HostNames) -> AddressSet:
+    """What is allowed by address, and of the `named` addresses those of which one name is allowed.
 
-    `named` maps an address to the host name it was submitted as: a name in a scope
+    `named` maps an address to the host names it was submitted as: a name in a scope
     allows the addresses it was resolved to for this scan, and no others.
     """
     if not named or not allowed.host_names:
         return allowed.addresses
-    names = frozenset(allowed.host_names)
-    return allowed.addresses | AddressSet.of_texts(address for address, name in named.items() if name in names)
+    return allowed.addresses | asked_by(named, allowed.host_names)
 
 
 def require_in_scope(targets: AddressSet, allowed: AddressSet) -> None:

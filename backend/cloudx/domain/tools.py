@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from .errors import InvalidInput
@@ -35,22 +35,27 @@ class ScanType:
     protocol: str  # of the probes whose coverage is counted: tcp, udp or icmp
     host_seconds: float = 0.0  # nmap alone: what one live host takes, as a planning guess
     needs_raw_socket: bool = True  # False: it falls back to connect() calls
+    may_send_udp: bool = False  # UDP probes beside its TCP ones, if UDP ports are asked for
 
     @property
     def counts_hosts(self) -> bool:
         """True where coverage is counted in hosts (nmap), False where it is in probes."""
         return self.tool is Tool.NMAP
 
+    def sending_udp_too(self) -> ScanType:
+        """The same with UDP ports beside its own: there is no UDP scan without raw sockets."""
+        return replace(self, needs_raw_socket=True)
+
 
 # host_seconds only sizes chunks (about 30 s each); a wrong guess costs balance, never correctness.
 _TYPES = [
-    ScanType(Tool.NMAP, "default", PortRule.OPTIONAL, "tcp", 0.5, needs_raw_socket=False),
-    ScanType(Tool.NMAP, "quick", PortRule.OPTIONAL, "tcp", 0.2, needs_raw_socket=False),
-    ScanType(Tool.NMAP, "intense", PortRule.OPTIONAL, "tcp", 8.0, needs_raw_socket=False),
+    ScanType(Tool.NMAP, "default", PortRule.OPTIONAL, "tcp", 0.5, needs_raw_socket=False, may_send_udp=True),
+    ScanType(Tool.NMAP, "quick", PortRule.OPTIONAL, "tcp", 0.2, needs_raw_socket=False, may_send_udp=True),
+    ScanType(Tool.NMAP, "intense", PortRule.OPTIONAL, "tcp", 8.0, needs_raw_socket=False, may_send_udp=True),
     ScanType(Tool.NMAP, "tcp", PortRule.OPTIONAL, "tcp", 0.5, needs_raw_socket=False),
     ScanType(Tool.NMAP, "udp", PortRule.OPTIONAL, "udp", 15.0, needs_raw_socket=True),
-    ScanType(Tool.NMAP, "full", PortRule.OPTIONAL, "tcp", 30.0, needs_raw_socket=False),
-    ScanType(Tool.NMAP, "vuln", PortRule.OPTIONAL, "tcp", 30.0, needs_raw_socket=False),
+    ScanType(Tool.NMAP, "full", PortRule.OPTIONAL, "tcp", 30.0, needs_raw_socket=False, may_send_udp=True),
+    ScanType(Tool.NMAP, "vuln", PortRule.OPTIONAL, "tcp", 30.0, needs_raw_socket=False, may_send_udp=True),
     ScanType(Tool.ZMAP, "tcp_syn", PortRule.ONE, "tcp"),
     ScanType(Tool.ZMAP, "icmp_echo", PortRule.NONE, "icmp"),
     ScanType(Tool.MASSCAN, "tcp_scan", PortRule.REQUIRED, "tcp"),
@@ -60,6 +65,12 @@ _TYPES = [
 SCAN_TYPES: dict[tuple[Tool, str], ScanType] = {(t.tool, t.name): t for t in _TYPES}
 DEFAULT_SCAN_TYPE = {Tool.NMAP: "default", Tool.ZMAP: "tcp_syn", Tool.MASSCAN: "tcp_scan"}
 DEFAULT_RATE_PPS = {Tool.NMAP: 5_000, Tool.ZMAP: 1_000, Tool.MASSCAN: 1_000}
+
+
+def scan_type_of(tool: str, name: str, has_udp_ports: object) -> ScanType:
+    """A scan's type, by what the ledger has of it."""
+    scan_type = SCAN_TYPES[Tool(tool), name]
+    return scan_type.sending_udp_too() if has_udp_ports else scan_type
 
 
 def scan_type_named(tool: str, name: str | None) -> ScanType:

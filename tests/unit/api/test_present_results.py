@@ -37,6 +37,18 @@ def test_an_nmap_host_reads_as_nmaps_own_document_with_plain_keys() -> None:
     assert (bare["address"]["addrtype"], bare["hostnames"], bare["os"]) == ("ipv6", {}, {"osmatch": []})
 
 
+def test_every_name_that_an_address_was_asked_by_is_shown() -> None:
+    several = {"hostnames": ["a.test", "b.test"]}
+    shown = show_nmap_host(HostRow("10.0.0.1", "up", "a.test", None, several), [])
+    assert shown["hostnames"] == {"hostname": {"name": "a.test"}, "names": ["a.test", "b.test"]}
+    rows = tuple(
+        FindingRow("s", ip, "tcp", 80, "open", None, "a.test", NOW, "n", extra)
+        for ip, extra in (("10.0.0.1", several), ("10.0.0.2", {}))
+    )
+    one, other = show_results(Tool.MASSCAN, InlineFindings((), rows, truncated=False))["hosts"]
+    assert (one["hostnames"], other["hostnames"]) == (["a.test", "b.test"], ["a.test"])
+
+
 def test_hosts_of_other_tools_are_listed_with_their_ports_and_one_that_answered_a_ping_without() -> None:
     rows = tuple(
         FindingRow("s", ip, "tcp" if port else "icmp", port, "open", None, None, NOW, "n", {})

@@ -9,6 +9,7 @@ import pytest
 
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import TargetOutOfScope
+from cloudx.domain.names import HostNames
 from cloudx.domain.scopes import DEFAULT_SCOPE_TARGETS, Scope, require_in_scope, union_of, with_names
 from cloudx.domain.targets import parse_targets
 from cloudx.services.access.policy import ScanPolicy
@@ -21,7 +22,7 @@ def scope(*targets: str, expires_in: float | None = None, name: str = "s") -> Sc
     return Scope(name, targets, "ada", "", NOW, "ada", expires_at)
 
 
-def allowed(*scopes: Scope, named: dict[str, str] | None = None) -> list[str]:
+def allowed(*scopes: Scope, named: HostNames | None = None) -> list[str]:
     return ScanPolicy(scopes, ()).allowed(NOW, named or {}).texts()
 
 
@@ -42,7 +43,7 @@ def test_a_scope_that_expires_between_two_claims_is_gone_at_the_second() -> None
 
 def test_a_name_allows_the_addresses_it_was_resolved_to_for_this_scan_alone() -> None:
     by_name = scope("www.example", "10.0.0.1")
-    named = {"198.51.100.7": "www.example", "198.51.100.8": "other.example"}
+    named = {"198.51.100.7": ("www.example",), "198.51.100.8": ("other.example",)}
     assert allowed(by_name, named=named) == ["10.0.0.1", "198.51.100.7"]
     assert allowed(by_name) == ["10.0.0.1"]
     assert with_names(union_of([]), named).size == 0

@@ -69,6 +69,15 @@ def test_nmap_probes_the_asked_ports_and_looks_for_hosts_on_them_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ports", "technique"),
+    [("T:22,U:53,161", ["-sS", "-sU", "-p", "T:22,U:53,161"]), ("U:53", ["-sU", "-p", "U:53"])],
+)
+def test_nmap_sends_udp_too_where_udp_ports_are_asked_for(ports: str, technique: list[str]) -> None:
+    argv = Nmap().command(assign("nmap", "default", ports=ports), FOLDER).argv
+    assert argv == [*NMAP_START, *RAW_DISCOVERY, *technique, *NMAP_END]
+
+
+@pytest.mark.parametrize(
     ("type_name", "technique"),
     [
         ("default", ["-sT", "--top-ports", "1000"]),
@@ -169,11 +178,12 @@ def assignments(draw: st.DrawFn) -> Assignment:
     scan_type: ScanType = draw(st.sampled_from(list(SCAN_TYPES.values())))
     addresses = AddressSet.of(draw(st.lists(SPANS, min_size=1, max_size=5)))
     port_sets = st.lists(PORTS, min_size=1, max_size=5).map(PortSet.of)
+    port_sets_of_both = st.tuples(port_sets, port_sets).map(lambda pair: PortSet(pair[0].ranges, pair[1].ranges))
     ports = {
         PortRule.NONE: st.none(),
         PortRule.ONE: st.integers(1, 65535).map(lambda port: PortSet(((port, port),))),
         PortRule.REQUIRED: port_sets,
-        PortRule.OPTIONAL: st.none() | port_sets,
+        PortRule.OPTIONAL: st.none() | (port_sets_of_both if scan_type.may_send_udp else port_sets),
     }[scan_type.ports]
     egress = None if scan_type.tool is Tool.NMAP else Egress("eth0", "192.0.2.2", "192.0.2.1", "02:fc:00:00:00:05")
     return Assignment(scan_type, addresses, draw(ports), draw(st.integers(1, 10**7)), draw(st.booleans()), egress)
@@ -200,9 +210,9 @@ def test_the_files_a_scanner_reads_hold_addresses_alone(assignment: Assignment) 
 
 def _options_of(assignment: Assignment) -> set[str]:
     """The options of a run of the same type with one fixed address and port."""
-    fixed = dataclasses.replace(
-        assignment, addresses=AddressSet(((1, 1),)), ports=assignment.ports and PortSet(((80, 80),)), rate_pps=1
-    )
+    udp = ((53, 53),) if assignment.ports and assignment.ports.udp_ranges else ()
+    ports = assignment.ports and PortSet(((80, 80),), udp)
+    fixed = dataclasses.replace(assignment, addresses=AddressSet(((1, 1),)), ports=ports, rate_pps=1)
     many = dataclasses.replace(fixed, addresses=AddressSet(((1, 2),)))
     scanner = SCANNERS[assignment.scan_type.tool]
     return {word for assignment in (fixed, many) for word in scanner.command(assignment, FOLDER).argv}

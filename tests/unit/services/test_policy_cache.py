@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
 
+from cloudx.domain.names import ExcludedName
 from cloudx.domain.scopes import Exclusion, Scope
 from cloudx.domain.targets import parse_targets
 from cloudx.services.access.policy import PolicyCache, ScanPolicy
@@ -30,6 +31,9 @@ class CountingPolicies:
         return self.kept_scopes
 
     def exclusions(self) -> list[Exclusion]:
+        return []
+
+    def excluded_names(self) -> list[ExcludedName]:
         return []
 
 

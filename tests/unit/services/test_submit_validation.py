@@ -46,7 +46,12 @@ BAD = [
     ({}, "port"),
     ({"ports": ""}, "port"),
     ({"ports": " "}, "port"),
-    ({"ports": "http"}, "port"),
+    ({"ports": "no-such-service"}, "port"),
+    ({"ports": "T:80,U:53"}, "port"),
+    ({"scan_type": "udp_scan", "ports": "T:80"}, "port"),
+    ({"tool": "nmap", "scan_type": "tcp", "ports": "T:80,U:53"}, "port"),
+    ({"tool": "nmap", "scan_type": "udp", "ports": "T:80,U:53"}, "port"),
+    ({"tool": "zmap", "ports": "-"}, "port"),
     ({"tool": "zmap"}, "port"),
     ({"tool": "zmap", "ports": "80,81"}, "port"),
     ({"tool": "zmap", "scan_type": "icmp_echo", "ports": "80"}, "port"),
@@ -71,7 +76,9 @@ def test_a_bad_field_is_named_and_nothing_is_opened(request_fields: dict[str, An
 
 @pytest.mark.parametrize(
     "request_fields",
-    [{"ports": "80"}, {"tool": "nmap"}, {"tool": "zmap", "ports": "443"}, {"scan_type": "ping_scan"},
+    [{"ports": "80"}, {"ports": "http, https,"}, {"tool": "nmap", "scan_type": "intense", "ports": "T:80,U:53"},
+     {"tool": "nmap", "scan_type": "udp", "ports": "U:53"}, {"tool": "zmap", "ports": "http"}, {"tool": "nmap"},
+     {"tool": "zmap", "ports": "443"}, {"scan_type": "ping_scan"},
      {"tool": "nmap", "targets": "fd00::1"}, {"targets": "known.example", "ports": "1-1000"},
      {"ports": "80", "exclude": ("known.example", "10.0.0.1-5")}],
 )  # fmt: skip

@@ -37,7 +37,7 @@ def egress_for(addresses: AddressSet) -> Egress:
             f"{addresses.texts()[0]} is on the network of {interface} itself, with no gateway to send to; masscan "
             f"and zmap reach one such address at a time. {_USE_NMAP}"
         )
-    mac = neighbour_mac(gateway_ip or str(address), interface)
+    mac = neighbour_mac(gateway_ip or str(address), interface, target=str(address))
     return Egress(interface, source_ip, gateway_ip, mac, offloads_on(interface))
 
 
@@ -47,8 +47,11 @@ def default_interface() -> str | None:
     return routes[0].get("dev") if routes else None
 
 
-def neighbour_mac(ip: str, interface: str) -> str:
-    """The MAC address of a neighbour; a datagram makes the kernel resolve it. Raises CloudxError."""
+def neighbour_mac(ip: str, interface: str, target: str) -> str:
+    """The MAC address of a neighbour; a datagram to a target behind it makes the kernel resolve it.
+
+    The datagram is not for the neighbour itself: a scan sends to its targets alone. Raises CloudxError.
+    """
     deadline = time.monotonic() + _NEIGHBOUR_SECONDS
     while True:
         for neighbour in ip_json("-4", "neigh", "show", "to", ip, "dev", interface):
@@ -59,13 +62,14 @@ def neighbour_mac(ip: str, interface: str) -> str:
                 f"{ip} does not answer ARP on {interface}: masscan and zmap cannot send there. Check that it is up and "
                 f"that {interface} is an Ethernet interface, or use nmap."
             )
-        _send_datagram(ip)
+        _send_datagram(target)
         time.sleep(0.05)
 
 
 def _send_datagram(ip: str) -> None:
-    # An unreachable neighbour is no error here: the neighbour table will say so.
+    """Empty, and no further than the link. An unreachable neighbour is no error: the neighbour table will say so."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, contextlib.suppress(OSError):
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
         sender.sendto(b"", (ip, _DISCARD_PORT))
 
 

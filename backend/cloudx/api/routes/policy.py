@@ -87,4 +87,4 @@ def _show_scope(scope: Scope, now: datetime) -> dict[str, Any]:
 
 
 def _show_exclusion(exclusion: Exclusion) -> dict[str, Any]:
-    return {name: value for name, value in vars(exclusion).items() if name != "addresses"}
+    return {name: getattr(exclusion, name) for name in ("id", "targets", "note", "created_at", "created_by")}

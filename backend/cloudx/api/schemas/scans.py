@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, RootModel, StrictInt, StrictStr, StringConstraints
 
 from cloudx.domain.errors import InvalidInput
+from cloudx.domain.names import Family
 from cloudx.domain.proof.tries import MAX_RETRIES
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import Tool
@@ -27,7 +28,7 @@ class SubmitBody(Body):
     targets: TargetList | None = Field(None, description="The same as a list")
     tool: str = Field(max_length=64, examples=["nmap"], description="nmap, masscan or zmap")
     scan_type: str | None = Field(None, max_length=64, examples=["tcp"])
-    port: Ports | None = Field(None, examples=[80, "80,443", "1-1000"])
+    port: Ports | None = Field(None, examples=[80, "80,443", "1-1000", "http", "T:80,U:53"])
     ports: Ports | None = Field(None, description="The same as port")
     rate: int | None = Field(None, description="Packets per second over the whole fleet")
     exclude: TargetText | TargetList | None = None
@@ -40,6 +41,10 @@ class SubmitBody(Body):
         None, ge=1, le=MAX_BUDGET_SECONDS, description="The scan is stopped so long after it began; what it found stays"
     )
     max_workers: int | None = Field(None, description="At most so many workers at a time, where Nomad dispatches them")
+    family: Annotated[Family, Field(strict=False)] | None = Field(
+        None, description="Which addresses of a name: by default ipv4, or ipv6 where it has no other"
+    )
+    skip_unresolved: bool = Field(False, description="Go on without host names that have no address, with a warning")
 
     def to_request(self) -> ScanRequest:
         """The form that the service takes. Raises InvalidInput."""
@@ -55,6 +60,8 @@ class SubmitBody(Body):
             max_workers=self.max_workers,
             retries=self.retries,
             budget_seconds=self.budget_seconds,
+            family=self.family,
+            skip_unresolved=self.skip_unresolved,
         )
 
     def _targets(self) -> tuple[str, ...]:
@@ -178,7 +185,7 @@ class ScanDetail(ScanItem):
     retries: int | None
     budget_seconds: int | None
     waiting_reason: str | None = Field(description="Why it does not go faster, while it does not")
-    warnings: list[str] = Field(description="What was not probed although the scan went on, and why")
+    warnings: list[str] = Field(description="What was not taken or not probed although the scan went on, and why")
     coverage: CoverageCounts
     chunks: ChunkCounts
     workers: list[WorkerItem]

@@ -71,7 +71,7 @@ class Masscan(Scanner):
         """
         lines, tail, progress, replies = Lines(), Tail(), RunProgress(0.0), Replies(assignment)
         eta = SendEta(assignment.probes, assignment.rate_pps)
-        with ReceiverWakeup(_wake_address(assignment)) as wakeup:
+        with ReceiverWakeup(next(iter(assignment.addresses.slice(0, 1)))) as wakeup:
             for source, data in pieces(stdout, stderr, _WAKE_SECONDS):
                 if progress.sending_done:
                     wakeup.nudge()
@@ -129,12 +129,6 @@ def _refuse_full_disk(results: Path) -> None:
     disk = os.statvfs(results.parent)
     if disk.f_bavail * disk.f_frsize < _ROOM_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(results))
-
-
-def _wake_address(assignment: Assignment) -> str | None:
-    if assignment.egress is None:
-        return None
-    return assignment.egress.gateway_ip or str(next(iter(assignment.addresses.slice(0, 1))))
 
 
 def _advanced(progress: RunProgress, status: re.Match[bytes], eta: SendEta) -> RunProgress:

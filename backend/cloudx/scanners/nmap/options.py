@@ -51,6 +51,8 @@ def _technique(assignment: Assignment) -> list[str]:
         return ["-sU"]
     # The `tcp` type completes its handshakes: what it calls open has really accepted.
     argv = ["-sS"] if raw and name != "tcp" else ["-sT"]
+    if assignment.ports is not None and assignment.ports.udp_ranges:
+        argv = [*argv, "-sU"] if assignment.ports.ranges else ["-sU"]
     if name == "intense":  # -A, spelt out, since two of its four parts need raw sockets
         return [*argv, "-sV", "--script", _DEFAULT_SCRIPTS, *_SCRIPT_LIMIT, *(["-O", "--traceroute"] if raw else [])]
     if name == "vuln":

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cloudx.domain.access import Principal, Role
-from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import InvalidInput, NotFound
 from cloudx.domain.scopes import DEFAULT_SCOPE_TARGETS, Exclusion, Scope
 from cloudx.domain.targets import Targets, parse_targets
 from cloudx.services.ledger.ids import new_id
 from cloudx.services.ledger.ledger import OpenLedger
 
+from .excluded_names import keep_answers
 from .ports import Resolver
+from .resolve_names import NAMES_SECONDS, require_answers, resolve_names
 
 
 def add_scope(
@@ -46,24 +47,17 @@ class AddExclusion:
     resolver: Resolver
 
     def __call__(self, principal: Principal, *, targets: tuple[str, ...], note: str) -> Exclusion:
-        """Forbid probing from now on, in running scans too. Raises InvalidInput."""
-        _require_some(targets)
-        addresses = self._addresses_of(parse_targets(targets, "targets"))
+        """Forbid probing from now on, in running scans too. Raises InvalidInput or DependencyUnavailable."""
+        parsed = _require_some(targets)
+        answers = resolve_names(self.resolver, parsed.host_names, NAMES_SECONDS)
+        require_answers(answers, "targets")
         with self.open_ledger() as ledger:
-            exclusion = Exclusion(new_id(), targets, note, ledger.now(), principal.name, addresses)
+            keep_answers(ledger, answers)
+            exclusion = Exclusion(new_id(), targets, note, ledger.now(), principal.name, parsed.addresses)
             ledger.policies.add_exclusion(exclusion)
             ledger.audit.record(principal, "exclusion.add", exclusion.id, targets=list(targets))
             ledger.commit()
             return exclusion
-
-    def _addresses_of(self, targets: Targets) -> AddressSet:
-        addresses = targets.addresses
-        for name in targets.host_names:
-            resolved = self.resolver.resolve(name)
-            if not resolved:
-                raise InvalidInput("targets", f"The host name {name!r} has no address. Give the address itself.")
-            addresses = addresses | AddressSet.of_addresses(resolved)
-        return addresses
 
 
 def delete_scope(open_ledger: OpenLedger, principal: Principal, scope_id: str) -> None:
@@ -102,6 +96,8 @@ def ensure_first_scope(open_ledger: OpenLedger) -> None:
             ledger.commit()
 
 
-def _require_some(targets: tuple[str, ...]) -> None:
-    if not parse_targets(targets, "targets"):
+def _require_some(targets: tuple[str, ...]) -> Targets:
+    parsed = parse_targets(targets, "targets")
+    if not parsed:
         raise InvalidInput("targets", "No target given. Name at least one address, CIDR, range or host name.")
+    return parsed

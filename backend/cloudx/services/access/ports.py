@@ -12,7 +12,7 @@ class Resolver(Protocol):
     """Names to addresses."""
 
     def resolve(self, host_name: str) -> list[Address]:
-        """The addresses of a name, IPv4 first; [] when it has none."""
+        """The addresses of a name, IPv4 first; [] when it has none. Raises DependencyUnavailable without an answer."""
         ...
 
 

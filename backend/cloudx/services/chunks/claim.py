@@ -20,6 +20,7 @@ from cloudx.services.ledger.records import ClaimRequest, Leased, Participants, R
 from .end_early import end_early
 
 KNOWN_SECONDS = 0.25  # shares are decided on a queue read at most this long ago
+NAMES_SECONDS = 1.0  # what a claim waits for the addresses of excluded names: its lease runs meanwhile
 NOTE_SECONDS = 1.0  # a worker without work is noted at most this often
 
 
@@ -182,7 +183,8 @@ class ClaimChunk:
         """Apply the current exclusions to a lease; fail the scan if its scope is gone."""
         lease, policy = leased.lease, self.policies.at(leased.policy_version, self.open_ledger)
         assigned = lease.span.addresses_of(scan)
-        addresses = assigned - excluded_part(assigned, policy.excluded())
+        excluded = self.policies.excluded(policy, scan.host_names, scan.excluded_names, NAMES_SECONDS)
+        addresses = assigned - excluded_part(assigned, excluded)
         outside = unauthorised_part(addresses, policy.allowed(leased.now, scan.host_names))
         if outside:
             fail_out_of_scope(self.open_ledger, scan.id, outside)

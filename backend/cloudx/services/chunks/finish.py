@@ -9,6 +9,7 @@ from cloudx.domain.chunks import ChunkState, Lease, after_failure
 from cloudx.domain.coverage import Unprobed
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.findings import AnyFinding
+from cloudx.domain.names import with_host_names
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
@@ -37,7 +38,7 @@ def complete_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput) -> 
         reason = unprobed.reason if unprobed else None
         if not ledger.chunks.finish(claim.lease, claim.excluded_units, failed_units, reason, output.packets_sent):
             raise _lost(claim.lease)
-        stored = ledger.findings.store(claim.lease, output.findings, claim.scan.host_names)
+        stored = ledger.findings.store(claim.lease, _named(claim, output.findings))
         ledger.commit()
     finish_scan_if_done(open_ledger, claim.lease.scan_id)
     return stored
@@ -52,7 +53,7 @@ def keep_stopped_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput,
         reason = f"Not finished: the scan was stopped when {sent_share:.0%} of this part had been sent."
         if not ledger.chunks.stop(claim.lease, sent_share, reason, output.packets_sent):
             return None
-        stored = ledger.findings.store(claim.lease, output.findings, claim.scan.host_names)
+        stored = ledger.findings.store(claim.lease, _named(claim, output.findings))
         ledger.commit()
         return stored
 
@@ -94,6 +95,11 @@ def finish_scan_if_done(open_ledger: OpenLedger, scan_id: str) -> None:
             return
         ledger.scans.save_state(_finished(ledger, scan))
         ledger.commit()
+
+
+def _named(claim: Claim, findings: Iterable[AnyFinding]) -> Iterable[AnyFinding]:
+    names = claim.scan.host_names
+    return with_host_names(findings, names) if names else findings
 
 
 def _finished(ledger: Ledger, scan: Scan) -> Scan:

@@ -58,4 +58,6 @@ class RenewLeases:
         if outside:
             fail_out_of_scope(self.open_ledger, claim.scan.id, outside)
             return RenewalResult.DROP
-        return RenewalResult.RELEASE if excluded_part(claim.addresses, policy.excluded()) else RenewalResult.GO_ON
+        # It asks no name server: a renewal that waits for one could lose the lease.
+        excluded = self.policies.excluded(policy, claim.scan.host_names, claim.scan.excluded_names)
+        return RenewalResult.RELEASE if excluded_part(claim.addresses, excluded) else RenewalResult.GO_ON

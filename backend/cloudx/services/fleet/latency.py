@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cloudx.domain.addresses import Address, AddressSet
-from cloudx.domain.errors import InvalidInput
+from cloudx.domain.addresses import Address, AddressSet, from_key, to_key
+from cloudx.domain.errors import InvalidInput, TargetOutOfScope
+from cloudx.domain.identity import excluded_part
+from cloudx.domain.names import HostNames
 from cloudx.domain.scopes import require_in_scope
 from cloudx.domain.targets import parse_targets
 from cloudx.services.access.policy import PolicyCache
@@ -15,6 +17,7 @@ from cloudx.services.ledger.ledger import OpenLedger
 from .ports import LatencyProbe, RoundTrip
 
 PROBES = 3
+NAMES_SECONDS = 1.0  # what a measurement waits for the addresses of excluded names
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,15 @@ class MeasureLatency:
         address, host_names = self._address_of(target)
         with self.open_ledger(read_only=True) as ledger:
             policy = self.policies.current(ledger.policies)
-            allowed = policy.allowed(ledger.now(), host_names) - policy.excluded()
-        require_in_scope(AddressSet.of_addresses([address]), allowed)
+            allowed = policy.allowed(ledger.now(), host_names)
+        asked = AddressSet.of_addresses([address])
+        if excluded_part(asked, self.policies.excluded(policy, host_names, (), NAMES_SECONDS)):
+            raise TargetOutOfScope(f"{address} is excluded. `cloudx exclusions list` shows by what.")
+        require_in_scope(asked, allowed)
         return self.probe.round_trips(address, PROBES)[::-1]
 
-    def _address_of(self, target: str) -> tuple[Address, dict[str, str]]:
-        """The one address to probe, and the host name it came from by its text."""
+    def _address_of(self, target: str) -> tuple[Address, HostNames]:
+        """The one address to probe, and the host names it came from by its text."""
         targets = parse_targets(target, "target")
         if targets.addresses.size + len(targets.host_names) != 1:
             raise InvalidInput("target", "Name one machine to measure: localhost, an address or a host name.")
@@ -46,4 +52,4 @@ class MeasureLatency:
         addresses = self.resolver.resolve(name)
         if not addresses:
             raise InvalidInput("target", f"The host name {name!r} has no address. Check it, or give the address.")
-        return addresses[0], {str(addresses[0]): name}
+        return addresses[0], {str(from_key(to_key(addresses[0]))): (name,)}

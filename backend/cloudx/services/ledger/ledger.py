@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
 from cloudx.domain.access import ApiToken, Principal
+from cloudx.domain.names import ExcludedName
 from cloudx.domain.nodes import Node
 from cloudx.domain.proof.canaries import Canary
 from cloudx.domain.scopes import Exclusion, Scope
@@ -74,6 +76,18 @@ class Policies(Protocol):
 
     def exclusions(self) -> list[Exclusion]:
         """Every exclusion, oldest first."""
+        ...
+
+    def excluded_names(self) -> list[ExcludedName]:
+        """What each excluded name has resolved to, by name: those of exclusions and of scans' own."""
+        ...
+
+    def save_names(self, records: Iterable[ExcludedName], *, is_change: bool) -> None:
+        """Insert or replace; `is_change` moves the version."""
+        ...
+
+    def forget_names(self, names: Collection[str]) -> None:
+        """Remove names that nothing excludes any more."""
         ...
 
     def add_scope(self, scope: Scope) -> None:

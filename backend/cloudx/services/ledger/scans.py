@@ -83,6 +83,10 @@ class Scans(Protocol):
         """(body_sha256, scan_id) of an earlier request with this key."""
         ...
 
+    def excluded_names(self) -> set[str]:
+        """The names that open scans exclude by themselves."""
+        ...
+
     def count_by_status(self) -> dict[str, int]:
         """How many scans are in each status."""
         ...
@@ -193,7 +197,7 @@ class Chunks(Protocol):
 class Findings(Protocol):
     """What was found."""
 
-    def store(self, lease: Lease, findings: Iterable[AnyFinding], host_names: dict[str, str]) -> int:
+    def store(self, lease: Lease, findings: Iterable[AnyFinding]) -> int:
         """Write a chunk's findings in bulk; returns how many findings."""
         ...
 

@@ -6,29 +6,31 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 
 from cloudx.domain.access import Principal
-from cloudx.domain.addresses import Address, AddressSet
+from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import Conflict, InvalidInput
 from cloudx.domain.identity import excluded_part
+from cloudx.domain.names import Family
 from cloudx.domain.nodes import capable
 from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS, plan
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.proof.tries import tries_of
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import require_in_scope
-from cloudx.domain.targets import Targets, parse_targets
 from cloudx.domain.tools import DEFAULT_RATE_PPS, PortRule, ScanType, Tool, scan_type_named
+from cloudx.services.access.excluded_names import keep_answers
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import Resolver
 from cloudx.services.fleet.fit import KnownFleet
 from cloudx.services.ledger.ids import new_id
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
+from .resolve_targets import ResolvedTargets, resolve_targets
+
 MAX_RATE_PPS = 10_000_000
 MAX_WORKERS = 10_000
-SHOWN_NAMES = 10  # of those without an address; `details` has all
+NAMES_SECONDS = 5.0  # what a submit waits for the addresses of names that exclusions have
 _LOOPBACK = AddressSet.of_texts(["0.0.0.0", "127.0.0.0-127.255.255.255"])  # noqa: S104 - a target, not a listener
 _EXAMPLE_PORTS = "80, 80,443 or 1-1000"
 
@@ -48,19 +50,12 @@ class ScanRequest:
     max_workers: int | None = None
     retries: int | None = None
     budget_seconds: int | None = None
+    family: Family | None = None  # None: a name's IPv4 addresses, or its IPv6 addresses where it has no other
+    skip_unresolved: bool = False
 
     def sha256(self) -> str:
         """A hash that is equal for equal requests."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class _Resolved:
-    """The targets and exclusions of a request, every name resolved."""
-
-    targets: AddressSet
-    excluded: AddressSet
-    host_names: dict[str, str]  # address → the host name that it came from
 
 
 @dataclass(frozen=True)
@@ -82,8 +77,11 @@ class SubmitScan:
         scan_type = scan_type_named(request.tool, request.scan_type)
         ports = _ports(request, scan_type)
         self._check_max_workers(request)
-        resolved = self._resolved(request)
-        _require_reachable(resolved.targets - resolved.excluded, scan_type)
+        resolved = resolve_targets(
+            self.resolver, request.targets, request.exclude, request.family, request.skip_unresolved
+        )
+        _require_reachable(resolved.addresses - resolved.excluded, scan_type)
+        self._look_up_exclusions()
         try:
             with self.open_ledger() as ledger:
                 earlier = _earlier(ledger, request, principal, idempotency_key)
@@ -101,32 +99,11 @@ class SubmitScan:
                 raise
             return earlier
 
-    def _resolved(self, request: ScanRequest) -> _Resolved:
-        targets = parse_targets(request.targets)
-        host_names: dict[str, str] = {}
-        for name, addresses in self._resolve(targets, "target").items():
-            ipv4 = [address for address in addresses if address.version == 4]
-            host_names.update((str(address), name) for address in (ipv4 or addresses))
-        asked = targets.addresses | AddressSet.of_texts(host_names)
-        if not asked:
-            raise InvalidInput("target", "No target given. Name at least one address, CIDR, range or host name.")
-        exclude = parse_targets(request.exclude, "exclude")
-        # A name that is excluded means every address it has, of both versions, and every target of that name.
-        named = AddressSet.of_addresses(chain.from_iterable(self._resolve(exclude, "exclude").values()))
-        of_name = AddressSet.of_texts(text for text, name in host_names.items() if name in exclude.host_names)
-        return _Resolved(asked, exclude.addresses | named | of_name, host_names)
-
-    def _resolve(self, targets: Targets, field: str) -> dict[str, list[Address]]:
-        """The addresses of each host name. Raises InvalidInput naming all that have none."""
-        found = {name: self.resolver.resolve(name) for name in targets.host_names}
-        if dead := [name for name, addresses in found.items() if not addresses]:
-            shown = ", ".join(repr(name) for name in dead[:SHOWN_NAMES])
-            more = f" and {len(dead) - SHOWN_NAMES:,} more" if len(dead) > SHOWN_NAMES else ""
-            what = "The host name" if len(dead) == 1 else f"{len(dead):,} host names:"
-            verb = "has" if len(dead) == 1 else "have"
-            message = f"{what} {shown}{more} {verb} no address. Check the spelling, or give addresses."
-            raise InvalidInput(field, message, host_names=dead)
-        return found
+    def _look_up_exclusions(self) -> None:
+        """Ask what the names of exclusions resolve to now; before the transaction that writes."""
+        with self.open_ledger(read_only=True) as ledger:
+            policy = self.policies.current(ledger.policies)
+        self.policies.excluded(policy, {}, (), NAMES_SECONDS)
 
     def _admit(
         self,
@@ -135,12 +112,16 @@ class SubmitScan:
         principal: Principal,
         scan_type: ScanType,
         ports: PortSet | None,
-        resolved: _Resolved,
+        resolved: ResolvedTargets,
     ) -> Scan:
+        own_names = tuple(resolved.excluded_names.found)
+        if own_names:
+            keep_answers(ledger, resolved.excluded_names)
         now = ledger.now()
         policy = self.policies.current(ledger.policies)
-        asked = resolved.targets
-        kept = asked - excluded_part(asked, resolved.excluded) - excluded_part(asked, policy.excluded())
+        asked = resolved.addresses
+        excluded = resolved.excluded | self.policies.excluded(policy, resolved.host_names, own_names)
+        kept = asked - excluded_part(asked, excluded)
         require_in_scope(kept, policy.allowed(now, resolved.host_names))
         return Scan(
             id=new_id(),
@@ -150,12 +131,14 @@ class SubmitScan:
             addresses=kept,
             ports=ports,
             rate_pps=_rate_pps(request, scan_type),
-            excluded_addresses=resolved.targets.size - kept.size,
+            excluded_addresses=asked.size - kept.size,
             created_at=now,
             created_by=principal.name,
             name=request.name,
             priority=request.priority,
             host_names=resolved.host_names,
+            excluded_names=own_names,
+            warnings=resolved.warnings,
             max_workers=request.max_workers,
             retries=request.retries,
             budget_seconds=request.budget_seconds,
@@ -212,7 +195,7 @@ def _ports(request: ScanRequest, scan_type: ScanType) -> PortSet | None:
         return None
     if scan_type.ports is PortRule.NONE:
         raise InvalidInput("port", f"{scan_name} sends ICMP and takes no port: leave it out.")
-    ports = PortSet.parse(request.ports, "port")
+    ports = PortSet.parse(request.ports, "port", scan_type)
     if scan_type.ports is PortRule.ONE and ports.size != 1:
         raise InvalidInput("port", f"{scan_name} takes one port; use masscan for several.")
     return ports

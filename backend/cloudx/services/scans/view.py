@@ -82,10 +82,11 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView:
 
 
 def _warnings(ledger: Ledger, scan: Scan) -> tuple[str, ...]:
-    """One sentence for each part that was not probed, up to SHOWN_WARNINGS."""
+    """What the submit said, and one sentence for each part that was not probed, up to SHOWN_WARNINGS."""
     unit = "host" if scan.type.counts_hosts else "probe"
     parts = ledger.chunks.unprobed(scan.id, SHOWN_WARNINGS)
-    return tuple(f"{units:,} {unit}{'' if units == 1 else 's'} failed: {reason}" for units, reason in parts)
+    failed = (f"{units:,} {unit}{'' if units == 1 else 's'} failed: {reason}" for units, reason in parts)
+    return (*scan.warnings, *failed)
 
 
 def _why_slower(ledger: Ledger, scan: Scan, now: datetime) -> str | None:

@@ -52,14 +52,14 @@ class _Rows:
         return head
 
 
-def copy_rows(connection: Connection, lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]) -> int:
+def copy_rows(connection: Connection, lease: Lease, findings: Iterator[Finding]) -> int:
     """Stream findings into the table within the connection's transaction; return how many.
 
     No conflict can arise: chunks are disjoint, the fence lets one attempt commit, and scanners drop duplicates and
     strays. Raises Conflict for a scanner's defect, DependencyUnavailable when the server is lost, and passes on what
     `findings` raises.
     """
-    rows = _Rows(_lines(lease, findings, host_names))
+    rows = _Rows(_lines(lease, findings))
     if not connection.in_transaction():
         connection.begin()  # SQLAlchemy sees no statement below, and would have nothing to commit
     cursor = connection.connection.cursor()
@@ -79,7 +79,7 @@ def copy_rows(connection: Connection, lease: Lease, findings: Iterator[Finding],
         cursor.close()
 
 
-def _lines(lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]) -> Iterator[str]:
+def _lines(lease: Lease, findings: Iterator[Finding]) -> Iterator[str]:
     head = f"{lease.scan_id}\t"
     tail = f"\t{_text(lease.node_id)}\t"
     extras = _ExtraTexts()
@@ -88,10 +88,10 @@ def _lines(lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]
         if finding.observed_at is not last_observed_at:
             last_observed_at, observed_at_text = finding.observed_at, finding.observed_at.isoformat()
         service = _NULL if finding.service is None else _text(finding.service)
-        hostname = finding.hostname or (host_names.get(finding.ip) if host_names else None)
+        hostname = _NULL if finding.hostname is None else _text(finding.hostname)
         yield (
             f"{head}{finding.ip}\t{finding.protocol}\t{finding.port}\t{_text(finding.state)}\t{service}\t"
-            f"{_NULL if hostname is None else _text(hostname)}\t{observed_at_text}{tail}{extras.of(finding.extra)}\n"
+            f"{hostname}\t{observed_at_text}{tail}{extras.of(finding.extra)}\n"
         )
 
 

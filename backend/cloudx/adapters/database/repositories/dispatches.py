@@ -12,10 +12,9 @@ from cloudx.adapters.database.schema.tables import attempts, chunks, dispatches,
 from cloudx.domain.chunks import ChunkState
 from cloudx.domain.dispatch.states import Dispatch, DispatchOutcome, DispatchState
 from cloudx.domain.scans import ScanStatus
-from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.ledger.dispatches import Dispatches, DispatchSnapshot, OpenScan
 
-from .scan_rows import OPEN
+from .scan_rows import OPEN, UDP_TOO, type_of
 
 CHANNEL = "cloudx_dispatch"
 HISTORY = 40  # ended rows of each scan in a snapshot: one wave over a whole fleet
@@ -42,7 +41,7 @@ class SqlDispatches(Dispatches):
         by_node = scan_nodes.c
         leased = func.coalesce(func.sum(by_node.chunks_leased), 0)
         unsettled = scans.c.chunks_total - func.coalesce(func.sum(by_node.chunks_done + by_node.chunks_failed), 0)
-        columns = scans.c.id, scans.c.tool, scans.c.type_name, scans.c.max_workers, scans.c.waiting_reason
+        columns = scans.c.id, scans.c.tool, scans.c.type_name, scans.c.max_workers, scans.c.waiting_reason, UDP_TOO
         query = (
             select(*columns, leased.label("leased"), unsettled.label("unsettled"))
             .outerjoin_from(scans, scan_nodes, by_node.scan_id == scans.c.id)
@@ -53,7 +52,7 @@ class SqlDispatches(Dispatches):
         return [
             OpenScan(
                 scan_id=row.id,
-                type=SCAN_TYPES[Tool(row.tool), row.type_name],
+                type=type_of(row),
                 pending=int(row.unsettled - row.leased),
                 leased=int(row.leased),
                 max_workers=row.max_workers,

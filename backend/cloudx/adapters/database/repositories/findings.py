@@ -31,17 +31,17 @@ class SqlFindings(Findings):
         self._connection = connection
 
     @override
-    def store(self, lease: Lease, findings: Iterable[AnyFinding], host_names: dict[str, str]) -> int:
+    def store(self, lease: Lease, findings: Iterable[AnyFinding]) -> int:
         """By COPY on PostgreSQL, in batches on SQLite."""
         seen_hosts: list[HostFinding] = []
         write = copy_rows if self._connection.dialect.name == "postgresql" else insert_rows
-        stored = write(self._connection, lease, _without_hosts(findings, seen_hosts), host_names)
-        self._insert_hosts(lease, seen_hosts, host_names)
+        stored = write(self._connection, lease, _without_hosts(findings, seen_hosts))
+        self._insert_hosts(lease, seen_hosts)
         return stored
 
-    def _insert_hosts(self, lease: Lease, seen: list[HostFinding], host_names: dict[str, str]) -> None:
+    def _insert_hosts(self, lease: Lease, seen: list[HostFinding]) -> None:
         for start in range(0, len(seen), _BATCH):
-            rows = [_host_values(lease, host, host_names) for host in seen[start : start + _BATCH]]
+            rows = [_host_values(lease, host) for host in seen[start : start + _BATCH]]
             self._connection.execute(hosts.insert(), rows)
 
     @override
@@ -71,12 +71,12 @@ def _without_hosts(findings: Iterable[AnyFinding], seen_hosts: list[HostFinding]
             seen_hosts.append(finding)
 
 
-def _host_values(lease: Lease, host: HostFinding, host_names: dict[str, str]) -> dict[str, Any]:
+def _host_values(lease: Lease, host: HostFinding) -> dict[str, Any]:
     return {
         "scan_id": lease.scan_id,
         "ip": host.ip,
         "state": host.state,
-        "hostname": host.hostname or host_names.get(host.ip),
+        "hostname": host.hostname,
         "os_name": host.os_name,
         "observed_at": host.observed_at,
         "node_id": lease.node_id,

@@ -26,12 +26,12 @@ _INSERT = f"INSERT INTO findings ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' 
 Row = tuple[Any, ...]
 
 
-def insert_rows(connection: Connection, lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]) -> int:
+def insert_rows(connection: Connection, lease: Lease, findings: Iterator[Finding]) -> int:
     """Insert findings within the connection's transaction, one batch in memory at a time; return how many.
 
     Raises Conflict for a finding that comes twice, DependencyUnavailable where the file cannot be written.
     """
-    rows = _rows(connection, lease, findings, host_names)
+    rows = _rows(connection, lease, findings)
     if not connection.in_transaction():
         connection.begin()  # SQLAlchemy sees no statement below, and would have nothing to commit
     cursor = connection.connection.cursor()
@@ -57,9 +57,7 @@ def _key(row: Row) -> Row:
     return row[1:4]
 
 
-def _rows(
-    connection: Connection, lease: Lease, findings: Iterator[Finding], host_names: dict[str, str]
-) -> Iterator[Row]:
+def _rows(connection: Connection, lease: Lease, findings: Iterator[Finding]) -> Iterator[Row]:
     """Each with its values in the order of the table's columns."""
     to_id, to_time = _binder(connection, findings_table.c.scan_id), _binder(connection, findings_table.c.observed_at)
     scan_id, node_id = to_id(lease.scan_id), plain(lease.node_id)
@@ -70,10 +68,9 @@ def _rows(
         if finding.observed_at is not last_observed_at:
             last_observed_at, observed_at_text = finding.observed_at, to_time(finding.observed_at)
         ip = pack_ip(finding.ip) if ":" in finding.ip else b"\4" + inet_aton(finding.ip)
-        hostname = finding.hostname or (host_names.get(finding.ip) if host_names else None)
         if finding.extra is not last_extra:
             last_extra, extra_text = finding.extra, plain(json.dumps(finding.extra)) if finding.extra else None
-        texts = (plain(finding.state), _plain(finding.service), _plain(hostname))
+        texts = (plain(finding.state), _plain(finding.service), _plain(finding.hostname))
         yield (scan_id, ip, finding.protocol, finding.port, *texts, observed_at_text, node_id, extra_text)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
+from datetime import datetime
 
-from sqlalchemy import Connection, Delete, delete, insert, select, update
+from sqlalchemy import Connection, Delete, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
-from cloudx.adapters.database.schema.tables import canaries, exclusions, policy_version, scopes
+from cloudx.adapters.database.schema.tables import canaries, excluded_names, exclusions, policy_version, scopes
 from cloudx.domain.addresses import AddressSet
+from cloudx.domain.names import ExcludedName
 from cloudx.domain.proof.canaries import Canary
 from cloudx.domain.scopes import Exclusion, Scope
 from cloudx.services.ledger.ledger import Policies
@@ -48,6 +52,35 @@ class SqlPolicies(Policies):
         ]
 
     @override
+    def excluded_names(self) -> list[ExcludedName]:
+        rows = self._connection.execute(select(excluded_names).order_by(excluded_names.c.name))
+        return [ExcludedName(row.name, row.resolved_at, _times(row.seen)) for row in rows]
+
+    @override
+    def save_names(self, records: Iterable[ExcludedName], *, is_change: bool) -> None:
+        """One statement for all."""
+        rows = [
+            {
+                "name": record.name,
+                "resolved_at": record.resolved_at,
+                "seen": json.dumps({address: at.isoformat() for address, at in record.seen.items()}),
+            }
+            for record in records
+        ]
+        if rows:
+            upsert = (postgresql if self._connection.dialect.name == "postgresql" else sqlite).insert(excluded_names)
+            new = {"seen": upsert.excluded.seen, "resolved_at": upsert.excluded.resolved_at}
+            self._connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=new), rows)
+        if is_change:
+            self._bump()
+
+    @override
+    def forget_names(self, names: Collection[str]) -> None:
+        gone = [{"gone": name} for name in names]
+        if gone:
+            self._connection.execute(delete(excluded_names).where(excluded_names.c.name == bindparam("gone")), gone)
+
+    @override
     def add_scope(self, scope: Scope) -> None:
         self._connection.execute(insert(scopes).values(**{**vars(scope), "targets": json.dumps(scope.targets)}))
         self._bump()
@@ -55,7 +88,15 @@ class SqlPolicies(Policies):
     @override
     def add_exclusion(self, exclusion: Exclusion) -> None:
         stored = {"targets": json.dumps(exclusion.targets), "addresses": "\n".join(exclusion.addresses.texts())}
-        self._connection.execute(insert(exclusions).values(**{**vars(exclusion), **stored}))
+        self._connection.execute(
+            insert(exclusions).values(
+                id=exclusion.id,
+                note=exclusion.note,
+                created_at=exclusion.created_at,
+                created_by=exclusion.created_by,
+                **stored,
+            )
+        )
         self._bump()
 
     @override
@@ -87,3 +128,7 @@ class SqlPolicies(Policies):
 
     def _bump(self) -> None:
         self._connection.execute(update(policy_version).values(version=policy_version.c.version + 1))
+
+
+def _times(document: str) -> dict[str, datetime]:
+    return {address: datetime.fromisoformat(at) for address, at in json.loads(document).items()}

@@ -8,16 +8,21 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import RowMapping
+from sqlalchemy import RowMapping, func
 
+from cloudx.adapters.database.schema.tables import scans
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.domain.tools import Tool
+from cloudx.domain.tools import ScanType, Tool, scan_type_of
 from cloudx.services.ledger.records import Tally
 
 OPEN = (ScanStatus.SUBMITTED.value, ScanStatus.RUNNING.value)
 MAX_CACHED_RANGES = 150_000  # about 30 MB
+
+
+# True for a scan that sends UDP beside TCP; where UDP is all it sends, its ports have no prefix.
+UDP_TOO = func.coalesce(scans.c.ports.like("%U:%"), False).label("udp_too")
 
 
 class AddressCache:
@@ -56,7 +61,9 @@ def scan_values(scan: Scan) -> dict[str, Any]:
         "tool": scan.tool.value,
         "addresses": "\n".join(scan.addresses.texts()),
         "ports": str(scan.ports) if scan.ports else None,
-        "host_names": json.dumps(scan.host_names),
+        "host_names": json.dumps(dict(scan.host_names)),
+        "excluded_names": json.dumps(scan.excluded_names),
+        "warnings": json.dumps(scan.warnings),
         "status": scan.status.value,
     }
 
@@ -73,10 +80,17 @@ def scan_of(row: RowMapping, addresses: AddressSet) -> Scan:
             "tool": Tool(row["tool"]),
             "addresses": addresses,
             "ports": PortSet.parse(row["ports"]) if row["ports"] else None,
-            "host_names": json.loads(row["host_names"]),
+            "host_names": {address: tuple(names) for address, names in json.loads(row["host_names"]).items()},
+            "excluded_names": tuple(json.loads(row["excluded_names"])),
+            "warnings": tuple(json.loads(row["warnings"])),
             "status": ScanStatus(row["status"]),
         }
     )
+
+
+def type_of(row: Any) -> ScanType:
+    """The scan type of a row with tool, type_name and UDP_TOO."""
+    return scan_type_of(row.tool, row.type_name, row.udp_too)
 
 
 def tally_of(row: RowMapping, counted: RowMapping | None, in_flight_units: float) -> Tally:

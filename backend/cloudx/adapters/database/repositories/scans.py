@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import chain
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select, update
@@ -25,13 +27,12 @@ from cloudx.domain.chunks import ChunkSpan
 from cloudx.domain.dispatch.states import DispatchState
 from cloudx.domain.planning.chunk_plan import claim_order
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.ledger.records import ScanRecord, Tally, WaitingScan
 from cloudx.services.ledger.scans import Scans
 
 from .chunk_rows import LEASED
 from .insert_chunks import insert_chunks
-from .scan_rows import COUNTERS, OPEN, AddressCache, scan_of, scan_values, tally_of
+from .scan_rows import COUNTERS, OPEN, UDP_TOO, AddressCache, scan_of, scan_values, tally_of, type_of
 
 _ALL_BUT_ADDRESSES = [column for column in scans.c if column.name != "addresses"]
 _SUMS = [func.sum(scan_nodes.c[name]).label(name) for name in (*COUNTERS, "chunks_leased", "chunks_sending")]
@@ -96,6 +97,7 @@ class SqlScans(Scans):
             select(
                 *(scans.c[name] for name in ("id", "tool", "type_name", "rate_pps", "priority")),
                 (pending + sending).label("chunks"),
+                UDP_TOO,
             )
             .outerjoin_from(scans, scan_nodes, by_node.scan_id == scans.c.id)
             .where(scans.c.status.in_(OPEN))
@@ -104,7 +106,7 @@ class SqlScans(Scans):
             .order_by(scans.c.priority.desc(), scans.c.id)
         )
         return [
-            WaitingScan(row.id, SCAN_TYPES[Tool(row.tool), row.type_name], row.rate_pps, int(row.chunks), row.priority)
+            WaitingScan(row.id, type_of(row), row.rate_pps, int(row.chunks), row.priority)
             for row in self._connection.execute(query)
         ]
 
@@ -158,6 +160,12 @@ class SqlScans(Scans):
             for scan_id, started_at, seconds in self._connection.execute(query)
             if started_at + timedelta(seconds=seconds) <= now
         ]
+
+    @override
+    def excluded_names(self) -> set[str]:
+        mine = scans.c.excluded_names
+        query = select(mine).where(scans.c.status.in_(OPEN), mine != "[]")
+        return set(chain.from_iterable(map(json.loads, self._connection.execute(query).scalars())))
 
     @override
     def count_by_status(self) -> dict[str, int]:

@@ -11,10 +11,9 @@ from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import attempts, chunks, scans
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState
 from cloudx.domain.planning.stragglers import Running, Split
-from cloudx.domain.tools import SCAN_TYPES, Tool
 from cloudx.services.ledger.splits import ExhaustedScan, Splits
 
-from .scan_rows import OPEN
+from .scan_rows import OPEN, UDP_TOO, type_of
 
 _PENDING = chunks.c.state == ChunkState.PENDING.value
 _SENDING = and_(chunks.c.state == ChunkState.LEASED.value, chunks.c.sending)
@@ -32,7 +31,7 @@ class SqlSplits(Splits):
     def exhausted(self) -> list[ExhaustedScan]:
         of_scan = chunks.c.scan_id == scans.c.id
         query = (
-            select(scans.c.id, scans.c.tool, scans.c.type_name, scans.c.rate_pps, scans.c.max_workers)
+            select(scans.c.id, scans.c.tool, scans.c.type_name, scans.c.rate_pps, scans.c.max_workers, UDP_TOO)
             .where(
                 scans.c.status.in_(OPEN),
                 not_(exists().where(of_scan, _PENDING)),
@@ -41,7 +40,7 @@ class SqlSplits(Splits):
             .order_by(scans.c.priority.desc(), scans.c.id)
         )
         return [
-            ExhaustedScan(row.id, SCAN_TYPES[Tool(row.tool), row.type_name], row.rate_pps, row.max_workers)
+            ExhaustedScan(row.id, type_of(row), row.rate_pps, row.max_workers)
             for row in self._connection.execute(query)
         ]
 

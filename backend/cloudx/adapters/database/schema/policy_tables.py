@@ -35,7 +35,15 @@ exclusions = Table(
     Column("note", PlainText, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", PlainText, nullable=False),
-    Column("addresses", PlainText, nullable=False, comment="first-last ranges, a line each, names resolved"),
+    Column("addresses", PlainText, nullable=False, comment="of those written as addresses; first-last, a line each"),
+)
+
+excluded_names = Table(
+    "excluded_names",
+    metadata,
+    Column("name", PlainText, primary_key=True),
+    Column("seen", PlainText, nullable=False, comment="JSON: address to when the name last had it"),
+    Column("resolved_at", UtcDateTime, nullable=False, comment="when it was last asked for, answered or not"),
 )
 
 canaries = Table(

@@ -30,6 +30,7 @@ _WORKER_MAY = {
     "scopes": "SELECT",
     "exclusions": "SELECT",
     "canaries": "SELECT",
+    "excluded_names": "SELECT",
 }
 
 

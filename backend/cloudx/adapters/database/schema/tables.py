@@ -19,6 +19,7 @@ from cloudx.adapters.database.connection.column_types import IpAddress, PlainTex
 
 from .metadata import metadata as metadata
 from .policy_tables import canaries as canaries  # part of the metadata
+from .policy_tables import excluded_names as excluded_names
 from .policy_tables import exclusions as exclusions
 from .policy_tables import policy_version as policy_version
 from .policy_tables import scopes as scopes
@@ -36,7 +37,9 @@ scans = Table(
     Column("ports", PlainText),
     Column("rate_pps", BigInteger, nullable=False),
     Column("excluded_addresses", BigInteger, nullable=False),
-    Column("host_names", PlainText, nullable=False, comment="JSON: address to the name it was asked by"),
+    Column("host_names", PlainText, nullable=False, comment="JSON: address to the names it was asked by"),
+    Column("excluded_names", PlainText, nullable=False, server_default="[]", comment="JSON array: of its own exclude"),
+    Column("warnings", PlainText, nullable=False, server_default="[]", comment="JSON array of sentences"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", PlainText, nullable=False),
     Column("name", PlainText),
@@ -104,13 +107,7 @@ chunks = Table(
     Column("recuts", Integer, nullable=False, default=0, server_default="0", comment="how often it was cut again"),
     Column("cut_from", Integer, comment="the planned chunk it was part of"),
 )
-Index(
-    "ix_chunks_claim",
-    chunks.c.scan_id,
-    chunks.c.state,
-    chunks.c.claim_order,
-    postgresql_where=text("state = 'pending'"),
-)
+Index("ix_chunks_claim", *chunks.c["scan_id", "state", "claim_order"], postgresql_where=text("state = 'pending'"))
 Index(
     "ix_chunks_leased",
     chunks.c.lease_until,

@@ -1,0 +1,156 @@
+"""Every scan type keeps to its targets: no packet leaves for anyone else, and no target is made to send one.
+
+Needs root, tcpdump and the scanners; about two minutes.
+
+The target at OBLIGING is an open proxy and does what it is asked. Whatever it sends to others leaves by an interface
+that leads nowhere, and is recorded there. What the scanner's machine sends is recorded on its eth0.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudx.domain.tools import SCAN_TYPES, Tool
+from fixtures.scanner_run import run_scanner
+from fixtures.servers.network import Network
+from rig import obliging
+from rig.network import ip
+from rig.waiting import until
+
+OBLIGING, THIRD_PARTY = "10.77.7.7", "198.51.100.99"
+NOWHERE = "cxnowhere"
+PORTS = "21,1080,3128,8080"
+WHAT_IS_SCANNED: dict[tuple[str, str], dict[str, Any]] = {
+    ("nmap", "default"): {"target": f"{OBLIGING}-9"},
+    ("nmap", "quick"): {"target": f"{OBLIGING}-9"},
+    ("nmap", "intense"): {"target": OBLIGING, "ports": PORTS},
+    ("nmap", "tcp"): {"target": OBLIGING},
+    ("nmap", "udp"): {"target": OBLIGING, "ports": "53,161,5353"},
+    ("nmap", "full"): {"target": OBLIGING, "rate_pps": 50_000},
+    ("nmap", "vuln"): {"target": OBLIGING, "ports": "21,1080"},
+    ("zmap", "tcp_syn"): {"target": "10.77.7.0/28", "ports": "3128"},
+    ("zmap", "icmp_echo"): {"target": "10.77.7.0/28"},
+    ("masscan", "tcp_scan"): {"target": "10.77.7.0/28", "ports": PORTS},
+    ("masscan", "udp_scan"): {"target": "10.77.7.0/28", "ports": "53,161"},
+    ("masscan", "ping_scan"): {"target": "10.77.7.0/28"},
+}
+# What every machine's kernel says to its link: who has this address (ARP; RFC 4861), which groups it joins (RFC 3810).
+_LINK = "arp or (icmp6 and (ip6[40] == 135 or ip6[40] == 136)) or dst host ff02::16 or dst host ff02::2"
+_TARGETS = "dst net 10.77.7.0/28"
+_KERNEL_SECONDS = 1.2  # the kernel holds packets back so long, to hand over many at once
+_DROPPED = re.compile(r"(\d+) packets dropped by kernel")
+
+
+@dataclass
+class Recording:
+    """What left by one interface, once it is over."""
+
+    file: Path
+    is_whole: bool = False
+
+    def packets(self, wanted: str) -> list[str]:
+        """Those that a filter of tcpdump matches, a line each."""
+        assert self.is_whole
+        command = ["tcpdump", "-nn", "-t", "-r", str(self.file), wanted]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@contextmanager
+def recording(namespace: str, interface: str, file: Path) -> Iterator[Recording]:
+    log, made = file.with_suffix(".log"), Recording(file)
+    options = ["-i", interface, "-Q", "out", "-nn", "-s", "96", "-B", "16384", "-Z", "root", "-w", str(file)]
+    with open(log, "wb") as words:
+        tcpdump = subprocess.Popen(["ip", "netns", "exec", namespace, "tcpdump", *options], stderr=words)
+    try:
+        until(lambda: b"listening on" in log.read_bytes(), 20, log.read_text)
+        yield made
+        time.sleep(_KERNEL_SECONDS)
+    finally:
+        tcpdump.send_signal(signal.SIGINT)
+        tcpdump.wait(20)
+    dropped = _DROPPED.search(log.read_text())
+    assert dropped and dropped[1] == "0", log.read_text()
+    made.is_whole = True
+
+
+@pytest.fixture(scope="module")
+def watched(network: Network) -> Iterator[Network]:
+    """The target network with a target that does what it is asked, and a way out that leads nowhere."""
+    there = network.target_namespace
+    ip("-n", there, "link", "add", NOWHERE, "type", "veth", "peer", "name", f"{NOWHERE}2")
+    ip("-n", there, "link", "set", f"{NOWHERE}2", "up")
+    ip("-n", there, "link", "set", NOWHERE, "arp", "off", "up")  # nobody would answer who has the address
+    ip("-n", there, "route", "add", "default", "dev", NOWHERE)
+    command = ["ip", "netns", "exec", there, sys.executable, str(Path(obliging.__file__)), OBLIGING, THIRD_PARTY]
+    serving = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert serving.stdout is not None and serving.stdout.readline() == "ready\n", "the servers did not start"
+        yield network
+    finally:
+        serving.kill()
+        serving.communicate()
+        ip("-n", there, "link", "del", NOWHERE)
+
+
+@contextmanager
+def both_recorded(watched: Network, folder: Path) -> Iterator[tuple[Recording, Recording]]:
+    """What leaves the scanner's machine, and what leaves the targets for anyone but it."""
+    with (
+        recording(watched.scanner_namespace, "eth0", folder / "scanner.pcap") as scanner,
+        recording(watched.target_namespace, NOWHERE, folder / "targets.pcap") as targets,
+    ):
+        yield scanner, targets
+
+
+def test_there_is_a_run_of_every_scan_type() -> None:
+    assert WHAT_IS_SCANNED.keys() == {(tool.value, name) for tool, name in SCAN_TYPES}
+
+
+@pytest.mark.parametrize(("tool", "type_name"), WHAT_IS_SCANNED)
+def test_no_packet_leaves_for_anyone_but_the_targets(
+    watched: Network, tmp_path: Path, tool: str, type_name: str
+) -> None:
+    with both_recorded(watched, tmp_path) as (scanner, targets):
+        run = run_scanner(watched, tmp_path / "run", tool, type_name, **WHAT_IS_SCANNED[tool, type_name])
+    assert run.succeeded, run.last_words
+    assert scanner.packets(_TARGETS), "the recording saw nothing of the scan itself"
+    assert scanner.packets(f"not ({_TARGETS}) and not ({_LINK})") == []
+    assert targets.packets(f"not ({_LINK})") == []
+
+
+@pytest.mark.parametrize(
+    ("script", "port"), [("http-open-proxy", "3128"), ("socks-open-proxy", "1080"), ("ftp-bounce", "21")]
+)
+def test_the_scripts_that_are_left_out_would_be_seen_talking_to_others(
+    watched: Network, tmp_path: Path, script: str, port: str
+) -> None:
+    """Else the tests above would prove nothing of scripts. Two of them ask a name server first, another stranger."""
+    with both_recorded(watched, tmp_path) as (scanner, targets):
+        watched.run("nmap", "-n", "-Pn", "-p", port, "--script", f"+{script}", OBLIGING)
+    assert targets.packets(f"dst host {THIRD_PARTY}") or scanner.packets(f"not ({_TARGETS}) and not ({_LINK})")
+
+
+def test_a_packet_of_the_scanner_for_anyone_else_would_be_seen(watched: Network, tmp_path: Path) -> None:
+    with both_recorded(watched, tmp_path) as (scanner, _):
+        watched.run("nmap", "-n", "-sn", "-PE", THIRD_PARTY)
+    assert scanner.packets(f"not ({_TARGETS}) and not ({_LINK})")
+
+
+def test_ipv6_scans_keep_to_their_targets_too(watched: Network, tmp_path: Path) -> None:
+    with both_recorded(watched, tmp_path) as (scanner, targets):
+        run = run_scanner(watched, tmp_path / "run", Tool.NMAP, "intense", "fd77::7", "7,81")
+    assert run.succeeded, run.last_words
+    assert scanner.packets("dst host fd77::7")
+    assert scanner.packets(f"not (dst host fd77::7) and not ({_LINK})") == []
+    assert targets.packets(f"not ({_LINK})") == []
