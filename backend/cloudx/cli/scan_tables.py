@@ -61,6 +61,10 @@ def print_scan(scan: Scan) -> None:
     out().print(grid)
 
 
+def _rate(scan: Scan) -> str:
+    return "at nmap's own pace" if scan["rate"] is None else f"at most {scan['rate']:,} packets/s"
+
+
 def _facts(scan: Scan) -> list[tuple[str, object]]:
     left_seconds = seconds_left(scan)
     workers = [f"{w['node_id']} ({counted(w['chunks_done'], 'chunk')} done)" for w in scan["workers"]]
@@ -75,7 +79,7 @@ def _facts(scan: Scan) -> list[tuple[str, object]]:
         ("coverage", _coverage(scan)),
         ("chunks", chunks_line(scan)),
         ("workers", ", ".join(workers)),
-        ("rate", f"at most {scan['rate']:,} packets/s, priority {scan['priority']}"),
+        ("rate", f"{_rate(scan)}, priority {scan['priority']}"),
         ("submitted", f"{local_time(scan['created_at'])} by {scan['created_by']}"),
         ("started", local_time(scan.get("started_at"))),
         ("finished", local_time(scan.get("finished_at"))),

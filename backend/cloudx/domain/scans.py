@@ -9,7 +9,7 @@ from enum import StrEnum
 from .addresses import AddressSet
 from .errors import IllegalTransition
 from .port_set import PortSet
-from .tools import SCAN_TYPES, ScanType, Tool
+from .tools import SCAN_TYPES, UNBOUNDED_PPS, ScanType, Tool
 
 
 class ScanStatus(StrEnum):
@@ -61,6 +61,8 @@ class Scan:
     host_names: dict[str, str] = field(default_factory=dict)  # address → the name it was submitted as
     max_workers: int | None = None  # the most that are dispatched for it at once
     waiting_reason: str | None = None  # why it does not go faster, with the remedy
+    timeout_seconds: int | None = None  # nmap alone: when a host is given up
+    splits_ports: bool = False  # nmap alone: a host takes so long that its ports are cut too
 
     @property
     def type(self) -> ScanType:
@@ -68,9 +70,19 @@ class Scan:
         return SCAN_TYPES[self.tool, self.type_name]
 
     @property
+    def asked_rate_pps(self) -> int | None:
+        """The rate as a user knows it; None where none was asked and the tool paces itself."""
+        return self.rate_pps if self.rate_pps < UNBOUNDED_PPS else None
+
+    @property
+    def counts_hosts(self) -> bool:
+        """True where coverage is counted in hosts, False where it is in probes."""
+        return self.type.counts_hosts and not self.splits_ports
+
+    @property
     def units_per_address(self) -> int:
         """Probes for one address; 1 where hosts are counted or there are no ports."""
-        return 1 if self.type.counts_hosts or self.ports is None else self.ports.size
+        return 1 if self.counts_hosts or self.ports is None else self.ports.size
 
     @property
     def planned_units(self) -> int:

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from .errors import InvalidInput
 
+NMAP_RUNS_PER_NODE = 4  # nmap waits more than it sends; one process leaves a node idle
+UNBOUNDED_PPS = 1 << 40  # the rate of a scan for which none was asked and whose tool paces itself
+
 
 class Tool(StrEnum):
     """A scanner program."""
@@ -35,22 +38,32 @@ class ScanType:
     protocol: str  # of the probes whose coverage is counted: tcp, udp or icmp
     host_seconds: float = 0.0  # nmap alone: what one live host takes, as a planning guess
     needs_raw_socket: bool = True  # False: it falls back to connect() calls
+    usual_ports: int = 1  # nmap alone: how many it probes where none are named
 
     @property
     def counts_hosts(self) -> bool:
         """True where coverage is counted in hosts (nmap), False where it is in probes."""
         return self.tool is Tool.NMAP
 
+    @property
+    def runs_per_node(self) -> int:
+        """Runs of one scan that go on side by side on a node.
 
-# host_seconds only sizes chunks (about 30 s each); a wrong guess costs balance, never correctness.
+        One for UDP: hosts behind one ICMP limiter would take each other's answers, and one run waits for all of its
+        hosts at once.
+        """
+        return NMAP_RUNS_PER_NODE if self.counts_hosts and self.protocol != "udp" else 1
+
+
+# host_seconds, for usual_ports, only sizes chunks (about 30 s each); a wrong guess costs balance, never correctness.
 _TYPES = [
-    ScanType(Tool.NMAP, "default", PortRule.OPTIONAL, "tcp", 0.5, needs_raw_socket=False),
-    ScanType(Tool.NMAP, "quick", PortRule.OPTIONAL, "tcp", 0.2, needs_raw_socket=False),
-    ScanType(Tool.NMAP, "intense", PortRule.OPTIONAL, "tcp", 8.0, needs_raw_socket=False),
-    ScanType(Tool.NMAP, "tcp", PortRule.OPTIONAL, "tcp", 0.5, needs_raw_socket=False),
-    ScanType(Tool.NMAP, "udp", PortRule.OPTIONAL, "udp", 15.0, needs_raw_socket=True),
-    ScanType(Tool.NMAP, "full", PortRule.OPTIONAL, "tcp", 30.0, needs_raw_socket=False),
-    ScanType(Tool.NMAP, "vuln", PortRule.OPTIONAL, "tcp", 30.0, needs_raw_socket=False),
+    ScanType(Tool.NMAP, "default", PortRule.OPTIONAL, "tcp", 0.5, needs_raw_socket=False, usual_ports=1000),
+    ScanType(Tool.NMAP, "quick", PortRule.OPTIONAL, "tcp", 0.2, needs_raw_socket=False, usual_ports=100),
+    ScanType(Tool.NMAP, "intense", PortRule.OPTIONAL, "tcp", 8.0, needs_raw_socket=False, usual_ports=1000),
+    ScanType(Tool.NMAP, "tcp", PortRule.OPTIONAL, "tcp", 0.5, needs_raw_socket=False, usual_ports=1000),
+    ScanType(Tool.NMAP, "udp", PortRule.OPTIONAL, "udp", 1.0, needs_raw_socket=True, usual_ports=100),
+    ScanType(Tool.NMAP, "full", PortRule.OPTIONAL, "tcp", 30.0, needs_raw_socket=False, usual_ports=65535),
+    ScanType(Tool.NMAP, "vuln", PortRule.OPTIONAL, "tcp", 30.0, needs_raw_socket=False, usual_ports=1000),
     ScanType(Tool.ZMAP, "tcp_syn", PortRule.ONE, "tcp"),
     ScanType(Tool.ZMAP, "icmp_echo", PortRule.NONE, "icmp"),
     ScanType(Tool.MASSCAN, "tcp_scan", PortRule.REQUIRED, "tcp"),
@@ -59,7 +72,7 @@ _TYPES = [
 ]
 SCAN_TYPES: dict[tuple[Tool, str], ScanType] = {(t.tool, t.name): t for t in _TYPES}
 DEFAULT_SCAN_TYPE = {Tool.NMAP: "default", Tool.ZMAP: "tcp_syn", Tool.MASSCAN: "tcp_scan"}
-DEFAULT_RATE_PPS = {Tool.NMAP: 5_000, Tool.ZMAP: 1_000, Tool.MASSCAN: 1_000}
+DEFAULT_RATE_PPS = {Tool.NMAP: UNBOUNDED_PPS, Tool.ZMAP: 1_000, Tool.MASSCAN: 1_000}
 
 
 def scan_type_named(tool: str, name: str | None) -> ScanType:

@@ -16,6 +16,7 @@ import structlog
 from cloudx.domain.chunks import LEASE_SECONDS
 from cloudx.domain.errors import CloudxError, LeaseLost
 from cloudx.domain.nodes import RAW_SOCKET
+from cloudx.domain.planning.durations import nmap_limit_seconds, ports_of_a_host
 from cloudx.domain.tools import Tool
 from cloudx.memory import trim
 from cloudx.services.chunks.claim import Claim
@@ -26,7 +27,6 @@ from cloudx.services.ledger.ledger import OpenLedger
 from .finish_chunk import FinishChunk, Output
 from .scanner_process import ScannerProcess
 
-NMAP_LIMIT_SECONDS = 4 * 3600.0
 MAX_HOLD_SECONDS = 2.0  # for the run before to end
 
 log = structlog.get_logger()
@@ -155,7 +155,7 @@ class ChunkRun:
             return "ended before it began"
         exit_code = self._follow(scanner, process, folder)
         if self._is_overdue:
-            return f"{claim.scan.tool} did not end within {_limit_seconds(claim):.0f} s and was killed"
+            return f"{claim.scan.tool} did not end within {limit_seconds(claim):.0f} s and was killed"
         if scanner.succeeded(exit_code, folder):
             return None
         return scanner.last_words(folder) or f"{claim.scan.tool} ended with exit code {exit_code} and said nothing"
@@ -178,7 +178,7 @@ class ChunkRun:
 
     def _follow(self, scanner: Scanner, process: ScannerProcess, folder: Path) -> int:
         """Take in the scanner's progress until it ends, killing it if it hangs; the exit code."""
-        watchdog = threading.Timer(_limit_seconds(self.claim), self._end_overdue)
+        watchdog = threading.Timer(limit_seconds(self.claim), self._end_overdue)
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -211,6 +211,7 @@ class ChunkRun:
             rate_pps=claim.lease.rate_pps,
             raw_sockets=RAW_SOCKET in context.capabilities,
             egress=context.machine.egress_for(claim.addresses) if needs_egress else None,
+            is_whole_scan=claim.scan.addresses.size == claim.addresses.size,
         )
 
     def _finish(self, folder: Path, error: str | None) -> None:
@@ -243,10 +244,11 @@ def _pause_seconds(ends_at: float | None, start_seconds: float) -> float:
     return 0.05 if ends_at is None else min(0.05, max(0.001, ends_at - start_seconds - time.monotonic()))
 
 
-def _limit_seconds(claim: Claim) -> float:
+def limit_seconds(claim: Claim) -> float:
     """How long a run may take before it counts as hung."""
     if claim.scan.tool is Tool.NMAP:
-        return NMAP_LIMIT_SECONDS
+        port_count = ports_of_a_host(claim.scan.type, claim.ports)
+        return nmap_limit_seconds(claim.scan, claim.addresses.size, port_count, claim.lease.rate_pps)
     sending_seconds = claim.units / max(1, claim.lease.rate_pps)
     return 60.0 + 4 * sending_seconds  # retries, slow starts and the wait for late replies
 

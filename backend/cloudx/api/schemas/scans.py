@@ -27,7 +27,10 @@ class SubmitBody(Body):
     scan_type: str | None = Field(None, max_length=64, examples=["tcp"])
     port: Ports | None = Field(None, examples=[80, "80,443", "1-1000"])
     ports: Ports | None = Field(None, description="The same as port")
-    rate: int | None = Field(None, description="Packets per second over the whole fleet")
+    rate: int | None = Field(
+        None,
+        description="Packets per second over the whole fleet; without one nmap paces itself within nodes' limits",
+    )
     exclude: TargetText | TargetList | None = None
     priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Higher goes first")
     name: Name | None = None
@@ -147,7 +150,7 @@ class ScanDetail(ScanItem):
 
     ports: str | None
     priority: int
-    rate: int
+    rate: int | None = Field(description="Packets per second over the whole fleet; null: none asked, nmap paces itself")
     started_at: str | None
     finished_at: str | None
     eta_seconds: int | None

@@ -57,8 +57,12 @@ def _technique(assignment: Assignment) -> list[str]:
 
 
 def _discovery(assignment: Assignment) -> list[str]:
-    """Which hosts are up. A chunk of one address in a short scan is scanned in any case: somebody named it."""
-    if assignment.addresses.size == 1 and assignment.scan_type.name in ("default", "quick", "tcp", "intense"):
+    """Which hosts are up. The one address of a short scan is scanned in any case: somebody named it."""
+    if (
+        assignment.is_whole_scan
+        and assignment.addresses.size == 1
+        and assignment.scan_type.name in ("default", "quick", "tcp", "intense")
+    ):
         return ["-Pn"]
     probed = _DISCOVERY_PORTS
     if assignment.ports is not None and assignment.scan_type.protocol == "tcp":

@@ -18,6 +18,7 @@ from .records import (
     FindingRow,
     HostRow,
     Leased,
+    NodeLoad,
     Participants,
     Refusal,
     Renewed,
@@ -115,6 +116,10 @@ class Claims(Protocol):
 
     def participants_of(self, scan_id: str, scan_type: ScanType) -> Participants:
         """The nodes that work on a scan, did so or requested it just now, and the workers just dispatched for it."""
+        ...
+
+    def load_of(self, scan_id: str, node_id: str) -> NodeLoad:
+        """What a node sends over all scans, and its runs of this one that send."""
         ...
 
 

@@ -14,6 +14,7 @@ from cloudx.domain.errors import Conflict, InvalidInput
 from cloudx.domain.identity import excluded_part
 from cloudx.domain.nodes import capable
 from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS, plan
+from cloudx.domain.planning.durations import with_ports_split
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import require_in_scope
@@ -87,7 +88,7 @@ class SubmitScan:
                 if earlier:
                     return earlier
                 scan = self._admit(ledger, request, principal, scan_type, ports, resolved)
-                self._write(ledger, scan, request, principal, idempotency_key)
+                scan = self._write(ledger, scan, request, principal, idempotency_key)
                 ledger.commit()
                 return scan
         except Conflict:
@@ -156,11 +157,16 @@ class SubmitScan:
             max_workers=request.max_workers,
         )
 
+    def _workers(self, ledger: Ledger, scan: Scan) -> int:
+        """How many nodes can take part."""
+        fit = len(capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at))
+        return min(fit, scan.max_workers or fit)
+
     def _write(
         self, ledger: Ledger, scan: Scan, request: ScanRequest, principal: Principal, idempotency_key: str | None
-    ) -> None:
-        fit = len(capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at))
-        workers = min(fit, scan.max_workers or fit)
+    ) -> Scan:
+        workers = self._workers(ledger, scan)
+        scan = with_ports_split(scan, workers)
         ledger.scans.add(scan, plan(scan, expected_workers=workers, chunk_seconds=self.chunk_seconds))
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
@@ -168,6 +174,7 @@ class SubmitScan:
             ledger.scans.remember_key(principal.name, idempotency_key, request.sha256(), scan.id)
         ledger.audit.record(principal, "scan.submit", scan.id, **_audit_detail(scan))
         ledger.dispatches.notify()
+        return scan
 
     def _check_max_workers(self, request: ScanRequest) -> None:
         if request.max_workers is None:
@@ -182,7 +189,12 @@ class SubmitScan:
 
 
 def _audit_detail(scan: Scan) -> Mapping[str, object]:
-    return {"target": scan.target_text, "tool": scan.tool, "scan_type": scan.type_name, "rate": scan.rate_pps}
+    return {
+        "target": scan.target_text,
+        "tool": scan.tool,
+        "scan_type": scan.type_name,
+        "rate": scan.asked_rate_pps,
+    }
 
 
 def _earlier(ledger: Ledger, request: ScanRequest, principal: Principal, key: str | None) -> Scan | None:
@@ -214,7 +226,8 @@ def _ports(request: ScanRequest, scan_type: ScanType) -> PortSet | None:
 
 
 def _rate_pps(request: ScanRequest, scan_type: ScanType) -> int:
-    rate = DEFAULT_RATE_PPS[scan_type.tool] if request.rate_pps is None else request.rate_pps
+    if (rate := request.rate_pps) is None:
+        return DEFAULT_RATE_PPS[scan_type.tool]
     if not 1 <= rate <= MAX_RATE_PPS:
         raise InvalidInput("rate", f"A rate is from 1 to {MAX_RATE_PPS} packets per second over the whole fleet.")
     return rate

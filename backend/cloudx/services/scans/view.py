@@ -80,7 +80,7 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView:
 
 def _warnings(ledger: Ledger, scan: Scan) -> tuple[str, ...]:
     """One sentence for each part that was not probed, up to SHOWN_WARNINGS."""
-    unit = "host" if scan.type.counts_hosts else "probe"
+    unit = "host" if scan.counts_hosts else "probe"
     parts = ledger.chunks.unprobed(scan.id, SHOWN_WARNINGS)
     return tuple(f"{units:,} {unit}{'' if units == 1 else 's'} failed: {reason}" for units, reason in parts)
 

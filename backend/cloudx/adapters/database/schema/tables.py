@@ -13,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    false,
     text,
 )
 
@@ -52,6 +53,8 @@ scans = Table(
     Column("chunks_total", Integer, nullable=False),
     Column("max_workers", Integer, comment="the scan's own cap on dispatched workers"),
     Column("waiting_reason", PlainText, comment="why it does not go faster"),
+    Column("splits_ports", Boolean, nullable=False, default=False, server_default=false(), comment="of nmap's hosts"),
+    Column("timeout_seconds", Integer, comment="of one host"),
 )
 Index("ix_scans_open", scans.c.priority, scans.c.id, postgresql_where=text("status IN ('submitted', 'running')"))
 
