@@ -102,3 +102,17 @@ def test_two_requests_are_the_same_only_when_every_field_is() -> None:
 
 def test_the_largest_rate_is_what_a_card_of_the_fastest_kind_sends() -> None:
     assert MAX_RATE_PPS == 10_000_000
+
+
+@pytest.mark.parametrize("rate_pps", [20, 200, 2_000, 100_000])
+@pytest.mark.parametrize("scan_type", ["intense", "vuln"])
+def test_a_rate_is_refused_where_it_would_not_hold_and_the_types_that_keep_one_are_named(
+    scan_type: str, rate_pps: int
+) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"takes no rate: .* Leave rate out, or use one of: default, quick"
+    ) as caught:
+        submit(tool="nmap", scan_type=scan_type, rate_pps=rate_pps)
+    assert caught.value.field == "rate"
+    with pytest.raises(LedgerOpened):
+        submit(tool="nmap", scan_type=scan_type)

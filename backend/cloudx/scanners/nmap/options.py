@@ -38,9 +38,23 @@ def options(assignment: Assignment) -> list[str]:
     argv += ["--privileged" if assignment.raw_sockets else "--unprivileged"]
     if assignment.addresses.ipv4_size == 0:
         argv.append("-6")
-    argv += ["--max-rate", str(assignment.rate_pps), "--min-hostgroup", str(_HOST_GROUP)]
+    argv += ["--max-rate", _max_rate(assignment), "--min-hostgroup", str(_HOST_GROUP)]
     argv += _discovery(assignment) + _technique(assignment)
     return argv + (["-p", str(assignment.ports)] if assignment.ports else _PORTS_OF_TYPE[assignment.scan_type.name])
+
+
+def _max_rate(assignment: Assignment) -> str:
+    """nmap's own packets a second: of an asked rate what leaves room for the kernel's.
+
+    The kernel resets each connection that answers a SYN (two packets a probe) and tells of no port for each UDP answer;
+    a connect() that succeeds is a SYN, an ACK and a reset.
+    """
+    if not assignment.is_rate_asked:
+        return str(assignment.rate_pps)
+    is_connect = assignment.scan_type.name == "tcp" or not assignment.raw_sockets
+    probes_pps = assignment.rate_pps / (3 if is_connect else 2)
+    # One less: a second that begins with a probe may end with one.
+    return f"{max(probes_pps - 1, probes_pps / 2):.3f}"
 
 
 def _technique(assignment: Assignment) -> list[str]:

@@ -35,7 +35,9 @@ class Claimant:
 
     def may_take(self, scan: WaitingScan) -> bool:
         """True if this worker serves the scan and its machine can run it."""
-        return self.only_scan in (None, scan.id) and missing_capability(self.capabilities, scan.type) is None
+        if self.only_scan not in (None, scan.id) or self.node_limit_pps < scan.type.unheld_pps:
+            return False
+        return missing_capability(self.capabilities, scan.type) is None
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ class QueueCache:
         wants = [self._want(other, claimant.node_id, ledger) for other in first]
         room = room_pps(self._limit_of(claimant, [scan], ledger), wants)
         nodes = len(self._participants_of(scan, ledger).limits_with(claimant.node_id))
-        return unasked_share_pps(room, room - load.granted_pps, runs_abreast(scan.type, nodes, scan.chunks_open))
+        runs, free = runs_abreast(scan.type, nodes, scan.chunks_open), room - load.granted_pps
+        return unasked_share_pps(room, free, runs, scan.type.unheld_pps)
 
     def room_for(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
         """Packets per second that the claimant's node may send for this scan.

@@ -19,7 +19,7 @@ from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import require_in_scope
 from cloudx.domain.targets import Targets, parse_targets
-from cloudx.domain.tools import DEFAULT_RATE_PPS, PortRule, ScanType, Tool, scan_type_named
+from cloudx.domain.tools import DEFAULT_RATE_PPS, SCAN_TYPES, PortRule, ScanType, Tool, scan_type_named
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import Resolver
 from cloudx.services.fleet.fit import KnownFleet
@@ -80,6 +80,7 @@ class SubmitScan:
         scan_type = scan_type_named(request.tool, request.scan_type)
         ports = _ports(request, scan_type)
         self._check_max_workers(request)
+        _rate_pps(request, scan_type)
         resolved = self._resolved(request)
         _require_reachable(resolved.targets - resolved.excluded, scan_type)
         try:
@@ -228,6 +229,13 @@ def _ports(request: ScanRequest, scan_type: ScanType) -> PortSet | None:
 def _rate_pps(request: ScanRequest, scan_type: ScanType) -> int:
     if (rate := request.rate_pps) is None:
         return DEFAULT_RATE_PPS[scan_type.tool]
+    if scan_type.unheld_pps:
+        paced = [known.name for known in SCAN_TYPES.values() if known.tool is Tool.NMAP and not known.unheld_pps]
+        raise InvalidInput(
+            "rate",
+            f"{scan_type.tool} {scan_type.name} takes no rate: nothing holds its version and script probes to one. "
+            f"Leave rate out, or use one of: {', '.join(paced)}.",
+        )
     if not 1 <= rate <= MAX_RATE_PPS:
         raise InvalidInput("rate", f"A rate is from 1 to {MAX_RATE_PPS} packets per second over the whole fleet.")
     return rate
