@@ -19,6 +19,7 @@ from .scan_text import (
     chunks_line,
     counted,
     coverage_line,
+    doubtful_line,
     duration,
     is_over,
     local_time,
@@ -99,6 +100,8 @@ def print_findings(api: ApiClient, scan: Scan, limit: int) -> None:
     if page["items"]:
         out().print(_findings_table(page["items"]))
         out().print()
+        if line := doubtful_line(page["items"]):
+            say(line)
     else:
         say("It found nothing open." if is_over(scan) else "It has found nothing so far.")
     if page["next_cursor"]:

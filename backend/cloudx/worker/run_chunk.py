@@ -150,15 +150,25 @@ class ChunkRun:
         scanner = self._context.scanners[claim.scan.tool]
         command = scanner.command(self._assignment, folder)
         self._wait_for_predecessors(command.start_seconds)
+        error: str | None = None
+        further: Command | None = command
+        while further is not None and error is None:
+            error = self._run_pass(scanner, further, folder)
+            further = scanner.next_command(self._assignment, folder) if error is None else None
+        self._advance(RunProgress(self.progress.sent_share, sending_done=True))
+        return error
+
+    def _run_pass(self, scanner: Scanner, command: Command, folder: Path) -> str | None:
+        """Run one command to its end; None when its output is whole, else what went wrong."""
         process = self._start_scanner(command, folder)
         if process is None:
             return "ended before it began"
-        exit_code = self._follow(scanner, process, folder)
+        exit_code, tool = self._follow(scanner, process, folder), self.claim.scan.tool
         if self._is_overdue:
-            return f"{claim.scan.tool} did not end within {limit_seconds(claim):.0f} s and was killed"
+            return f"{tool} did not end within {limit_seconds(self.claim):.0f} s and was killed"
         if scanner.succeeded(exit_code, folder):
             return None
-        return scanner.last_words(folder) or f"{claim.scan.tool} ended with exit code {exit_code} and said nothing"
+        return scanner.last_words(folder) or f"{tool} ended with exit code {exit_code} and said nothing"
 
     def _wait_for_predecessors(self, start_seconds: float) -> None:
         """Wait until they have sent everything by the time this run's first packet leaves."""
@@ -172,8 +182,9 @@ class ChunkRun:
     def _start_scanner(self, command: Command, folder: Path) -> ScannerProcess | None:
         """The scanner; None if a result came first."""
         with self._lock:
-            if self._result is RenewalResult.GO_ON:
-                self._process = ScannerProcess(command, folder)
+            if self._result is not RenewalResult.GO_ON:
+                return None
+            self._process = ScannerProcess(command, folder)
             return self._process
 
     def _follow(self, scanner: Scanner, process: ScannerProcess, folder: Path) -> int:
@@ -188,7 +199,6 @@ class ChunkRun:
         finally:
             watchdog.cancel()
             process.end()
-            self._advance(RunProgress(self.progress.sent_share, sending_done=True))
 
     def _advance(self, progress: RunProgress) -> None:
         self.progress = progress

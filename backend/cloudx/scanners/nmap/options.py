@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cloudx.domain.port_set import PortSet
 from cloudx.services.chunks.scanner_port import Assignment
+
+if TYPE_CHECKING:
+    from .udp_passes import Again
 
 STATS_MILLISECONDS = 500
 # A chunk's hosts go through each phase together, so that a phase's percentage is the chunk's.
@@ -27,6 +32,7 @@ _VULN_SCRIPTS = "vuln and not (dos or broadcast or external)"
 # -sC without what makes a target talk to somebody else: http-open-proxy and socks-open-proxy (external) fetch a page
 # through it, ftp-bounce (safe, says nmap) has it connect to another machine.
 _DEFAULT_SCRIPTS = "default and not (dos or broadcast or external or ftp-bounce)"
+_AGAIN_DELAY, _AGAIN_RETRIES = "1100ms", "2"
 _SCRIPT_LIMIT = ["--script-timeout", "5m"]
 
 
@@ -41,6 +47,16 @@ def options(assignment: Assignment) -> list[str]:
     argv += ["--max-rate", _max_rate(assignment), "--min-hostgroup", str(_HOST_GROUP)]
     argv += _discovery(assignment) + _technique(assignment)
     return argv + (["-p", str(assignment.ports)] if assignment.ports else _PORTS_OF_TYPE[assignment.scan_type.name])
+
+
+def options_again(assignment: Assignment, again: Again) -> list[str]:
+    """For a further pass over UDP ports: no faster than a limiter of one answer a second lets them be told of."""
+    argv = ["-n", "-v", "--stats-every", f"{STATS_MILLISECONDS}ms", "-T3", "--privileged"]
+    if assignment.addresses.ipv4_size == 0:
+        argv.append("-6")
+    argv += ["--max-rate", _max_rate(assignment), "-Pn", "-sU", "-p", str(again.ports)]
+    argv += ["--scan-delay", _AGAIN_DELAY, "--max-retries", _AGAIN_RETRIES]
+    return argv + (["--max-hostgroup", "1"] if again.one_at_a_time else ["--min-hostgroup", str(_HOST_GROUP)])
 
 
 def _max_rate(assignment: Assignment) -> str:

@@ -80,6 +80,10 @@ class Scanner(Protocol):
         """The whole argv and its files; pure, compared line by line in tests."""
         ...
 
+    def next_command(self, assignment: Assignment, folder: Path) -> Command | None:
+        """A further pass of a run that has succeeded until now, over what it left open; None when there is none."""
+        return None
+
     def follow(
         self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]
     ) -> Iterator[RunProgress]:
