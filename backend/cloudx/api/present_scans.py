@@ -38,6 +38,7 @@ def show_scan_alone(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
         "ports": str(scan.ports) if scan.ports else None,
         "priority": scan.priority,
         "rate": scan.asked_rate_pps,
+        "timeout_seconds": scan.timeout_seconds,
         "started_at": scan.started_at,
         "finished_at": scan.finished_at,
         "eta_seconds": view.eta_seconds,
@@ -70,6 +71,7 @@ def show_coverage(view: ScanView) -> dict[str, Any]:
         "excluded": coverage.excluded,
         "failed": coverage.failed,
         "remaining": coverage.remaining,
+        "not_reached": coverage.not_reached,
     }
 
 

@@ -44,6 +44,9 @@ def scan(
     max_workers: Annotated[
         int | None, typer.Option(min=1, help="At most so many workers at a time, where Nomad dispatches them.")
     ] = None,
+    timeout: Annotated[
+        int | None, typer.Option(min=1, metavar="SECONDS", help="When nmap gives a host up; it counts as failed then.")
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Stay until it is over, or print its id at once.")
     ] = True,
@@ -67,6 +70,7 @@ def scan(
         "priority": priority,
         "name": name,
         "max_workers": max_workers,
+        "timeout_seconds": timeout,
     }
     with api_session() as api:
         request["targets"] = [*named, *map(_read_list, lists)]

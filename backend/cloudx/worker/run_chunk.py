@@ -221,6 +221,7 @@ class ChunkRun:
             rate_pps=claim.lease.rate_pps,
             raw_sockets=RAW_SOCKET in context.capabilities,
             egress=context.machine.egress_for(claim.addresses) if needs_egress else None,
+            timeout_seconds=claim.scan.timeout_seconds,
             is_rate_asked=claim.scan.asked_rate_pps is not None,
             is_whole_scan=claim.scan.addresses.size == claim.addresses.size,
         )

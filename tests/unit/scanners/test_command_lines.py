@@ -237,3 +237,9 @@ def test_of_an_asked_rate_nmap_gets_what_leaves_room_for_what_the_kernel_sends(
 def test_a_chunk_of_one_address_of_a_larger_scan_is_looked_for_first() -> None:
     one_of_many = dataclasses.replace(assign("nmap", "quick", "198.51.100.7"), is_whole_scan=False)
     assert "-Pn" not in Nmap().command(one_of_many, FOLDER).argv
+
+
+def test_nmap_gives_a_host_up_after_the_time_that_was_asked_for() -> None:
+    limited = dataclasses.replace(assign("nmap", "default"), timeout_seconds=90)
+    argv = Nmap().command(limited, FOLDER).argv
+    assert argv[argv.index("--host-timeout") + 1] == "90s"

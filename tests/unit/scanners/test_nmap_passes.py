@@ -102,9 +102,7 @@ def test_the_passes_together_keep_what_answered_and_what_stayed_silent(tmp_path:
     first = port(7, "open") + port(8, "open|filtered") + port(9, "open|filtered") + port(10, "open|filtered")
     first += port(11, "closed") + grouped("open|filtered", "20-50")
     second = port(8, "closed") + port(9, "open") + port(10, "open|filtered") + port(20, "open") + port(21, "closed")
-    second += port(22, "open|filtered") + port(
-        11, "open|filtered"
-    )  # 11 was closed
+    second += port(22, "open|filtered") + port(11, "open|filtered")  # 11 was closed
     for name, ports in (("scan.xml", first), ("scan.2.xml", second)):
         (tmp_path / name).write_text(HEAD + host("198.51.100.1", ports) + END)
     found = [each for each in Nmap().findings(assign("nmap", "udp"), tmp_path) if isinstance(each, Finding)]

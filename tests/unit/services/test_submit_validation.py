@@ -116,3 +116,14 @@ def test_a_rate_is_refused_where_it_would_not_hold_and_the_types_that_keep_one_a
     assert caught.value.field == "rate"
     with pytest.raises(LedgerOpened):
         submit(tool="nmap", scan_type=scan_type)
+
+
+def test_a_time_limit_of_a_host_is_for_nmap_alone_and_says_so() -> None:
+    with pytest.raises(InvalidInput, match="leave timeout_seconds out, or use nmap") as caught:
+        submit(ports="80", timeout_seconds=30)
+    assert caught.value.field == "timeout_seconds"
+    for seconds in (0, -1, 10_000_000):
+        with pytest.raises(InvalidInput, match="timeout_seconds is from 1 to"):
+            submit(tool="nmap", timeout_seconds=seconds)
+    with pytest.raises(LedgerOpened):
+        submit(tool="nmap", timeout_seconds=30)

@@ -34,6 +34,9 @@ class SubmitBody(Body):
     exclude: TargetText | TargetList | None = None
     priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Higher goes first")
     name: Name | None = None
+    timeout_seconds: int | None = Field(
+        None, description="nmap alone: a host that takes longer is given up and counts as failed (not_reached)"
+    )
     max_workers: int | None = Field(None, description="At most so many workers at a time, where Nomad dispatches them")
 
     def to_request(self) -> ScanRequest:
@@ -48,6 +51,7 @@ class SubmitBody(Body):
             priority=self.priority,
             name=self.name,
             max_workers=self.max_workers,
+            timeout_seconds=self.timeout_seconds,
         )
 
     def _targets(self) -> tuple[str, ...]:
@@ -125,6 +129,7 @@ class CoverageCounts(BaseModel):
     excluded: int
     failed: int
     remaining: int
+    not_reached: int = Field(description="Of the failed: given up at the time limit that the scan asked for")
 
 
 class ChunkCounts(BaseModel):
@@ -156,6 +161,7 @@ class ScanDetail(ScanItem):
     eta_seconds: int | None
     created_by: str
     max_workers: int | None
+    timeout_seconds: int | None = Field(description="After which nmap gives a host up")
     waiting_reason: str | None = Field(description="Why it does not go faster, while it does not")
     warnings: list[str] = Field(description="What was not probed although the scan went on, and why")
     coverage: CoverageCounts

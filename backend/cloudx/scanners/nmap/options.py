@@ -45,7 +45,7 @@ def options(assignment: Assignment) -> list[str]:
     if assignment.addresses.ipv4_size == 0:
         argv.append("-6")
     argv += ["--max-rate", _max_rate(assignment), "--min-hostgroup", str(_HOST_GROUP)]
-    argv += _discovery(assignment) + _technique(assignment)
+    argv += _timeout(assignment) + _discovery(assignment) + _technique(assignment)
     return argv + (["-p", str(assignment.ports)] if assignment.ports else _PORTS_OF_TYPE[assignment.scan_type.name])
 
 
@@ -55,8 +55,12 @@ def options_again(assignment: Assignment, again: Again) -> list[str]:
     if assignment.addresses.ipv4_size == 0:
         argv.append("-6")
     argv += ["--max-rate", _max_rate(assignment), "-Pn", "-sU", "-p", str(again.ports)]
-    argv += ["--scan-delay", _AGAIN_DELAY, "--max-retries", _AGAIN_RETRIES]
+    argv += [*_timeout(assignment), "--scan-delay", _AGAIN_DELAY, "--max-retries", _AGAIN_RETRIES]
     return argv + (["--max-hostgroup", "1"] if again.one_at_a_time else ["--min-hostgroup", str(_HOST_GROUP)])
+
+
+def _timeout(assignment: Assignment) -> list[str]:
+    return ["--host-timeout", f"{assignment.timeout_seconds}s"] if assignment.timeout_seconds is not None else []
 
 
 def _max_rate(assignment: Assignment) -> str:

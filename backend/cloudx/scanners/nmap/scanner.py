@@ -74,6 +74,9 @@ class Nmap(Scanner):
         tail.save(folder)
         if is_first:
             hosts.save(folder)
+        is_udp = assignment.scan_type.protocol == "udp"
+        if is_udp and self.succeeded(0, folder) and self.next_command(assignment, folder) is None:
+            yield RunProgress(1.0)
 
     @override
     def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:

@@ -14,6 +14,8 @@ from lxml import etree
 
 from cloudx.domain.port_set import PortSet
 
+from .repair import repaired_hosts
+
 MAX_PASSES = 6  # the first included; each later one must have settled something
 _DOUBTFUL = "open|filtered"
 
@@ -71,16 +73,24 @@ def doubtful_after(passes: Sequence[Pass]) -> dict[str, set[int]]:
 
 
 def read_pass(file: Path) -> Pass:
-    """The states in an nmap report that is whole."""
+    """The states in an nmap report; where it is not well formed, of the hosts that can be read."""
     hosts: Pass = {}
-    for _, element in etree.iterparse(
-        str(file), events=("end",), tag="host", resolve_entities=False, no_network=True, load_dtd=False
-    ):
-        address = element.find("address")
-        if address is not None:
-            hosts[address.get("addr", "")] = _ports_of(element)
-        element.clear()
+    try:
+        for _, element in etree.iterparse(
+            str(file), events=("end",), tag="host", resolve_entities=False, no_network=True, load_dtd=False
+        ):
+            _add(hosts, element)
+            element.clear()
+    except etree.XMLSyntaxError:
+        for element in repaired_hosts(file):
+            _add(hosts, element)
     return hosts
+
+
+def _add(hosts: Pass, host: etree._Element) -> None:
+    address = host.find("address")
+    if address is not None:
+        hosts[address.get("addr", "")] = _ports_of(host)
 
 
 def _ports_of(host: etree._Element) -> HostPorts:

@@ -24,9 +24,7 @@ def complete_chunk(
     by now: the fence that makes every chunk count exactly once.
     """
     with open_ledger() as ledger:
-        failed_units = unprobed.addresses.size * claim.lease.span.port_count if unprobed else 0
-        reason = unprobed.reason if unprobed else None
-        if not ledger.chunks.finish(claim.lease, claim.excluded_units, failed_units, reason):
+        if not ledger.chunks.finish(claim.lease, claim.excluded_units, unprobed):
             raise _lost(claim.lease)
         stored = ledger.findings.store(claim.lease, findings, claim.scan.host_names)
         ledger.commit()

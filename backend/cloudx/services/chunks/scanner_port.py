@@ -37,6 +37,7 @@ class Assignment:
     rate_pps: int
     raw_sockets: bool
     egress: Egress | None  # None for nmap
+    timeout_seconds: int | None = None  # of one host
     is_rate_asked: bool = False  # then what the kernel sends by itself counts too
     is_whole_scan: bool = True  # its addresses are all that the scan has left to probe
 

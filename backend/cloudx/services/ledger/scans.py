@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from cloudx.domain.chunks import ChunkSpan, Lease, Verdict
+from cloudx.domain.coverage import Unprobed
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import ScanType
@@ -126,10 +127,10 @@ class Claims(Protocol):
 class Chunks(Protocol):
     """Chunks, leases and attempts. Every lease time is the database's clock."""
 
-    def finish(self, lease: Lease, excluded_units: int, failed_units: int = 0, reason: str | None = None) -> bool:
+    def finish(self, lease: Lease, excluded_units: int, unprobed: Unprobed | None = None) -> bool:
         """Mark done if the lease is still this attempt's; False otherwise.
 
-        `failed_units` are those that the run did not probe, and `reason` is the tool's.
+        What the run did not probe counts as failed.
         """
         ...
 
@@ -167,6 +168,10 @@ class Chunks(Protocol):
 
     def unprobed(self, scan_id: str, limit: int) -> list[tuple[int, str]]:
         """(failed units, reason) of done chunks of which a part was not probed, by number."""
+        ...
+
+    def not_reached(self, scan_id: str) -> int:
+        """The failed units that were given up at a time limit that the scan asked for."""
         ...
 
     def first_error(self, scan_id: str) -> str | None:

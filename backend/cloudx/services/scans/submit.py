@@ -28,6 +28,7 @@ from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
 MAX_RATE_PPS = 10_000_000
 MAX_WORKERS = 10_000
+MAX_TIMEOUT_SECONDS = 7 * 86_400
 SHOWN_NAMES = 10  # of those without an address; `details` has all
 _LOOPBACK = AddressSet.of_texts(["0.0.0.0", "127.0.0.0-127.255.255.255"])  # noqa: S104 - a target, not a listener
 _EXAMPLE_PORTS = "80, 80,443 or 1-1000"
@@ -46,6 +47,7 @@ class ScanRequest:
     priority: int = 0
     name: str | None = None
     max_workers: int | None = None
+    timeout_seconds: int | None = None  # of one host
 
     def sha256(self) -> str:
         """A hash that is equal for equal requests."""
@@ -81,6 +83,7 @@ class SubmitScan:
         ports = _ports(request, scan_type)
         self._check_max_workers(request)
         _rate_pps(request, scan_type)
+        _check_timeout(request, scan_type)
         resolved = self._resolved(request)
         _require_reachable(resolved.targets - resolved.excluded, scan_type)
         try:
@@ -156,6 +159,7 @@ class SubmitScan:
             priority=request.priority,
             host_names=resolved.host_names,
             max_workers=request.max_workers,
+            timeout_seconds=request.timeout_seconds,
         )
 
     def _workers(self, ledger: Ledger, scan: Scan) -> int:
@@ -239,6 +243,18 @@ def _rate_pps(request: ScanRequest, scan_type: ScanType) -> int:
     if not 1 <= rate <= MAX_RATE_PPS:
         raise InvalidInput("rate", f"A rate is from 1 to {MAX_RATE_PPS} packets per second over the whole fleet.")
     return rate
+
+
+def _check_timeout(request: ScanRequest, scan_type: ScanType) -> None:
+    if request.timeout_seconds is None:
+        return
+    if scan_type.tool is not Tool.NMAP:
+        raise InvalidInput(
+            "timeout_seconds",
+            f"{scan_type.tool} gives no host up: leave timeout_seconds out, or use nmap.",
+        )
+    if not 1 <= request.timeout_seconds <= MAX_TIMEOUT_SECONDS:
+        raise InvalidInput("timeout_seconds", f"timeout_seconds is from 1 to {MAX_TIMEOUT_SECONDS:,}, for one host.")
 
 
 def _require_reachable(targets: AddressSet, scan_type: ScanType) -> None:

@@ -74,6 +74,8 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView:
             raise scan_not_found(scan_id)
         now = ledger.now()
         view = view_of(record, now, tuple(ledger.chunks.shares(scan_id)))
+        if record.scan.timeout_seconds is not None:
+            view = replace(view, coverage=replace(view.coverage, not_reached=ledger.chunks.not_reached(scan_id)))
         reason = view.waiting_reason or _why_slower(ledger, record.scan, now)
         return replace(view, waiting_reason=reason, warnings=_warnings(ledger, record.scan))
 

@@ -27,6 +27,8 @@ metadata = MetaData(
     }
 )
 
+_NOT_PROBED = "of a done chunk: what its run did not probe; last_error says why"
+_GIVEN_UP = "of failed_units: given up at a time limit"
 
 scans = Table(
     "scans",
@@ -95,14 +97,8 @@ chunks = Table(
     Column("sending", Boolean, nullable=False, default=False, comment="false while only late replies are awaited"),
     Column("sent_share", Float, nullable=False, default=0.0),
     Column("excluded_units", BigInteger, nullable=False, default=0),
-    Column(
-        "failed_units",
-        BigInteger,
-        nullable=False,
-        default=0,
-        server_default="0",
-        comment="of a done chunk: what its run did not probe; last_error says why",
-    ),
+    Column("failed_units", BigInteger, nullable=False, default=0, server_default="0", comment=_NOT_PROBED),
+    Column("not_reached_units", BigInteger, nullable=False, default=0, server_default="0", comment=_GIVEN_UP),
     Column("failures", Integer, nullable=False, default=0),
     Column("failed_nodes", PlainText, nullable=False, default="", comment="one node id a line, each line ended"),
     Column("last_error", PlainText),
