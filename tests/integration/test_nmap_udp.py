@@ -11,6 +11,7 @@ import pytest
 
 from fixtures.scanner_run import RunOutcome, run_scanner
 from fixtures.servers.network import ExtraMachine, Network
+from fixtures.servers.service import Service
 
 CLOSED = "2000-2029"  # 30 ports, and 53 serves
 ONE_HOST, TWO_HOSTS = "10.77.8.1", "10.77.8.1-10.77.8.2"
@@ -84,3 +85,19 @@ def test_progress_of_all_passes_only_grows(outcomes: dict[str, list[RunOutcome]]
     for outcome in outcomes[TWO_HOSTS]:
         shares = [step.sent_share for step in outcome.progress]
         assert shares == sorted(shares)
+
+
+def test_a_scan_through_the_api_asks_again_too(machines: list[Network], tmp_path: Path) -> None:
+    machine = machines[0]
+    service = Service(tmp_path / "data", prefix=machine.prefix)
+    with machine.inside():
+        service.start()
+        try:
+            scan_id = service.scan(target="10.77.9.1", tool="nmap", scan_type="udp", ports=f"53,{CLOSED}")
+            shown = service.wait_for(scan_id, 300)
+            rows = service.call("GET", f"/api/scans/{scan_id}/results?format=json").json()["items"]
+        finally:
+            service.stop()
+    assert shown["status"] == "completed", shown
+    assert shown["rate"] is None
+    assert [(row["ip"], row["port"], row["state"]) for row in rows] == [("10.77.9.1", 53, "open")]
