@@ -12,6 +12,7 @@ ORDER = (
     "worker_start",
     "wire_rate",
     "masscan_through_api",
+    "nmap_defaults",
     "ingest",
     "nmap_parse",
     "result_pages",

@@ -14,7 +14,6 @@ from cloudx.adapters.database.repositories.chunks import SqlChunks
 from cloudx.adapters.database.schema.tables import dispatches, node_grants, scan_nodes, scans
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.rates.grants import clamp_pps, grant_pps, share_pps
-from cloudx.domain.tools import Tool
 from cloudx.services.access.edit_policy import AddExclusion
 from cloudx.services.chunks.claim import Claim, Claimant, QueueCache
 from cloudx.services.chunks.finish import fail_chunk, release_chunk
@@ -72,7 +71,7 @@ def test_a_claim_grants_what_the_domain_would_at_whatever_is_granted_already(des
             connection.execute(update(scan_nodes).where(scan_nodes.c.node_id == "n").values(granted_pps=0))
             connection.execute(update(node_grants).where(node_grants.c.node_id == "n").values(granted_pps=here))
         desk.register("n", rate_limit_pps=limit if is_registered else None)
-        share = share_pps(Tool.MASSCAN, rate, workers, 99)
+        share = share_pps(1, rate, workers, 99)
         answer = ask(desk, scan.id, share, 200 if is_registered else limit)
         granted = grant_pps(share, limit, rate - elsewhere, limit - here)
         assert answer == granted or (granted == 0 and answer in (Refusal.NO_RATE, Refusal.NODE_FULL))

@@ -34,3 +34,13 @@ def test_the_books_by_node_count_it_as_failed(desk: Desk) -> None:
     assert desk.books(scan) == desk.recounted(scan)
     view = desk.show(scan)
     assert (view.coverage.completed, view.coverage.failed, view.coverage.remaining) == (2, 2, 0)
+
+
+def test_hosts_given_up_at_the_scans_own_time_limit_are_failed_and_told_as_not_reached(desk: Desk) -> None:
+    scan = desk.submit("10.77.0.0/30", tool="nmap", timeout_seconds=30)
+    claim = desk.must_claim()
+    assert claim.scan.timeout_seconds == 30
+    desk.complete_without(claim, "10.77.0.1-10.77.0.3", "nmap gave the host up after its time limit", timed_out=2)
+    coverage = desk.show(scan).coverage
+    assert (coverage.completed, coverage.failed, coverage.not_reached) == (1, 3, 2)
+    assert coverage.balances

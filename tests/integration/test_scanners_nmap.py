@@ -215,3 +215,24 @@ def test_no_type_runs_a_script_that_makes_a_target_or_the_node_talk_to_anybody_e
         name for name, categories in scripts.items() if {"external", "broadcast", "dos"} & set(categories.split())
     ]
     assert "ftp-bounce" not in scripts
+
+
+def test_a_host_over_its_time_limit_is_given_up_and_the_others_results_are_kept(
+    network: Network, tmp_path: Path
+) -> None:
+    silent = ("ip", "netns", "exec", network.target_namespace, "iptables")
+    rule = ("INPUT", "-d", "10.77.7.1", "-p", "tcp", "!", "--dport", "80", "-j", "DROP")
+    subprocess.run([*silent, "-A", *rule], check=True)
+    try:
+        outcome = run_scanner(
+            network, tmp_path / "run", "nmap", "default", "10.77.7.0/30", ports="1-3000", timeout_seconds=8
+        )
+    finally:
+        subprocess.run([*silent, "-D", *rule], check=True)
+    assert outcome.succeeded, outcome.last_words
+    assert {("10.77.7.0", 80), ("10.77.7.2", 80), ("10.77.7.3", 443)} <= outcome.open
+    assert outcome.unprobed is not None
+    assert outcome.unprobed.addresses.texts() == ["10.77.7.1"]
+    assert outcome.unprobed.timed_out == 1
+    assert "time limit" in outcome.unprobed.reason
+    assert "10.77.7.1" in outcome.hosts, "that it is up was found before"

@@ -39,7 +39,8 @@ def show_scan_alone(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
     return show_scan(view, results) | {
         "ports": str(scan.ports) if scan.ports else None,
         "priority": scan.priority,
-        "rate": scan.rate_pps,
+        "rate": scan.asked_rate_pps,
+        "timeout_seconds": scan.timeout_seconds,
         "started_at": scan.started_at,
         "finished_at": scan.finished_at,
         "eta_seconds": view.eta_seconds,
@@ -68,13 +69,13 @@ def show_coverage(view: ScanView) -> dict[str, Any]:
     """The sums of the proof."""
     coverage = view.coverage
     return {
-        "unit": "hosts" if view.scan.type.counts_hosts else "probes",
+        "unit": "hosts" if view.scan.counts_hosts else "probes",
         "planned": coverage.planned,
         "completed": coverage.completed,
         "excluded": coverage.excluded,
         "failed": coverage.failed,
         "remaining": coverage.remaining,
-        "not_reached": coverage.remaining if view.scan.status.is_final else 0,
+        "not_reached": coverage.not_reached + (coverage.remaining if view.scan.status.is_final else 0),
         "packets_sent": view.packets_sent,
         "assumes": asdict(assumes(view.scan)),
     }

@@ -57,6 +57,9 @@ def scan(
     skip_unresolved: Annotated[
         bool, typer.Option("--skip-unresolved", help="Go on without host names that have no address.")
     ] = False,
+    timeout: Annotated[
+        int | None, typer.Option(min=1, metavar="SECONDS", help="When nmap gives a host up; it counts as failed then.")
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Stay until it is over, or print its id at once.")
     ] = True,
@@ -84,6 +87,7 @@ def scan(
         "budget_seconds": budget,
         "family": family and family.value,
         "skip_unresolved": skip_unresolved or None,
+        "timeout_seconds": timeout,
     }
     with api_session() as api:
         request["targets"] = [*named, *map(_read_list, lists)]

@@ -19,6 +19,7 @@ from .scan_text import (
     chunks_line,
     counted,
     coverage_line,
+    doubtful_line,
     duration,
     is_over,
     local_time,
@@ -62,6 +63,10 @@ def print_scan(scan: Scan) -> None:
     out().print(grid)
 
 
+def _rate(scan: Scan) -> str:
+    return "at nmap's own pace" if scan["rate"] is None else f"at most {scan['rate']:,} packets/s"
+
+
 def _facts(scan: Scan) -> list[tuple[str, object]]:
     left_seconds, warnings = seconds_left(scan), scan.get("warnings")
     workers = [f"{w['node_id']} ({counted(w['chunks_done'], 'chunk')} done)" for w in scan["workers"]]
@@ -77,7 +82,7 @@ def _facts(scan: Scan) -> list[tuple[str, object]]:
         ("coverage", _coverage(scan)),
         ("chunks", chunks_line(scan)),
         ("workers", ", ".join(workers)),
-        ("rate", f"at most {scan['rate']:,} packets/s, priority {scan['priority']}"),
+        ("rate", f"{_rate(scan)}, priority {scan['priority']}"),
         ("submitted", f"{local_time(scan['created_at'])} by {scan['created_by']}"),
         ("started", local_time(scan.get("started_at"))),
         ("finished", local_time(scan.get("finished_at"))),
@@ -99,6 +104,8 @@ def print_findings(api: ApiClient, scan: Scan, limit: int) -> None:
     if page["items"]:
         out().print(_findings_table(page["items"]))
         out().print()
+        if line := doubtful_line(page["items"]):
+            say(line)
     else:
         say("It found nothing open." if is_over(scan) else "It has found nothing so far.")
     if page["next_cursor"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -139,6 +139,15 @@ def worker_lines(scan: Scan, most: int) -> list[str]:
     if len(lines) > most:
         lines[most - 1 :] = [f"and {len(lines) - most + 1:,} more"]
     return lines
+
+
+def doubtful_line(findings: Sequence[Mapping[str, Any]]) -> str:
+    """How many of the shown ports are open, and of how many nothing was heard; empty where all of them answered."""
+    doubtful = sum(finding["state"] == "open|filtered" for finding in findings)
+    if not doubtful:
+        return ""
+    answered = len(findings) - doubtful
+    return f"{answered:,} answered; of {doubtful:,} nothing was heard (open|filtered): a firewall may eat the probes."
 
 
 def outcome_line(scan: Scan) -> str:

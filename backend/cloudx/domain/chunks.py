@@ -50,7 +50,7 @@ class ChunkSpan:
 
     @property
     def units(self) -> int:
-        """Probes in it, or hosts for nmap (whose port_count is always 1)."""
+        """Probes in it, or hosts for nmap (whose port_count is 1 then)."""
         return self.address_count * self.port_count
 
     def addresses_of(self, scan: Scan) -> AddressSet:
@@ -59,7 +59,7 @@ class ChunkSpan:
 
     def ports_of(self, scan: Scan) -> PortSet | None:
         """The ports it covers, or None where the scan has none."""
-        if scan.ports is None or scan.type.counts_hosts:
+        if scan.ports is None or scan.counts_hosts:
             return scan.ports
         return scan.ports.slice(self.port_start, self.port_count)
 

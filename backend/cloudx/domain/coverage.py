@@ -16,6 +16,7 @@ class Coverage:
     excluded: int = 0
     failed: int = 0
     remaining: int = 0
+    not_reached: int = 0  # of the failed: given up at a time limit that was asked for
 
     @property
     def balances(self) -> bool:
@@ -29,6 +30,7 @@ class Unprobed:
 
     addresses: AddressSet
     reason: str
+    timed_out: int = 0  # how many of them were given up at the scan's own time limit
 
 
 def progress_percent(coverage: Coverage, in_flight_units: float) -> float:

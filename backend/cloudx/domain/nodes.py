@@ -144,6 +144,11 @@ class Node:
 
     def why_not(self, scan_type: ScanType) -> str | None:
         """Why it cannot run such a scan, with the remedy; None when it can."""
+        if self.rate_limit_pps is not None and self.rate_limit_pps < scan_type.unheld_pps:
+            return (
+                f"it may send {self.rate_limit_pps:,} packets per second, and nothing keeps {scan_type.tool} "
+                f"{scan_type.name} below {scan_type.unheld_pps:,}; raise its CLOUDX_NODE_RATE_LIMIT_PPS, or use default"
+            )
         return missing_capability(self.capabilities, scan_type)
 
 

@@ -10,7 +10,7 @@ from .addresses import AddressSet
 from .errors import IllegalTransition
 from .names import HostNames
 from .port_set import PortSet
-from .tools import ScanType, Tool, scan_type_of
+from .tools import UNBOUNDED_PPS, ScanType, Tool, scan_type_of
 
 
 class ScanStatus(StrEnum):
@@ -66,6 +66,8 @@ class Scan:
     waiting_reason: str | None = None  # why it does not go faster, with the remedy
     retries: int | None = None  # tries beyond the first of each unanswered probe; None: the tool's own
     budget_seconds: int | None = None  # from its start; what is not reached by then is not probed
+    timeout_seconds: int | None = None  # nmap alone: when a host is given up
+    splits_ports: bool = False  # nmap alone: a host takes so long that its ports are cut too
 
     @property
     def type(self) -> ScanType:
@@ -73,9 +75,19 @@ class Scan:
         return scan_type_of(self.tool, self.type_name, self.ports is not None and self.ports.udp_ranges)
 
     @property
+    def asked_rate_pps(self) -> int | None:
+        """The rate as a user knows it; None where none was asked and the tool paces itself."""
+        return self.rate_pps if self.rate_pps < UNBOUNDED_PPS else None
+
+    @property
+    def counts_hosts(self) -> bool:
+        """True where coverage is counted in hosts, False where it is in probes."""
+        return self.type.counts_hosts and not self.splits_ports
+
+    @property
     def units_per_address(self) -> int:
         """Probes for one address; 1 where hosts are counted or there are no ports."""
-        return 1 if self.type.counts_hosts or self.ports is None else self.ports.size
+        return 1 if self.counts_hosts or self.ports is None else self.ports.size
 
     @property
     def planned_units(self) -> int:

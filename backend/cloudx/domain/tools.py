@@ -7,6 +7,12 @@ from enum import StrEnum
 
 from .errors import InvalidInput
 
+NMAP_RUNS_PER_NODE = 4  # nmap waits more than it sends; one process leaves a node idle
+# nmap's --max-rate covers discovery and port scan alone. The version, script and OS probes of a run peaked at 5,600 on
+# two cores (it has one thread).
+NMAP_UNHELD_PPS = 10_000
+UNBOUNDED_PPS = 1 << 40  # the rate of a scan for which none was asked and whose tool paces itself
+
 
 class Tool(StrEnum):
     """A scanner program."""
@@ -36,6 +42,8 @@ class ScanType:
     host_seconds: float = 0.0  # nmap alone: what one live host takes, as a planning guess
     needs_raw_socket: bool = True  # False: it falls back to connect() calls
     may_send_udp: bool = False  # UDP probes beside its TCP ones, if UDP ports are asked for
+    usual_ports: int = 1  # nmap alone: how many it probes where none are named
+    unheld_pps: int = 0  # what a run sends at its peak where nothing holds it; 0: it keeps to its grant
 
     @property
     def counts_hosts(self) -> bool:
@@ -46,16 +54,25 @@ class ScanType:
         """The same with UDP ports beside its own: there is no UDP scan without raw sockets."""
         return replace(self, needs_raw_socket=True)
 
+    @property
+    def runs_per_node(self) -> int:
+        """Runs of one scan that go on side by side on a node.
 
-# host_seconds only sizes chunks (about 30 s each); a wrong guess costs balance, never correctness.
+        One for UDP: hosts behind one ICMP limiter would take each other's answers, and one run waits for all of its
+        hosts at once.
+        """
+        return NMAP_RUNS_PER_NODE if self.counts_hosts and self.protocol != "udp" else 1
+
+
+# host_seconds, for usual_ports, only sizes chunks (about 30 s each); a wrong guess costs balance, never correctness.
 _TYPES = [
-    ScanType(Tool.NMAP, "default", PortRule.OPTIONAL, "tcp", 0.5, needs_raw_socket=False, may_send_udp=True),
-    ScanType(Tool.NMAP, "quick", PortRule.OPTIONAL, "tcp", 0.2, needs_raw_socket=False, may_send_udp=True),
-    ScanType(Tool.NMAP, "intense", PortRule.OPTIONAL, "tcp", 8.0, needs_raw_socket=False, may_send_udp=True),
-    ScanType(Tool.NMAP, "tcp", PortRule.OPTIONAL, "tcp", 0.5, needs_raw_socket=False),
-    ScanType(Tool.NMAP, "udp", PortRule.OPTIONAL, "udp", 15.0, needs_raw_socket=True),
-    ScanType(Tool.NMAP, "full", PortRule.OPTIONAL, "tcp", 30.0, needs_raw_socket=False, may_send_udp=True),
-    ScanType(Tool.NMAP, "vuln", PortRule.OPTIONAL, "tcp", 30.0, needs_raw_socket=False, may_send_udp=True),
+    ScanType(Tool.NMAP, "default", PortRule.OPTIONAL, "tcp", 0.5, False, True, usual_ports=1000),
+    ScanType(Tool.NMAP, "quick", PortRule.OPTIONAL, "tcp", 0.2, False, True, usual_ports=100),
+    ScanType(Tool.NMAP, "intense", PortRule.OPTIONAL, "tcp", 8.0, False, True, 1000, NMAP_UNHELD_PPS),
+    ScanType(Tool.NMAP, "tcp", PortRule.OPTIONAL, "tcp", 0.5, False, usual_ports=1000),
+    ScanType(Tool.NMAP, "udp", PortRule.OPTIONAL, "udp", 1.0, True, usual_ports=100),
+    ScanType(Tool.NMAP, "full", PortRule.OPTIONAL, "tcp", 30.0, False, True, usual_ports=65535),
+    ScanType(Tool.NMAP, "vuln", PortRule.OPTIONAL, "tcp", 30.0, False, True, 1000, NMAP_UNHELD_PPS),
     ScanType(Tool.ZMAP, "tcp_syn", PortRule.ONE, "tcp"),
     ScanType(Tool.ZMAP, "icmp_echo", PortRule.NONE, "icmp"),
     ScanType(Tool.MASSCAN, "tcp_scan", PortRule.REQUIRED, "tcp"),
@@ -64,7 +81,7 @@ _TYPES = [
 ]
 SCAN_TYPES: dict[tuple[Tool, str], ScanType] = {(t.tool, t.name): t for t in _TYPES}
 DEFAULT_SCAN_TYPE = {Tool.NMAP: "default", Tool.ZMAP: "tcp_syn", Tool.MASSCAN: "tcp_scan"}
-DEFAULT_RATE_PPS = {Tool.NMAP: 5_000, Tool.ZMAP: 1_000, Tool.MASSCAN: 1_000}
+DEFAULT_RATE_PPS = {Tool.NMAP: UNBOUNDED_PPS, Tool.ZMAP: 1_000, Tool.MASSCAN: 1_000}
 
 
 def scan_type_of(tool: str, name: str, has_udp_ports: object) -> ScanType:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from cloudx.domain.rates.grants import NMAP_RUNS_PER_NODE
-from cloudx.domain.tools import Tool
+from cloudx.domain.tools import NMAP_RUNS_PER_NODE, Tool
 
 # Measured in polls of an idle worker: by then each idle worker has polled, and each starting worker has arrived.
 PATIENCE_AFTER_A_CLAIM = 4.0

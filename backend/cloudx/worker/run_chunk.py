@@ -17,6 +17,7 @@ from cloudx.domain.chunks import LEASE_SECONDS
 from cloudx.domain.errors import CloudxError, LeaseLost
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.nodes import RAW_SOCKET
+from cloudx.domain.planning.durations import nmap_limit_seconds, ports_of_a_host
 from cloudx.domain.proof.tarpits import ReadFindings, fold_tarpits
 from cloudx.domain.proof.tries import tries_of
 from cloudx.domain.tools import Tool
@@ -28,11 +29,10 @@ from cloudx.services.chunks.scanner_port import Assignment, Command, Machine, Ru
 from cloudx.services.ledger.ledger import OpenLedger
 
 from .finish_chunk import FinishChunk
-from .passes import Passes
+from .passes import Pass, Passes
 from .run_pass import RunPass
 from .scanner_process import ScannerProcess
 
-NMAP_LIMIT_SECONDS = 4 * 3600.0
 MAX_HOLD_SECONDS = 2.0  # for the run before to end
 
 log = structlog.get_logger()
@@ -78,7 +78,7 @@ class ChunkRun:
         lease = claim.lease
         self._log = log.bind(scan=lease.scan_id, chunk=lease.span.number, attempt=lease.attempt)
         self._finish_chunk = FinishChunk(context.open_ledger, claim, self._log)
-        self._thread = threading.Thread(target=self._run, name=f"chunk-{lease.span.number}", daemon=True)
+        self._thread = threading.Thread(target=self._run_to_the_end, name=f"chunk-{lease.span.number}", daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -138,7 +138,7 @@ class ChunkRun:
         self._given_up = reason
         self.apply(RenewalResult.RELEASE)
 
-    def _run(self) -> None:
+    def _run_to_the_end(self) -> None:
         lease = self.claim.lease
         # A new folder each time: a claim that a crash of the database took back is made again with the same numbers.
         name = f"{lease.scan_id}-{lease.span.number}-{lease.attempt}-{time.monotonic_ns()}"
@@ -162,20 +162,28 @@ class ChunkRun:
             return None  # all of them have been excluded since
         self._passes = Passes(self._scanner, self._assignment, folder)
         run_pass = RunPass(
-            self._scanner, self._context.machine, _limit_seconds(self.claim), self._start_scanner, self._advance
+            self._scanner, self._context.machine, limit_seconds(self.claim), self._start_scanner, self._advance
         )
         try:
             for one in self._passes:
-                command = self._scanner.command(one.assignment, one.folder)
-                self._wait_for_predecessors(command.start_seconds)
-                end = run_pass(one, command)
-                if end.packets_sent is not None:
-                    self._packets_sent = (self._packets_sent or 0) + end.packets_sent
-                if end.error is not None:
-                    return end.error
+                if (error := self._run(one, run_pass)) is not None:
+                    return error
             return None
         finally:
             self._advance(RunProgress(self.progress.sent_share, sending_done=True))
+
+    def _run(self, one: Pass, run_pass: RunPass) -> str | None:
+        """Run the commands of one pass; None when their output is whole, else what went wrong."""
+        command: Command | None = self._scanner.command(one.assignment, one.folder)
+        while command is not None:
+            self._wait_for_predecessors(command.start_seconds)
+            end = run_pass(one, command)
+            if end.packets_sent is not None:
+                self._packets_sent = (self._packets_sent or 0) + end.packets_sent
+            if end.error is not None:
+                return end.error
+            command = self._scanner.next_command(one.assignment, one.folder)
+        return None
 
     def _wait_for_predecessors(self, start_seconds: float) -> None:
         """Wait until they have sent everything by the time this run's first packet leaves."""
@@ -189,8 +197,9 @@ class ChunkRun:
     def _start_scanner(self, command: Command, folder: Path) -> ScannerProcess | None:
         """The scanner; None if a result came first."""
         with self._lock:
-            if self._result is RenewalResult.GO_ON:
-                self._process = ScannerProcess(command, folder)
+            if self._result is not RenewalResult.GO_ON:
+                return None
+            self._process = ScannerProcess(command, folder)
             return self._process
 
     def _advance(self, progress: RunProgress) -> None:
@@ -212,6 +221,9 @@ class ChunkRun:
             egress=egress,
             max_retries=claim.scan.retries,
             tries=tries_of(claim.scan, replies_get_lost=egress is not None and egress.offloads_on),
+            timeout_seconds=claim.scan.timeout_seconds,
+            is_rate_asked=claim.scan.asked_rate_pps is not None,
+            is_whole_scan=claim.scan.addresses.size == claim.addresses.size,
         )
 
     def _finish(self, error: str | None) -> None:
@@ -242,7 +254,7 @@ class ChunkRun:
 
     def _folded(self, read: ReadFindings) -> Iterator[AnyFinding]:
         ports = self.claim.ports
-        return fold_tarpits(read, ports, ports.size if ports else 0)
+        return fold_tarpits(read, ports, ports.size if ports else self.claim.scan.type.usual_ports)
 
     @property
     def _scanner(self) -> Scanner:
@@ -259,10 +271,11 @@ def _pause_seconds(ends_at: float | None, start_seconds: float) -> float:
     return 0.05 if ends_at is None else min(0.05, max(0.001, ends_at - start_seconds - time.monotonic()))
 
 
-def _limit_seconds(claim: Claim) -> float:
+def limit_seconds(claim: Claim) -> float:
     """How long a run may take before it counts as hung."""
     if claim.scan.tool is Tool.NMAP:
-        return NMAP_LIMIT_SECONDS
+        port_count = ports_of_a_host(claim.scan.type, claim.ports)
+        return nmap_limit_seconds(claim.scan, claim.addresses.size, port_count, claim.lease.rate_pps)
     sending_seconds = claim.units / max(1, claim.lease.rate_pps)
     return 60.0 + 4 * sending_seconds  # retries, slow starts and the wait for late replies
 

@@ -11,6 +11,7 @@ from cloudx.cli.scan_text import (
     age,
     chunks_line,
     coverage_line,
+    doubtful_line,
     duration,
     moment_of,
     outcome_line,
@@ -114,3 +115,9 @@ def test_an_age_is_told_in_its_largest_unit(seconds: int, text: str) -> None:
 def test_a_time_without_a_zone_is_utc() -> None:
     assert moment_of("2026-11-24T10:00:00") == moment_of("2026-11-24T10:00:00Z")
     assert moment_of(None) is None
+
+
+def test_ports_of_which_nothing_was_heard_are_counted_apart_from_open_ones() -> None:
+    states = ["open", "open|filtered", "open|filtered", "up"]
+    assert doubtful_line([{"state": state} for state in states]).startswith("2 answered; of 2 nothing was heard")
+    assert doubtful_line([{"state": "open"}]) == doubtful_line([]) == ""

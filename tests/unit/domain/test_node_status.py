@@ -20,7 +20,7 @@ from cloudx.domain.nodes import (
     missing_capability,
     seconds_to_next_beat,
 )
-from cloudx.domain.tools import SCAN_TYPES, Tool
+from cloudx.domain.tools import SCAN_TYPES, Tool, scan_type_named
 from fixtures.capabilities import CAPABILITIES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -93,6 +93,13 @@ def test_when_no_node_can_the_error_says_what_each_lacks_and_what_to_do(status: 
     assert set(caught.value.details["nodes"]) == {"n1", "n2"}
     assert f"n1: it is {status}; " in caught.value.message
     assert "apt-get install masscan" in caught.value.message
+
+
+def test_a_node_that_may_send_less_than_a_scan_type_peaks_at_does_not_run_it_and_says_so() -> None:
+    slow, intense = replace(NODE, rate_limit_pps=500), scan_type_named("nmap", "intense")
+    with pytest.raises(NoCapableNode, match=r"may send 500 packets .* raise its CLOUDX_NODE_RATE_LIMIT_PPS"):
+        capable([slow], intense, NOW)
+    assert capable([slow], scan_type_named("nmap", "default"), NOW) == [slow]
 
 
 def test_without_any_node_the_error_says_how_to_start_one() -> None:

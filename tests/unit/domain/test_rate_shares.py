@@ -8,9 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.domain.rates.shares import Want, chunk_share_pps, level_pps, room_pps, share_beside, why_slower
-from cloudx.domain.tools import Tool
+from cloudx.domain.rates.shares import (
+    Want,
+    chunk_share_pps,
+    level_pps,
+    room_pps,
+    runs_abreast,
+    share_beside,
+    why_slower,
+)
+from cloudx.domain.tools import UNBOUNDED_PPS, scan_type_named
 
+MASSCAN, NMAP, UDP = (scan_type_named(*names) for names in (("masscan", None), ("nmap", None), ("nmap", "udp")))
 RATES = st.integers(1, 10_000_000)
 LIMITS = st.lists(st.integers(1, 1_000_000), min_size=1, max_size=30)
 
@@ -66,9 +75,9 @@ def test_a_scan_takes_what_those_before_it_leave_on_a_node_unless_that_is_a_sliv
 
 
 def test_a_chunk_gets_the_level_of_its_scan_and_more_when_few_are_left() -> None:
-    assert chunk_share_pps(Tool.MASSCAN, 7_000, [1_000, 4_000, 4_000], 50) == 3_000
-    assert chunk_share_pps(Tool.MASSCAN, 7_000, [1_000, 4_000, 4_000], 1) == 7_000
-    assert chunk_share_pps(Tool.NMAP, 8_000, [None, None], 50) == 1_000
+    assert chunk_share_pps(MASSCAN, 7_000, [1_000, 4_000, 4_000], 50) == 3_000
+    assert chunk_share_pps(MASSCAN, 7_000, [1_000, 4_000, 4_000], 1) == 7_000
+    assert chunk_share_pps(NMAP, 8_000, [None, None], 50) == 1_000
 
 
 @pytest.mark.parametrize(
@@ -91,3 +100,13 @@ def test_a_scan_asked_faster_than_its_nodes_can_send_says_so_and_what_to_do(
         return
     assert sentence is not None
     assert re.search(says, sentence)
+
+
+def test_udp_runs_alone_of_its_scan_on_a_node_and_other_nmap_scans_four_times() -> None:
+    assert runs_abreast(UDP, 1, 50) == 1
+    assert [runs_abreast(NMAP, nodes, chunks) for nodes, chunks in ((1, 50), (8, 9), (8, 1))] == [4, 2, 1]
+    assert chunk_share_pps(UDP, 8_000, [None, None], 50) == 4_000
+
+
+def test_a_scan_for_which_no_rate_was_asked_is_never_called_slow() -> None:
+    assert why_slower(UNBOUNDED_PPS, [1_000, 2_000]) is None

@@ -224,3 +224,29 @@ def _is_port_ping(word: str) -> bool:
 
 def _block(line: str) -> tuple[tuple[int, int], ...]:
     return AddressSet.of_networks([ipaddress.ip_network(line)]).ranges
+
+
+@pytest.mark.parametrize(
+    ("type_name", "rate_pps", "raw_sockets", "max_rate"),
+    [("default", 2000, True, "999.000"), ("udp", 200, True, "99.000"), ("tcp", 2000, True, "665.667"),
+     ("full", 20, True, "9.000"), ("quick", 30, False, "9.000"), ("quick", 1, True, "0.250")],
+)  # fmt: skip
+def test_of_an_asked_rate_nmap_gets_what_leaves_room_for_what_the_kernel_sends(
+    type_name: str, rate_pps: int, raw_sockets: bool, max_rate: str
+) -> None:
+    asked = dataclasses.replace(
+        assign("nmap", type_name, raw_sockets=raw_sockets), rate_pps=rate_pps, is_rate_asked=True
+    )
+    argv = Nmap().command(asked, FOLDER).argv
+    assert argv[argv.index("--max-rate") + 1] == max_rate
+
+
+def test_a_chunk_of_one_address_of_a_larger_scan_is_looked_for_first() -> None:
+    one_of_many = dataclasses.replace(assign("nmap", "quick", "198.51.100.7"), is_whole_scan=False)
+    assert "-Pn" not in Nmap().command(one_of_many, FOLDER).argv
+
+
+def test_nmap_gives_a_host_up_after_the_time_that_was_asked_for() -> None:
+    limited = dataclasses.replace(assign("nmap", "default"), timeout_seconds=90)
+    argv = Nmap().command(limited, FOLDER).argv
+    assert argv[argv.index("--host-timeout") + 1] == "90s"

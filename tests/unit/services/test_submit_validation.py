@@ -109,3 +109,28 @@ def test_two_requests_are_the_same_only_when_every_field_is() -> None:
 
 def test_the_largest_rate_is_what_a_card_of_the_fastest_kind_sends() -> None:
     assert MAX_RATE_PPS == 10_000_000
+
+
+@pytest.mark.parametrize("rate_pps", [20, 200, 2_000, 100_000])
+@pytest.mark.parametrize("scan_type", ["intense", "vuln"])
+def test_a_rate_is_refused_where_it_would_not_hold_and_the_types_that_keep_one_are_named(
+    scan_type: str, rate_pps: int
+) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"takes no rate: .* Leave rate out, or use one of: default, quick"
+    ) as caught:
+        submit(tool="nmap", scan_type=scan_type, rate_pps=rate_pps)
+    assert caught.value.field == "rate"
+    with pytest.raises(LedgerOpened):
+        submit(tool="nmap", scan_type=scan_type)
+
+
+def test_a_time_limit_of_a_host_is_for_nmap_alone_and_says_so() -> None:
+    with pytest.raises(InvalidInput, match="leave timeout_seconds out, or use nmap") as caught:
+        submit(ports="80", timeout_seconds=30)
+    assert caught.value.field == "timeout_seconds"
+    for seconds in (0, -1, 10_000_000):
+        with pytest.raises(InvalidInput, match="timeout_seconds is from 1 to"):
+            submit(tool="nmap", timeout_seconds=seconds)
+    with pytest.raises(LedgerOpened):
+        submit(tool="nmap", timeout_seconds=30)

@@ -30,7 +30,10 @@ class SubmitBody(Body):
     scan_type: str | None = Field(None, max_length=64, examples=["tcp"])
     port: Ports | None = Field(None, examples=[80, "80,443", "1-1000", "http", "T:80,U:53"])
     ports: Ports | None = Field(None, description="The same as port")
-    rate: int | None = Field(None, description="Packets per second over the whole fleet")
+    rate: int | None = Field(
+        None,
+        description="Packets per second over the whole fleet; without one nmap paces itself within nodes' limits",
+    )
     exclude: TargetText | TargetList | None = None
     priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Higher goes first")
     name: Name | None = None
@@ -39,6 +42,9 @@ class SubmitBody(Body):
     )
     budget_seconds: int | None = Field(
         None, ge=1, le=MAX_BUDGET_SECONDS, description="The scan is stopped so long after it began; what it found stays"
+    )
+    timeout_seconds: int | None = Field(
+        None, description="nmap alone: a host that takes longer is given up and counts as failed (not_reached)"
     )
     max_workers: int | None = Field(None, description="At most so many workers at a time, where Nomad dispatches them")
     family: Annotated[Family, Field(strict=False)] | None = Field(
@@ -62,6 +68,7 @@ class SubmitBody(Body):
             budget_seconds=self.budget_seconds,
             family=self.family,
             skip_unresolved=self.skip_unresolved,
+            timeout_seconds=self.timeout_seconds,
         )
 
     def _targets(self) -> tuple[str, ...]:
@@ -146,7 +153,9 @@ class CoverageCounts(BaseModel):
     excluded: int
     failed: int
     remaining: int
-    not_reached: int = Field(description="What remained when the scan ended; 0 while it runs")
+    not_reached: int = Field(
+        description="What remained when the scan ended, and of the failed what was given up at its timeout_seconds"
+    )
     packets_sent: int | None = Field(
         description="Probes that left, counted by the kernel over all tries; null where nothing was counted (nmap)"
     )
@@ -176,7 +185,7 @@ class ScanDetail(ScanItem):
 
     ports: str | None
     priority: int
-    rate: int
+    rate: int | None = Field(description="Packets per second over the whole fleet; null: none asked, nmap paces itself")
     started_at: str | None
     finished_at: str | None
     eta_seconds: int | None
@@ -184,6 +193,7 @@ class ScanDetail(ScanItem):
     max_workers: int | None
     retries: int | None
     budget_seconds: int | None
+    timeout_seconds: int | None = Field(description="After which nmap gives a host up")
     waiting_reason: str | None = Field(description="Why it does not go faster, while it does not")
     warnings: list[str] = Field(description="What was not taken or not probed although the scan went on, and why")
     coverage: CoverageCounts

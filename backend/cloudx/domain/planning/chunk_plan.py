@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 from cloudx.domain.chunks import ChunkSpan
 from cloudx.domain.errors import TooLarge
-from cloudx.domain.rates.grants import NMAP_RUNS_PER_NODE
 from cloudx.domain.scans import Scan
+
+from .durations import MAX_SENDING_SECONDS, SPLIT_CHUNK_SECONDS, host_seconds, ports_of_a_host
 
 CHUNK_SECONDS = 15.0  # of sending at the chunk's rate: what a lost worker costs
 LAST_CHUNK_SECONDS = CHUNK_SECONDS / 8  # below it a scanner's start would weigh more than the balance gained
@@ -59,12 +60,18 @@ def plan(
 
 
 def _grid(scan: Scan, total: int, workers: int, max_chunks: int, chunk_seconds: float) -> _Grid:
-    if scan.type.counts_hosts:
-        slots, unit_seconds = workers * NMAP_RUNS_PER_NODE, scan.type.host_seconds
-        full_seconds, last_seconds, max_units = 2 * chunk_seconds, LAST_NMAP_CHUNK_SECONDS, MAX_NMAP_HOSTS
+    slots, max_units = workers * scan.type.runs_per_node, None
+    if scan.counts_hosts:
+        port_count = ports_of_a_host(scan.type, scan.ports)
+        unit_seconds = host_seconds(scan.type, port_count)
+        full_seconds, last_seconds = 2 * chunk_seconds, LAST_NMAP_CHUNK_SECONDS
+        # A dead host takes none of that, so a slow rate alone does not tear a sparse network into single hosts.
+        max_units = max(1, min(MAX_NMAP_HOSTS, int(MAX_SENDING_SECONDS * scan.rate_pps / slots / port_count)))
     else:
-        slots, unit_seconds = workers, workers / scan.rate_pps
-        full_seconds, last_seconds, max_units = chunk_seconds, LAST_CHUNK_SECONDS, None
+        unit_seconds = slots / scan.rate_pps
+        full_seconds, last_seconds = chunk_seconds, LAST_CHUNK_SECONDS
+        if scan.splits_ports:
+            full_seconds = last_seconds = SPLIT_CHUNK_SECONDS
     slot_seconds = total * unit_seconds / slots
     while slots > 1 and full_seconds > last_seconds and slot_seconds < CELLS_EACH * full_seconds:
         full_seconds /= 2  # a single worker never waits for another
@@ -88,7 +95,8 @@ def _shape(scan: Scan, units: int) -> tuple[int, int]:
     ports = scan.units_per_address
     if ports == 1 or scan.type.tool == "zmap":
         return units, 1  # zmap takes one port a run
-    abreast = max(1, min(scan.addresses.size, MIN_HOSTS_ABREAST))
+    # Each run of nmap looks for its hosts anew: few hosts, many ports.
+    abreast = 1 if scan.splits_ports else max(1, min(scan.addresses.size, MIN_HOSTS_ABREAST))
     widest = max(1, min(ports, units // abreast))
     width = -(-ports // -(-ports // widest))  # columns of equal width: a thin last one would double the chunks
     return max(1, -(-units // width)), width

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cloudx.domain.chunks import RENEW_SECONDS, ChunkSpan
-from cloudx.domain.rates.grants import NMAP_RUNS_PER_NODE
 from cloudx.domain.tools import ScanType
 
 from .chunk_plan import divided
@@ -40,7 +39,9 @@ class Running:
         """Seconds from its lease to its last probe, at its pace so far."""
         if self.sent_share > 0:
             return max(self.held_seconds, max(0.0, self.held_seconds - self.silent_seconds) / self.sent_share)
-        planned = self.span.units * (scan_type.host_seconds or 1 / max(1, self.rate_pps))
+        # A host of nmap's is a unit, unless its ports are cut too.
+        unit_seconds = scan_type.host_seconds if self.span.port_count == 1 else 0.0
+        planned = self.span.units * (unit_seconds or 1 / max(1, self.rate_pps))
         # nmap reports a group of hosts at once, when the last of them is done.
         return planned if self.held_seconds <= BELIEVED_TIMES * planned else 2 * self.held_seconds
 
@@ -119,7 +120,7 @@ def part_count(span: ChunkSpan, scan_type: ScanType, spare: Spare) -> int:
     if spare.rate_pps < 1:
         return 1
     if scan_type.counts_hosts:
-        most = spare.workers * NMAP_RUNS_PER_NODE
+        most = spare.workers * scan_type.runs_per_node
     else:
         most = min(spare.workers, int(span.units * spare.workers / (spare.rate_pps * MIN_PART_SECONDS)))
     return min(most, MAX_PARTS)

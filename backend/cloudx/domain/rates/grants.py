@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from cloudx.domain.tools import Tool
-
-NMAP_RUNS_PER_NODE = 4  # nmap waits more than it sends; one process leaves a node idle
+SLIVER = 16  # a run at less than 1/16 of its share would hold its hosts for hours
 
 
-def share_pps(tool: Tool, scan_rate_pps: int, workers: int, chunks_open: int) -> int:
+def share_pps(runs_per_node: int, scan_rate_pps: int, workers: int, chunks_open: int) -> int:
     """What one chunk should get of a scan's rate; slightly stale numbers are good enough."""
-    slots = workers * (NMAP_RUNS_PER_NODE if tool is Tool.NMAP else 1)
-    return max(1, scan_rate_pps // max(1, min(slots, chunks_open)))
+    return max(1, scan_rate_pps // max(1, min(workers * runs_per_node, chunks_open)))
+
+
+def unasked_share_pps(node_limit_pps: int, node_free_pps: int, runs: int, least_pps: int = 0) -> int:
+    """What one chunk should get of a node's limit, of a scan for which no rate was asked; `runs` go on side by side.
+
+    Nobody asked for the whole of it: a share stays free, and of what others left no more than half is taken, so that
+    the next scan can begin beside it. 0 where only a sliver would be left, or less than the run takes in any case.
+    """
+    if least_pps > node_free_pps:
+        return 0
+    fair = max(1, node_limit_pps // (runs + 1))
+    share = max(least_pps, min(fair, max(0, node_free_pps + 1) // 2))
+    return share if share * SLIVER >= fair else 0
 
 
 def grant_pps(share: int, node_limit_pps: int, scan_free_pps: int, node_free_pps: int) -> int:

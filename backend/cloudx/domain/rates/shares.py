@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cloudx.domain.tools import Tool
+from cloudx.domain.tools import UNBOUNDED_PPS, ScanType
 
-from .grants import NMAP_RUNS_PER_NODE, share_pps
+from .grants import share_pps
 
 
 def level_pps(rate_pps: int, limits_pps: Sequence[int | None]) -> int:
@@ -30,10 +30,15 @@ def level_pps(rate_pps: int, limits_pps: Sequence[int | None]) -> int:
     return max(1, share)
 
 
-def chunk_share_pps(tool: Tool, rate_pps: int, limits_pps: Sequence[int | None], chunks_open: int) -> int:
+def chunk_share_pps(scan_type: ScanType, rate_pps: int, limits_pps: Sequence[int | None], chunks_open: int) -> int:
     """What one chunk should get of a scan's rate; `limits_pps` has what each of its nodes may send."""
-    equal = share_pps(tool, rate_pps, len(limits_pps), chunks_open)
-    return max(equal, level_pps(rate_pps, limits_pps) // (NMAP_RUNS_PER_NODE if tool is Tool.NMAP else 1))
+    equal = share_pps(scan_type.runs_per_node, rate_pps, len(limits_pps), chunks_open)
+    return max(equal, level_pps(rate_pps, limits_pps) // scan_type.runs_per_node)
+
+
+def runs_abreast(scan_type: ScanType, nodes: int, chunks_open: int) -> int:
+    """Runs of a scan that go on side by side on one of its nodes."""
+    return max(1, min(scan_type.runs_per_node, -(-chunks_open // max(1, nodes))))
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def share_beside(share_pps: int, limit_pps: int, goes_first: Iterable[Want]) -> 
 
 def why_slower(rate_pps: int, limits_pps: Sequence[int | None], max_workers: int | None = None) -> str | None:
     """Why a scan runs below its rate: its nodes send less together. None if they can send all of it."""
-    if not limits_pps or any(limit is None for limit in limits_pps):
+    if rate_pps >= UNBOUNDED_PPS or not limits_pps or any(limit is None for limit in limits_pps):
         return None
     taking_part = sorted((limit for limit in limits_pps if limit is not None), reverse=True)[:max_workers]
     can_pps = sum(taking_part)

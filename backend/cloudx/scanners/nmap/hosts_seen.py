@@ -84,7 +84,8 @@ def unprobed_of(folder: Path, assigned: AddressSet) -> Unprobed | None:
     if not parts:
         return None
     failed = AddressSet.of(span for addresses, _ in parts for span in addresses.ranges)
-    return Unprobed(failed, "; ".join(f"{_shown(addresses)}: {reason}" for addresses, reason in parts))
+    words = "; ".join(f"{_shown(addresses)}: {reason}" for addresses, reason in parts)
+    return Unprobed(failed, words, timed_out=timed_out.size)
 
 
 def _addresses(texts: list[str]) -> AddressSet:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cloudx.domain.port_set import PortSet
 from cloudx.services.chunks.scanner_port import Assignment
+
+if TYPE_CHECKING:
+    from .udp_passes import Again
 
 STATS_MILLISECONDS = 500
 # A chunk's hosts go through each phase together, so that a phase's percentage is the chunk's.
@@ -27,6 +32,7 @@ _VULN_SCRIPTS = "vuln and not (dos or broadcast or external)"
 # -sC without what makes a target talk to somebody else: http-open-proxy and socks-open-proxy (external) fetch a page
 # through it, ftp-bounce (safe, says nmap) has it connect to another machine.
 _DEFAULT_SCRIPTS = "default and not (dos or broadcast or external or ftp-bounce)"
+_AGAIN_DELAY, _AGAIN_RETRIES = "1100ms", "2"
 _SCRIPT_LIMIT = ["--script-timeout", "5m"]
 
 
@@ -40,9 +46,37 @@ def options(assignment: Assignment) -> list[str]:
         argv.append("-6")
     if assignment.max_retries is not None:
         argv += ["--max-retries", str(assignment.max_retries)]
-    argv += ["--max-rate", str(assignment.rate_pps), "--min-hostgroup", str(_HOST_GROUP)]
-    argv += _discovery(assignment) + _technique(assignment)
+    argv += ["--max-rate", _max_rate(assignment), "--min-hostgroup", str(_HOST_GROUP)]
+    argv += _timeout(assignment) + _discovery(assignment) + _technique(assignment)
     return argv + (["-p", str(assignment.ports)] if assignment.ports else _PORTS_OF_TYPE[assignment.scan_type.name])
+
+
+def options_again(assignment: Assignment, again: Again) -> list[str]:
+    """For a further pass over UDP ports: no faster than a limiter of one answer a second lets them be told of."""
+    argv = ["-n", "-v", "--stats-every", f"{STATS_MILLISECONDS}ms", "-T3", "--privileged"]
+    if assignment.addresses.ipv4_size == 0:
+        argv.append("-6")
+    argv += ["--max-rate", _max_rate(assignment), "-Pn", "-sU", "-p", str(again.ports)]
+    argv += [*_timeout(assignment), "--scan-delay", _AGAIN_DELAY, "--max-retries", _AGAIN_RETRIES]
+    return argv + (["--max-hostgroup", "1"] if again.one_at_a_time else ["--min-hostgroup", str(_HOST_GROUP)])
+
+
+def _timeout(assignment: Assignment) -> list[str]:
+    return ["--host-timeout", f"{assignment.timeout_seconds}s"] if assignment.timeout_seconds is not None else []
+
+
+def _max_rate(assignment: Assignment) -> str:
+    """nmap's own packets a second: of an asked rate what leaves room for the kernel's.
+
+    The kernel resets each connection that answers a SYN (two packets a probe) and tells of no port for each UDP answer;
+    a connect() that succeeds is a SYN, an ACK and a reset.
+    """
+    if not assignment.is_rate_asked:
+        return str(assignment.rate_pps)
+    is_connect = assignment.scan_type.name == "tcp" or not assignment.raw_sockets
+    probes_pps = assignment.rate_pps / (3 if is_connect else 2)
+    # One less: a second that begins with a probe may end with one.
+    return f"{max(probes_pps - 1, probes_pps / 2):.3f}"
 
 
 def _technique(assignment: Assignment) -> list[str]:
@@ -61,8 +95,12 @@ def _technique(assignment: Assignment) -> list[str]:
 
 
 def _discovery(assignment: Assignment) -> list[str]:
-    """Which hosts are up. A chunk of one address in a short scan is scanned in any case: somebody named it."""
-    if assignment.addresses.size == 1 and assignment.scan_type.name in ("default", "quick", "tcp", "intense"):
+    """Which hosts are up. The one address of a short scan is scanned in any case: somebody named it."""
+    if (
+        assignment.is_whole_scan
+        and assignment.addresses.size == 1
+        and assignment.scan_type.name in ("default", "quick", "tcp", "intense")
+    ):
         return ["-Pn"]
     probed = _DISCOVERY_PORTS
     if assignment.ports is not None and assignment.scan_type.protocol == "tcp":

@@ -17,7 +17,7 @@ from cloudx.scanners.runs.output_streams import Source, Tail, pieces, read_last_
 from cloudx.services.chunks.scanner_port import Assignment, Command, RunProgress, Scanner
 
 from .hosts_seen import HostsSeen, unprobed_of
-from .options import options
+from .options import options, options_again
 from .progress import NmapProgress
 
 TARGETS_FILE = "targets"
@@ -25,6 +25,7 @@ RESULTS_FILE = "scan.xml"
 _END_BYTES = 4096
 _FINISHED = re.compile(rb'<finished [^>]*exit="success"[^>]*/>.*</nmaprun>\s*\Z', re.DOTALL)
 _CHATTER = re.compile(r"highly aggressive --min-hostgroup|^Starting Nmap")
+_FIRST_PASS_SHARE = 0.9  # of the bar, where a second pass may follow
 
 
 class Nmap(Scanner):
@@ -43,13 +44,29 @@ class Nmap(Scanner):
         return None
 
     @override
+    def next_command(self, assignment: Assignment, folder: Path) -> Command | None:
+        """Of UDP ports of which nothing was heard, those that may be closed are asked again (udp_passes.py)."""
+        if assignment.scan_type.protocol != "udp":
+            return None
+        from .udp_passes import next_pass, read_pass
+
+        files = _results_files(folder)
+        again = next_pass([read_pass(file) for file in files])
+        if again is None:
+            return None
+        targets = f"{TARGETS_FILE}.{len(files) + 1}"
+        argv = ["nmap", *options_again(assignment, again), "-oX", "-", "-iL", str(folder / targets)]
+        return Command(argv, {targets: list(again.hosts)})
+
+    @override
     def follow(
         self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]
     ) -> Iterator[RunProgress]:
         """Spool the XML to disk and read the progress off it as it passes."""
         tail, reader = Tail(), NmapProgress(assignment.scan_type.name, assignment.addresses.size)
-        hosts = HostsSeen()
-        with open(folder / RESULTS_FILE, "wb") as spool:
+        hosts, file = HostsSeen(), _current_file(folder)
+        is_first = file.name == RESULTS_FILE
+        with open(file, "wb") as spool:
             for source, data in pieces(stdout, stderr):
                 if source is Source.STDERR:
                     tail.add(data)
@@ -57,17 +74,21 @@ class Nmap(Scanner):
                     continue
                 spool.write(data)
                 hosts.feed_xml(data)
-                if (share := reader.feed(data)) is not None:
-                    yield RunProgress(share)
+                if is_first and (share := reader.feed(data)) is not None:
+                    yield RunProgress(share if assignment.scan_type.protocol != "udp" else share * _FIRST_PASS_SHARE)
         tail.save(folder)
-        hosts.save(folder)
+        if is_first:
+            hosts.save(folder)
+        is_udp = assignment.scan_type.protocol == "udp"
+        if is_udp and self.succeeded(0, folder) and self.next_command(assignment, folder) is None:
+            yield RunProgress(1.0)
 
     @override
     def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
-        """Hosts that are up, and their ports in state open or open|filtered."""
-        from .xml import read_findings  # lxml: 4 MB that a worker without nmap scans does not need
+        """Hosts that are up, and their ports in state open or open|filtered, as far as the chunk has them."""
+        from .merge_passes import merged_findings  # lxml: 4 MB that a worker without nmap scans does not need
 
-        return read_findings(folder / RESULTS_FILE)
+        return merged_findings(assignment, _results_files(folder))
 
     @override
     def unprobed(self, assignment: Assignment, folder: Path) -> Unprobed | None:
@@ -84,8 +105,20 @@ class Nmap(Scanner):
         if exit_code != 0:
             return False
         try:
-            with open(folder / RESULTS_FILE, "rb") as file:
+            with open(_current_file(folder), "rb") as file:
                 file.seek(max(0, file.seek(0, 2) - _END_BYTES))
                 return _FINISHED.search(file.read()) is not None
         except FileNotFoundError:
             return False
+
+
+def _results_files(folder: Path) -> list[Path]:
+    """A file for each pass, in order."""
+    later = sorted(folder.glob("scan.[0-9].xml"))
+    return [folder / RESULTS_FILE, *later]
+
+
+def _current_file(folder: Path) -> Path:
+    """Where the pass under way writes: its list of targets is there already."""
+    later = sorted(folder.glob(f"{TARGETS_FILE}.[0-9]"))
+    return folder / (f"scan{later[-1].suffix}.xml" if later else RESULTS_FILE)

@@ -11,8 +11,10 @@ from cloudx.domain.chunks import Lease
 from cloudx.domain.identity import excluded_part, unauthorised_part
 from cloudx.domain.nodes import missing_capability
 from cloudx.domain.port_set import PortSet
-from cloudx.domain.rates.shares import Want, chunk_share_pps, room_pps, share_beside
+from cloudx.domain.rates.grants import unasked_share_pps
+from cloudx.domain.rates.shares import Want, chunk_share_pps, room_pps, runs_abreast, share_beside
 from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.domain.tools import UNBOUNDED_PPS
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.ledger.records import ClaimRequest, Leased, Participants, Refusal, WaitingScan
@@ -36,7 +38,9 @@ class Claimant:
 
     def may_take(self, scan: WaitingScan) -> bool:
         """True if this worker serves the scan and its machine can run it."""
-        return self.only_scan in (None, scan.id) and missing_capability(self.capabilities, scan.type) is None
+        if self.only_scan not in (None, scan.id) or self.node_limit_pps < scan.type.unheld_pps:
+            return False
+        return missing_capability(self.capabilities, scan.type) is None
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,26 @@ class QueueCache:
         self.read_at = read_at
 
     def share_of(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
-        """Packets per second that a chunk of this scan should get on the claimant's node."""
+        """Packets per second that a chunk of this scan should get on the claimant's node; 0 when it must wait."""
+        if scan.rate_pps >= UNBOUNDED_PPS:
+            return self._unasked_share(scan, claimant, ledger)
         limits = self._participants_of(scan, ledger).limits_with(claimant.node_id)
-        share = chunk_share_pps(scan.type.tool, scan.rate_pps, limits, scan.chunks_open)
+        share = chunk_share_pps(scan.type, scan.rate_pps, limits, scan.chunks_open)
         first = self._goes_first(scan, claimant)
         limit_pps = self._limit_of(claimant, first, ledger)
         return share_beside(share, limit_pps, [self._want(other, claimant.node_id, ledger) for other in first])
+
+    def _unasked_share(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
+        """Of the node's limit, read anew for each claim: what is free bounds it, and no rate of the scan does."""
+        load = ledger.claims.load_of(scan.id, claimant.node_id)
+        if load.runs >= scan.type.runs_per_node:
+            return 0
+        first = self._goes_first(scan, claimant)
+        wants = [self._want(other, claimant.node_id, ledger) for other in first]
+        room = room_pps(self._limit_of(claimant, [scan], ledger), wants)
+        nodes = len(self._participants_of(scan, ledger).limits_with(claimant.node_id))
+        runs, free = runs_abreast(scan.type, nodes, scan.chunks_open), room - load.granted_pps
+        return unasked_share_pps(room, free, runs, scan.type.unheld_pps)
 
     def room_for(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
         """Packets per second that the claimant's node may send for this scan.
@@ -116,8 +134,10 @@ class QueueCache:
         participants = self._participants_of(scan, ledger)
         if node_id not in participants.nodes:
             return Want(0, 0, 0)  # the scan has no worker on this node
-        share = chunk_share_pps(scan.type.tool, scan.rate_pps, participants.limits_with(node_id), scan.chunks_open)
+        share = chunk_share_pps(scan.type, scan.rate_pps, participants.limits_with(node_id), scan.chunks_open)
         here = participants.granted_pps.get(node_id, 0)
+        if scan.rate_pps >= UNBOUNDED_PPS and here:
+            return Want(0, here, 0)  # nobody asked for more, and what is free is halved at its next claim
         return Want(share, here, scan.rate_pps - sum(participants.granted_pps.values()))
 
     def _participants_of(self, scan: WaitingScan, ledger: Ledger) -> Participants:
@@ -168,6 +188,8 @@ class ClaimChunk:
     def _claim_from(self, waiting: WaitingScan, claimant: Claimant) -> Claim | Refusal:
         with self.open_ledger(at_once=True) as ledger:
             share = self.queue.share_of(waiting, claimant, ledger)
+            if share == 0:
+                return Refusal.NODE_FULL
             room = self.queue.room_for(waiting, claimant, ledger)
             request = ClaimRequest(waiting.id, claimant.worker_id, claimant.node_id, share, room)
             leased = ledger.claims.claim(request)

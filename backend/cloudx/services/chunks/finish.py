@@ -33,10 +33,7 @@ def complete_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput) -> 
     by now: the fence that makes every chunk count exactly once.
     """
     with open_ledger() as ledger:
-        unprobed = output.unprobed
-        failed_units = unprobed.addresses.size * claim.lease.span.port_count if unprobed else 0
-        reason = unprobed.reason if unprobed else None
-        if not ledger.chunks.finish(claim.lease, claim.excluded_units, failed_units, reason, output.packets_sent):
+        if not ledger.chunks.finish(claim.lease, claim.excluded_units, output.unprobed, output.packets_sent):
             raise _lost(claim.lease)
         stored = ledger.findings.store(claim.lease, _named(claim, output.findings))
         ledger.commit()

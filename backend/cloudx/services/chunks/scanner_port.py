@@ -40,6 +40,9 @@ class Assignment:
     egress: Egress | None  # None for nmap
     tries: int = 1  # of each probe that is not answered, where the tool does not repeat them itself
     max_retries: int | None = None  # for the tool that does; None: as it likes
+    timeout_seconds: int | None = None  # of one host
+    is_rate_asked: bool = False  # then what the kernel sends by itself counts too
+    is_whole_scan: bool = True  # its addresses are all that the scan has left to probe
 
     @property
     def probes(self) -> int:
@@ -89,6 +92,10 @@ class Scanner(Protocol):
     def probe_frames(self, assignment: Assignment, folder: Path) -> ProbeFrames | None:
         """How the run's probes are told among the frames that leave; None where the tool's output proves what left."""
         ...
+
+    def next_command(self, assignment: Assignment, folder: Path) -> Command | None:
+        """A further pass of a run that has succeeded until now, over what it left open; None when there is none."""
+        return None
 
     def follow(
         self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]

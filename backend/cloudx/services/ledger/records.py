@@ -98,6 +98,14 @@ class Participants:
 
 
 @dataclass(frozen=True)
+class NodeLoad:
+    """What a node sends now, over all scans, and how many runs of one scan it has."""
+
+    granted_pps: int
+    runs: int
+
+
+@dataclass(frozen=True)
 class RunReport:
     """A run's progress, reported at renewal."""
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from cloudx.domain.chunks import ChunkSpan, Lease, Verdict
+from cloudx.domain.coverage import Unprobed
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import ScanType
@@ -19,6 +20,7 @@ from .records import (
     FindingRow,
     HostRow,
     Leased,
+    NodeLoad,
     Participants,
     Refusal,
     Renewed,
@@ -126,22 +128,21 @@ class Claims(Protocol):
         """The nodes that work on a scan, did so or requested it just now, and the workers just dispatched for it."""
         ...
 
+    def load_of(self, scan_id: str, node_id: str) -> NodeLoad:
+        """What a node sends over all scans, and its runs of this one that send."""
+        ...
+
 
 class Chunks(Protocol):
     """Chunks, leases and attempts. Every lease time is the database's clock."""
 
     def finish(
-        self,
-        lease: Lease,
-        excluded_units: int,
-        failed_units: int = 0,
-        reason: str | None = None,
-        packets_sent: int | None = None,
+        self, lease: Lease, excluded_units: int, unprobed: Unprobed | None = None, packets_sent: int | None = None
     ) -> bool:
         """Mark done if the lease is still this attempt's; False otherwise.
 
-        `failed_units` are those that the run did not probe, and `reason` is the tool's. `packets_sent` is what the
-        kernel counted in this attempt, None where it did not.
+        What the run did not probe counts as failed. `packets_sent` is what the kernel counted in this attempt, None
+        where it did not.
         """
         ...
 
@@ -187,6 +188,10 @@ class Chunks(Protocol):
 
     def unprobed(self, scan_id: str, limit: int) -> list[tuple[int, str]]:
         """(failed units, reason) of done chunks of which a part was not probed, by number."""
+        ...
+
+    def not_reached(self, scan_id: str) -> int:
+        """The failed units that were given up at a time limit that the scan asked for."""
         ...
 
     def first_error(self, scan_id: str) -> str | None:

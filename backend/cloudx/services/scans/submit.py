@@ -14,11 +14,12 @@ from cloudx.domain.identity import excluded_part
 from cloudx.domain.names import Family
 from cloudx.domain.nodes import capable
 from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS, plan
+from cloudx.domain.planning.durations import with_ports_split
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.proof.tries import tries_of
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import require_in_scope
-from cloudx.domain.tools import DEFAULT_RATE_PPS, PortRule, ScanType, Tool, scan_type_named
+from cloudx.domain.tools import DEFAULT_RATE_PPS, SCAN_TYPES, PortRule, ScanType, Tool, scan_type_named
 from cloudx.services.access.excluded_names import keep_answers
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import Resolver
@@ -31,6 +32,7 @@ from .resolve_targets import ResolvedTargets, resolve_targets
 MAX_RATE_PPS = 10_000_000
 MAX_WORKERS = 10_000
 NAMES_SECONDS = 5.0  # what a submit waits for the addresses of names that exclusions have
+MAX_TIMEOUT_SECONDS = 7 * 86_400
 _LOOPBACK = AddressSet.of_texts(["0.0.0.0", "127.0.0.0-127.255.255.255"])  # noqa: S104 - a target, not a listener
 _EXAMPLE_PORTS = "80, 80,443 or 1-1000"
 
@@ -52,6 +54,7 @@ class ScanRequest:
     budget_seconds: int | None = None
     family: Family | None = None  # None: a name's IPv4 addresses, or its IPv6 addresses where it has no other
     skip_unresolved: bool = False
+    timeout_seconds: int | None = None  # of one host
 
     def sha256(self) -> str:
         """A hash that is equal for equal requests."""
@@ -77,6 +80,8 @@ class SubmitScan:
         scan_type = scan_type_named(request.tool, request.scan_type)
         ports = _ports(request, scan_type)
         self._check_max_workers(request)
+        _rate_pps(request, scan_type)
+        _check_timeout(request, scan_type)
         resolved = resolve_targets(
             self.resolver, request.targets, request.exclude, request.family, request.skip_unresolved
         )
@@ -88,7 +93,7 @@ class SubmitScan:
                 if earlier:
                     return earlier
                 scan = self._admit(ledger, request, principal, scan_type, ports, resolved)
-                self._write(ledger, scan, request, principal, idempotency_key)
+                scan = self._write(ledger, scan, request, principal, idempotency_key)
                 ledger.commit()
                 return scan
         except Conflict:
@@ -142,13 +147,19 @@ class SubmitScan:
             max_workers=request.max_workers,
             retries=request.retries,
             budget_seconds=request.budget_seconds,
+            timeout_seconds=request.timeout_seconds,
         )
+
+    def _workers(self, ledger: Ledger, scan: Scan) -> int:
+        """How many nodes can take part."""
+        fit = len(capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at))
+        return min(fit, scan.max_workers or fit)
 
     def _write(
         self, ledger: Ledger, scan: Scan, request: ScanRequest, principal: Principal, idempotency_key: str | None
-    ) -> None:
-        fit = len(capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at))
-        workers = min(fit, scan.max_workers or fit)
+    ) -> Scan:
+        workers = self._workers(ledger, scan)
+        scan = with_ports_split(scan, workers)
         ledger.scans.add(scan, plan(scan, expected_workers=workers, chunk_seconds=self.chunk_seconds / tries_of(scan)))
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
@@ -156,6 +167,7 @@ class SubmitScan:
             ledger.scans.remember_key(principal.name, idempotency_key, request.sha256(), scan.id)
         ledger.audit.record(principal, "scan.submit", scan.id, **_audit_detail(scan))
         ledger.dispatches.notify()
+        return scan
 
     def _check_max_workers(self, request: ScanRequest) -> None:
         if request.max_workers is None:
@@ -170,7 +182,12 @@ class SubmitScan:
 
 
 def _audit_detail(scan: Scan) -> Mapping[str, object]:
-    return {"target": scan.target_text, "tool": scan.tool, "scan_type": scan.type_name, "rate": scan.rate_pps}
+    return {
+        "target": scan.target_text,
+        "tool": scan.tool,
+        "scan_type": scan.type_name,
+        "rate": scan.asked_rate_pps,
+    }
 
 
 def _earlier(ledger: Ledger, request: ScanRequest, principal: Principal, key: str | None) -> Scan | None:
@@ -202,10 +219,30 @@ def _ports(request: ScanRequest, scan_type: ScanType) -> PortSet | None:
 
 
 def _rate_pps(request: ScanRequest, scan_type: ScanType) -> int:
-    rate = DEFAULT_RATE_PPS[scan_type.tool] if request.rate_pps is None else request.rate_pps
+    if (rate := request.rate_pps) is None:
+        return DEFAULT_RATE_PPS[scan_type.tool]
+    if scan_type.unheld_pps:
+        paced = [known.name for known in SCAN_TYPES.values() if known.tool is Tool.NMAP and not known.unheld_pps]
+        raise InvalidInput(
+            "rate",
+            f"{scan_type.tool} {scan_type.name} takes no rate: nothing holds its version and script probes to one. "
+            f"Leave rate out, or use one of: {', '.join(paced)}.",
+        )
     if not 1 <= rate <= MAX_RATE_PPS:
         raise InvalidInput("rate", f"A rate is from 1 to {MAX_RATE_PPS} packets per second over the whole fleet.")
     return rate
+
+
+def _check_timeout(request: ScanRequest, scan_type: ScanType) -> None:
+    if request.timeout_seconds is None:
+        return
+    if scan_type.tool is not Tool.NMAP:
+        raise InvalidInput(
+            "timeout_seconds",
+            f"{scan_type.tool} gives no host up: leave timeout_seconds out, or use nmap.",
+        )
+    if not 1 <= request.timeout_seconds <= MAX_TIMEOUT_SECONDS:
+        raise InvalidInput("timeout_seconds", f"timeout_seconds is from 1 to {MAX_TIMEOUT_SECONDS:,}, for one host.")
 
 
 def _require_reachable(targets: AddressSet, scan_type: ScanType) -> None:

@@ -75,6 +75,8 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView:
             raise scan_not_found(scan_id)
         now = ledger.now()
         view = view_of(record, now, tuple(ledger.chunks.shares(scan_id)))
+        if record.scan.timeout_seconds is not None:
+            view = replace(view, coverage=replace(view.coverage, not_reached=ledger.chunks.not_reached(scan_id)))
         reason = view.waiting_reason or _why_slower(ledger, record.scan, now)
         packets_sent = ledger.chunks.packets_sent(scan_id)
         warnings = _warnings(ledger, record.scan)
@@ -83,7 +85,7 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView:
 
 def _warnings(ledger: Ledger, scan: Scan) -> tuple[str, ...]:
     """What the submit said, and one sentence for each part that was not probed, up to SHOWN_WARNINGS."""
-    unit = "host" if scan.type.counts_hosts else "probe"
+    unit = "host" if scan.counts_hosts else "probe"
     parts = ledger.chunks.unprobed(scan.id, SHOWN_WARNINGS)
     failed = (f"{units:,} {unit}{'' if units == 1 else 's'} failed: {reason}" for units, reason in parts)
     return (*scan.warnings, *failed)

@@ -14,6 +14,7 @@ from typing_extensions import override
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import attempts, chunks, scan_nodes, scans
 from cloudx.domain.chunks import ChunkState, Lease, Verdict
+from cloudx.domain.coverage import Unprobed
 from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, WorkerShare
 from cloudx.services.ledger.scans import Chunks
 
@@ -33,16 +34,15 @@ class SqlChunks(Chunks):
 
     @override
     def finish(
-        self,
-        lease: Lease,
-        excluded_units: int,
-        failed_units: int = 0,
-        reason: str | None = None,
-        packets_sent: int | None = None,
+        self, lease: Lease, excluded_units: int, unprobed: Unprobed | None = None, packets_sent: int | None = None
     ) -> bool:
-        counted = {"excluded_units": excluded_units, "failed_units": failed_units}
-        words = {"last_error": reason} if failed_units else {}
-        return self._settle(lease, ChunkState.DONE, "done", packets_sent, sent_share=1.0, **counted, **words)
+        counted: dict[str, Any] = {"excluded_units": excluded_units}
+        if unprobed:
+            each = lease.span.port_count
+            counted["failed_units"] = unprobed.addresses.size * each
+            counted["not_reached_units"] = unprobed.timed_out * each
+            counted["last_error"] = unprobed.reason
+        return self._settle(lease, ChunkState.DONE, "done", packets_sent, sent_share=1.0, **counted)
 
     @override
     def stop(self, lease: Lease, sent_share: float, reason: str, packets_sent: int | None = None) -> bool:
@@ -163,6 +163,12 @@ class SqlChunks(Chunks):
         where = and_(chunks.c.scan_id == scan_id, chunks.c.state == ChunkState.DONE.value, chunks.c.failed_units > 0)
         query = select(chunks.c.failed_units, chunks.c.last_error).where(where).order_by(chunks.c.number).limit(limit)
         return [(units, words or "") for units, words in self._connection.execute(query)]
+
+    @override
+    def not_reached(self, scan_id: str) -> int:
+        where = and_(chunks.c.scan_id == scan_id, chunks.c.state == ChunkState.DONE.value)
+        units = func.coalesce(func.sum(chunks.c.not_reached_units), 0)
+        return int(self._connection.execute(select(units).where(where)).scalar_one())
 
     @override
     def first_error(self, scan_id: str) -> str | None:

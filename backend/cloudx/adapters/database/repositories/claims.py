@@ -30,7 +30,7 @@ from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.rates.grants import grant_pps
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import ScanType
-from cloudx.services.ledger.records import ClaimRequest, Leased, Participants, Refusal, Renewed, RunReport
+from cloudx.services.ledger.records import ClaimRequest, Leased, NodeLoad, Participants, Refusal, Renewed, RunReport
 from cloudx.services.ledger.scans import Claims
 
 from .chunk_rows import OPEN_SCANS, claimable, held, lease_of
@@ -101,6 +101,13 @@ class _AnyDatabase(Claims):
             {row[0]: row[1] for row in self._connection.execute(limited)},
             {row[0]: row[1] for row in self._connection.execute(granted)},
         )
+
+    @override
+    def load_of(self, scan_id: str, node_id: str) -> NodeLoad:
+        granted = select(node_grants.c.granted_pps).where(node_grants.c.node_id == node_id).scalar_subquery()
+        of_scan = and_(scan_nodes.c.scan_id == scan_id, scan_nodes.c.node_id == node_id)
+        runs = select(scan_nodes.c.chunks_sending).where(of_scan).scalar_subquery()
+        return NodeLoad(*self._connection.execute(select(func.coalesce(granted, 0), func.coalesce(runs, 0))).one())
 
 
 class PostgresClaims(_AnyDatabase):

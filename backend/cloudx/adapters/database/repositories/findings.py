@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, select, tuple_
+from sqlalchemy import Connection, Row, RowMapping, case, func, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
 from cloudx.adapters.database.schema.tables import findings, hosts
@@ -20,6 +21,7 @@ from .copy_findings import copy_rows
 from .insert_findings import insert_rows
 
 _BATCH = 5_000
+_OPTIONAL_OF_HOST = ("hostname", "os_name", "extra")
 # In the order of FindingRow's fields: made by position, a row needs no look-up by name.
 _SHOWN = [findings.c[field.name] for field in fields(FindingRow)]
 
@@ -40,9 +42,16 @@ class SqlFindings(Findings):
         return stored
 
     def _insert_hosts(self, lease: Lease, seen: list[HostFinding]) -> None:
+        """Of a host whose ports were cut several chunks tell: what one of them knows is kept."""
+        seen = sorted(seen, key=lambda host: host.ip)  # one order, so that two commits never wait for each other
+        insert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
+        statement = insert(hosts)
+        known = {name: func.coalesce(statement.excluded[name], hosts.c[name]) for name in _OPTIONAL_OF_HOST}
+        state = case((hosts.c.state == "up", hosts.c.state), else_=statement.excluded.state)
+        statement = statement.on_conflict_do_update(index_elements=["scan_id", "ip"], set_={"state": state, **known})
         for start in range(0, len(seen), _BATCH):
             rows = [_host_values(lease, host) for host in seen[start : start + _BATCH]]
-            self._connection.execute(hosts.insert(), rows)
+            self._connection.execute(statement, rows)
 
     @override
     def page(self, scan_id: str, after: FindingKey | None, limit: int) -> list[FindingRow]:

@@ -23,7 +23,7 @@ _WORKER_MAY = {
     "node_grants": "SELECT, INSERT, UPDATE",
     "asking_workers": "SELECT, INSERT, UPDATE, DELETE",
     "findings": "SELECT, INSERT",
-    "hosts": "SELECT, INSERT",
+    "hosts": "SELECT, INSERT, UPDATE",  # of one whose ports were cut, several chunks tell
     "inline_results": "SELECT, INSERT, DELETE",
     "nodes": "SELECT, INSERT, UPDATE",
     "policy_version": "SELECT",

@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    false,
     text,
 )
 
@@ -23,6 +24,9 @@ from .policy_tables import excluded_names as excluded_names
 from .policy_tables import exclusions as exclusions
 from .policy_tables import policy_version as policy_version
 from .policy_tables import scopes as scopes
+
+_NOT_PROBED = "of a done chunk: what its run did not probe; last_error says why"
+_GIVEN_UP = "of failed_units: given up at a time limit"
 
 scans = Table(
     "scans",
@@ -53,6 +57,8 @@ scans = Table(
     Column("waiting_reason", PlainText, comment="why it does not go faster"),
     Column("retries", Integer, comment="tries beyond the first of each unanswered probe; null: the tool's own"),
     Column("budget_seconds", Integer, comment="from its start; what is not reached by then is not probed"),
+    Column("splits_ports", Boolean, nullable=False, default=False, server_default=false(), comment="of nmap's hosts"),
+    Column("timeout_seconds", Integer, comment="of one host"),
 )
 Index("ix_scans_open", scans.c.priority, scans.c.id, postgresql_where=text("status IN ('submitted', 'running')"))
 
@@ -93,14 +99,8 @@ chunks = Table(
     Column("sending", Boolean, nullable=False, default=False, comment="false while only late replies are awaited"),
     Column("sent_share", Float, nullable=False, default=0.0),
     Column("excluded_units", BigInteger, nullable=False, default=0),
-    Column(
-        "failed_units",
-        BigInteger,
-        nullable=False,
-        default=0,
-        server_default="0",
-        comment="of a done chunk: what its run did not probe; last_error says why",
-    ),
+    Column("failed_units", BigInteger, nullable=False, default=0, server_default="0", comment=_NOT_PROBED),
+    Column("not_reached_units", BigInteger, nullable=False, default=0, server_default="0", comment=_GIVEN_UP),
     Column("failures", Integer, nullable=False, default=0),
     Column("failed_nodes", PlainText, nullable=False, default="", comment="one node id a line, each line ended"),
     Column("last_error", PlainText),
