@@ -16,6 +16,7 @@ ORDER = (
     "nmap_parse",
     "result_pages",
     "api_rates",
+    "list_of_scans",
     "plan_scan",
     "plan_and_claim",
     "simulate_fleet",

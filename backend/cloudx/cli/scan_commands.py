@@ -90,7 +90,7 @@ def _read_list(file: str) -> str:
 
 
 def scans(
-    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
     status: Annotated[ScanStatus | None, typer.Option(help="Only scans in this state.")] = None,
     tool: Annotated[Tool | None, typer.Option(help="Only scans by this tool.")] = None,
     as_json: JsonOption = False,

@@ -61,6 +61,7 @@ class Scan:
     host_names: dict[str, str] = field(default_factory=dict)  # address → the name it was submitted as
     max_workers: int | None = None  # the most that are dispatched for it at once
     waiting_reason: str | None = None  # why it does not go faster, with the remedy
+    resolve: bool = False  # look up the names of what is found
 
     @property
     def type(self) -> ScanType:
@@ -73,9 +74,14 @@ class Scan:
         return 1 if self.type.counts_hosts or self.ports is None else self.ports.size
 
     @property
+    def target_count(self) -> int:
+        """The addresses that were submitted, including the excluded."""
+        return self.addresses.size + self.excluded_addresses
+
+    @property
     def planned_units(self) -> int:
         """All that was submitted, including the excluded, in probes or hosts."""
-        return (self.addresses.size + self.excluded_addresses) * self.units_per_address
+        return self.target_count * self.units_per_address
 
     def moved_to(self, status: ScanStatus, at: datetime, error: str | None = None) -> Scan:
         """The scan in its next state; raises IllegalTransition."""

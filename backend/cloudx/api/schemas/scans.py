@@ -14,6 +14,7 @@ from cloudx.services.scans.submit import ScanRequest
 from .common import Body, Name, Parameters, TargetList, TargetText
 
 MAX_PRIORITY = 1000
+MAX_PAGE = 1000  # scans; the frontend that exists asks for no second page
 _PortText = Annotated[StrictStr, StringConstraints(max_length=100_000)]
 Ports = StrictInt | _PortText
 
@@ -79,7 +80,7 @@ class ScanPath(Parameters):
 class ScansQuery(Parameters):
     """The page, the status and the tool to list."""
 
-    limit: int = Field(100, ge=1, le=500)
+    limit: int = Field(MAX_PAGE, ge=1, le=MAX_PAGE)
     cursor: str | None = Field(None, description="From the Link header of the page before", max_length=64)
     status: ScanStatus | None = None
     tool: Tool | None = None
@@ -97,12 +98,14 @@ class ScanItem(BaseModel):
 
     job_id: str
     tool: str
-    target: str
+    target: str = Field(description="As it was written; in a list at most 2 KB of it")
+    target_truncated: bool = Field(description="The target is cut; GET /api/scans/ID has it whole")
+    target_count: int = Field(description="Addresses, the excluded included")
     scan_type: str
     status: ScanStatus
     progress: float = Field(ge=0, le=100)
-    results: dict[str, Any] | None
-    results_truncated: bool | None = None
+    results: dict[str, Any] | None = Field(description="null while nothing was found, or over the answer's bound")
+    results_truncated: bool = Field(description="There is more, or all of it, at results_url")
     results_url: str
     created_at: str
     name: str | None

@@ -10,6 +10,7 @@ from cloudx.domain.errors import LeaseLost
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
+from cloudx.services.results.keep import build_results, keep_results_if_settled, write_results
 
 from .claim import Claim
 
@@ -54,22 +55,27 @@ def release_chunk(open_ledger: OpenLedger, claim: Claim) -> None:
     with open_ledger() as ledger:
         ledger.chunks.release(claim.lease, "released")
         ledger.commit()
+    keep_results_if_settled(open_ledger, claim.lease.scan_id)
 
 
 def finish_scan_if_done(open_ledger: OpenLedger, scan_id: str) -> None:
-    """End the scan once its last chunk is finished.
+    """End the scan once its last chunk is finished, with its inline results in the same transaction.
 
     In a transaction after the chunk's: two transactions that finish the last two chunks at once do not see each other,
     but a later one sees both. If the worker dies before it, reconcile_scans ends the scan.
     """
     with open_ledger(read_only=True) as ledger:
-        if not ledger.scans.finishable(scan_id):
-            return
+        summary = ledger.scans.summary(scan_id) if ledger.scans.finishable(scan_id) else None
+    if summary is None:
+        keep_results_if_settled(open_ledger, scan_id)  # it was stopped, and this was its last run
+        return
+    results = build_results(open_ledger, summary, is_over=True)  # every chunk is over: nothing is added to them
     with open_ledger() as ledger:
         scan = ledger.scans.lock(scan_id)
         if scan is None or scan.status.is_final or not ledger.scans.finishable(scan_id):
             return
         ledger.scans.save_state(_finished(ledger, scan))
+        write_results(ledger, scan_id, results)
         ledger.commit()
 
 

@@ -17,12 +17,15 @@ from .records import (
     FindingKey,
     FindingRow,
     HostRow,
+    KeptResults,
     Leased,
     Participants,
     Refusal,
     Renewed,
     RunReport,
     ScanRecord,
+    ScanSummary,
+    SummaryRecord,
     Tally,
     WaitingScan,
     WorkerShare,
@@ -50,8 +53,16 @@ class Scans(Protocol):
 
     def page(
         self, *, limit: int, before_id: str | None = None, status: ScanStatus | None = None, tool: str | None = None
-    ) -> list[ScanRecord]:
+    ) -> list[SummaryRecord]:
         """Newest first; `before_id` is the last id of the page before."""
+        ...
+
+    def summary(self, scan_id: str) -> ScanSummary | None:
+        """One scan without what may be megabytes of it."""
+        ...
+
+    def count(self, *, status: ScanStatus | None = None, tool: str | None = None) -> int:
+        """How many there are on all pages."""
         ...
 
     def waiting(self) -> list[WaitingScan]:
@@ -82,12 +93,20 @@ class Scans(Protocol):
         """How many scans are in each status."""
         ...
 
-    def cached_results(self, scan_id: str) -> bytes | None:
-        """The inline results of a finished scan, as JSON, if they were built before."""
+    def results_sizes(self, scan_ids: Sequence[str]) -> dict[str, int]:
+        """The bytes of JSON of the inline results that are kept, by scan."""
         ...
 
-    def cache_results(self, scan_id: str, document: bytes) -> None:
-        """Keep the inline results of a finished scan."""
+    def kept_results(self, scan_ids: Sequence[str]) -> dict[str, KeptResults]:
+        """The inline results that are kept, by scan."""
+        ...
+
+    def keep_results(self, scan_id: str, results: KeptResults) -> None:
+        """Keep the inline results of a scan that is over."""
+        ...
+
+    def lacks_results(self, scan_id: str) -> bool:
+        """True when nothing can be added to what was found, and its inline results are not kept yet."""
         ...
 
 

@@ -6,6 +6,7 @@ from cloudx.domain.access import Principal
 from cloudx.domain.errors import NotFound
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.ledger.ledger import OpenLedger
+from cloudx.services.results.keep import keep_results_if_settled
 
 
 def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Scan:
@@ -24,7 +25,8 @@ def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Sc
             ledger.audit.record(principal, "scan.stop", scan_id)
             ledger.dispatches.notify()
             ledger.commit()
-        return scan
+    keep_results_if_settled(open_ledger, scan_id)
+    return scan
 
 
 def delete_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> None:

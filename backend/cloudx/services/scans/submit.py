@@ -24,6 +24,9 @@ from cloudx.services.access.ports import Resolver
 from cloudx.services.fleet.fit import KnownFleet
 from cloudx.services.ledger.ids import new_id
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
+from cloudx.services.results.document import make_document
+from cloudx.services.results.inline import NOTHING
+from cloudx.services.results.keep import write_results
 
 MAX_RATE_PPS = 10_000_000
 MAX_WORKERS = 10_000
@@ -164,6 +167,7 @@ class SubmitScan:
         ledger.scans.add(scan, plan(scan, expected_workers=workers, chunk_seconds=self.chunk_seconds))
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
+            write_results(ledger, scan.id, make_document(scan.tool, NOTHING))
         if idempotency_key is not None:
             ledger.scans.remember_key(principal.name, idempotency_key, request.sha256(), scan.id)
         ledger.audit.record(principal, "scan.submit", scan.id, **_audit_detail(scan))

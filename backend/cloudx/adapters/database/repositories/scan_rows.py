@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import fields
 from threading import Lock
 from typing import Any
 
@@ -13,10 +14,14 @@ from sqlalchemy import RowMapping
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.domain.targets import head_of
 from cloudx.domain.tools import Tool
-from cloudx.services.ledger.records import Tally
+from cloudx.services.ledger.records import ScanSummary, Tally
 
 OPEN = (ScanStatus.SUBMITTED.value, ScanStatus.RUNNING.value)
+BULK = ("target_text", "addresses", "ports", "host_names")  # the columns of scan_targets
+_DERIVED = ("chunks_total", "target_head", "target_truncated", "target_count", "units_per_address")
+_SUMMARY = tuple(field.name for field in fields(ScanSummary))
 MAX_CACHED_RANGES = 150_000  # about 30 MB
 
 
@@ -50,14 +55,27 @@ class AddressCache:
 
 
 def scan_values(scan: Scan) -> dict[str, Any]:
-    """A scan as the table has it."""
+    """A scan as its own table has it."""
+    head = head_of(scan.target_text)
     return {
-        **vars(scan),
+        **{name: value for name, value in vars(scan).items() if name not in BULK},
         "tool": scan.tool.value,
+        "status": scan.status.value,
+        "target_head": head,
+        "target_truncated": head != scan.target_text,
+        "target_count": scan.target_count,
+        "units_per_address": scan.units_per_address,
+    }
+
+
+def bulk_values(scan: Scan) -> dict[str, Any]:
+    """The rest of it, as scan_targets has it."""
+    return {
+        "scan_id": scan.id,
+        "target_text": scan.target_text,
         "addresses": "\n".join(scan.addresses.texts()),
         "ports": str(scan.ports) if scan.ports else None,
         "host_names": json.dumps(scan.host_names),
-        "status": scan.status.value,
     }
 
 
@@ -66,14 +84,26 @@ COUNTERS = ("chunks_done", "chunks_failed", "completed_units", "failed_units", "
 
 
 def scan_of(row: RowMapping, addresses: AddressSet) -> Scan:
-    """A row, without its `addresses` column, as a Scan."""
+    """A row of both tables, without the `addresses`, as a Scan."""
     return Scan(
         **{
-            **{key: value for key, value in row.items() if key != "chunks_total"},
+            **{key: value for key, value in row.items() if key not in _DERIVED},
             "tool": Tool(row["tool"]),
             "addresses": addresses,
             "ports": PortSet.parse(row["ports"]) if row["ports"] else None,
             "host_names": json.loads(row["host_names"]),
+            "status": ScanStatus(row["status"]),
+        }
+    )
+
+
+def summary_of(row: RowMapping) -> ScanSummary:
+    """A row of the scans' own table as it is listed."""
+    return ScanSummary(
+        **{
+            **{name: row[name] for name in _SUMMARY if name != "target_text"},
+            "target_text": row["target_head"],
+            "tool": Tool(row["tool"]),
             "status": ScanStatus(row["status"]),
         }
     )

@@ -33,14 +33,8 @@ scans = Table(
     Column("id", RecordId, primary_key=True, comment="UUIDv7: sorts by time"),
     Column("tool", String(16), nullable=False),
     Column("type_name", String(16), nullable=False),
-    Column("target_text", PlainText, nullable=False, comment="as the user wrote it"),
-    Column(
-        "addresses", PlainText, nullable=False, comment="first-last ranges, a line each; chunks are offsets into it"
-    ),
-    Column("ports", PlainText),
     Column("rate_pps", BigInteger, nullable=False),
     Column("excluded_addresses", BigInteger, nullable=False),
-    Column("host_names", PlainText, nullable=False, comment="JSON: address to the name it was asked by"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", PlainText, nullable=False),
     Column("name", PlainText),
@@ -52,14 +46,34 @@ scans = Table(
     Column("chunks_total", Integer, nullable=False),
     Column("max_workers", Integer, comment="the scan's own cap on dispatched workers"),
     Column("waiting_reason", PlainText, comment="why it does not go faster"),
+    Column("target_head", PlainText, nullable=False, comment="target_text, cut for lists"),
+    Column("target_truncated", Boolean, nullable=False, comment="the head is not all of it"),
+    Column("target_count", BigInteger, nullable=False, comment="addresses, the excluded included"),
+    Column("units_per_address", Integer, nullable=False),
+    Column("resolve", Boolean, nullable=False, comment="the names of what is found are looked up"),
 )
 Index("ix_scans_open", scans.c.priority, scans.c.id, postgresql_where=text("status IN ('submitted', 'running')"))
+
+# What may be megabytes stays out of the rows that lists, claims and clocks read: SQLite walks through all of a row.
+scan_targets = Table(
+    "scan_targets",
+    metadata,
+    Column("scan_id", RecordId, primary_key=True),
+    Column("target_text", PlainText, nullable=False, comment="as the user wrote it"),
+    Column(
+        "addresses", PlainText, nullable=False, comment="first-last ranges, a line each; chunks are offsets into it"
+    ),
+    Column("ports", PlainText),
+    Column("host_names", PlainText, nullable=False, comment="JSON: address to the name it was asked by"),
+)
 
 inline_results = Table(
     "inline_results",
     metadata,
     Column("scan_id", RecordId, primary_key=True),
-    Column("document", LargeBinary, nullable=False, comment="JSON, as served"),
+    Column("size", Integer, nullable=False, comment="bytes of JSON"),
+    Column("truncated", Boolean, nullable=False, comment="more was found"),
+    Column("packed", LargeBinary, nullable=False, comment="JSON, as served, by zlib"),
 )
 
 idempotency_keys = Table(

@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import orjson
+
 from cloudx.domain.tools import Tool
 from cloudx.services.ledger.records import FindingRow, HostRow
-from cloudx.services.scans.results import InlineFindings
+
+from .inline import InlineFindings
 
 _SERVICE_EXTRAS = ("product", "version", "extrainfo")
+_ZLIB_LEVEL = 1  # lists of ports shrink tenfold already, and every process of the API reads them over the wire
+
+
+@dataclass(frozen=True)
+class ResultsDocument:
+    """A document as JSON, or None where there is none to show; `truncated`: more is at the results URL."""
+
+    json: bytes | None
+    truncated: bool = False
+
+    @property
+    def size(self) -> int:
+        """Its bytes in an answer."""
+        return len(self.json or b"")
+
+
+def pack(json: bytes) -> bytes:
+    """The form in which the ledger keeps a document."""
+    return zlib.compress(json, _ZLIB_LEVEL)
+
+
+def unpack(packed: bytes) -> bytes:
+    """The inverse of `pack`."""
+    return zlib.decompress(packed)
+
+
+def make_document(tool: Tool, findings: InlineFindings) -> ResultsDocument:
+    """The document of a scan that ran this tool."""
+    return ResultsDocument(orjson.dumps(show_results(tool, findings)), findings.truncated)
 
 
 def show_results(tool: Tool, findings: InlineFindings) -> dict[str, Any]:
