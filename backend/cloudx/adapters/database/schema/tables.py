@@ -9,8 +9,6 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     String,
     Table,
     text,
@@ -18,14 +16,9 @@ from sqlalchemy import (
 
 from cloudx.adapters.database.connection.column_types import IpAddress, PlainText, RecordId, UtcDateTime
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
+from .bulk_tables import inline_results as inline_results  # part of the metadata
+from .bulk_tables import scan_targets as scan_targets
+from .metadata import metadata as metadata
 
 scans = Table(
     "scans",
@@ -53,28 +46,6 @@ scans = Table(
     Column("resolve", Boolean, nullable=False, comment="the names of what is found are looked up"),
 )
 Index("ix_scans_open", scans.c.priority, scans.c.id, postgresql_where=text("status IN ('submitted', 'running')"))
-
-# What may be megabytes stays out of the rows that lists, claims and clocks read: SQLite walks through all of a row.
-scan_targets = Table(
-    "scan_targets",
-    metadata,
-    Column("scan_id", RecordId, primary_key=True),
-    Column("target_text", PlainText, nullable=False, comment="as the user wrote it"),
-    Column(
-        "addresses", PlainText, nullable=False, comment="first-last ranges, a line each; chunks are offsets into it"
-    ),
-    Column("ports", PlainText),
-    Column("host_names", PlainText, nullable=False, comment="JSON: address to the name it was asked by"),
-)
-
-inline_results = Table(
-    "inline_results",
-    metadata,
-    Column("scan_id", RecordId, primary_key=True),
-    Column("size", Integer, nullable=False, comment="bytes of JSON"),
-    Column("truncated", Boolean, nullable=False, comment="more was found"),
-    Column("packed", LargeBinary, nullable=False, comment="JSON, as served, by zlib"),
-)
 
 idempotency_keys = Table(
     "idempotency_keys",
