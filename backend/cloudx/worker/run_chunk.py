@@ -19,8 +19,9 @@ from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.tools import Tool
 from cloudx.memory import trim
 from cloudx.services.chunks.claim import Claim
+from cloudx.services.chunks.place import place_chunk
 from cloudx.services.chunks.renew import RenewalResult
-from cloudx.services.chunks.scanner_port import Assignment, Command, Machine, RunProgress, Scanner
+from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, Machine, RunProgress, Scanner
 from cloudx.services.ledger.ledger import OpenLedger
 
 from .finish_chunk import FinishChunk, Output
@@ -63,6 +64,7 @@ class ChunkRun:
         self._predecessors = tuple(predecessors)
         self._process: ScannerProcess | None = None
         self._is_overdue = False
+        self._egress: Egress | None = None  # None for nmap
         self._result = RenewalResult.GO_ON
         self._must_end = threading.Event()  # the result is no longer GO_ON
         self._lock = threading.Lock()  # of the result and the process
@@ -131,7 +133,8 @@ class ChunkRun:
         folder = self._context.runs_folder / name
         try:
             folder.mkdir(mode=0o700, parents=True)
-            self._finish(folder, self._scan(folder))
+            if self._is_placed():
+                self._finish(folder, self._scan(folder))
         except LeaseLost:
             self._log.warning("chunk.lost", reason="another attempt owns it; its findings were thrown away")
         except Exception as error:
@@ -141,6 +144,16 @@ class ChunkRun:
             trim()
             self.progress = RunProgress(1.0, sending_done=True)
             self._on_change()
+
+    def _is_placed(self) -> bool:
+        """True if this machine can run it; else it is in the queue again, for others or in parts."""
+        claim, context = self.claim, self._context
+        if claim.scan.tool is Tool.NMAP or not claim.addresses:
+            return True
+        self._egress = place_chunk(context.open_ledger, claim, context.machine.ways_to(claim.addresses))
+        if self._egress is None:
+            self._log.info("chunk.placed_elsewhere")
+        return self._egress is not None
 
     def _scan(self, folder: Path) -> str | None:
         """Run the scanner to its end; None when its output is whole, else what went wrong."""
@@ -203,14 +216,13 @@ class ChunkRun:
     @cached_property
     def _assignment(self) -> Assignment:
         claim, context = self.claim, self._context
-        needs_egress = claim.scan.tool is not Tool.NMAP
         return Assignment(
             scan_type=claim.scan.type,
             addresses=claim.addresses,
             ports=claim.ports,
             rate_pps=claim.lease.rate_pps,
             raw_sockets=RAW_SOCKET in context.capabilities,
-            egress=context.machine.egress_for(claim.addresses) if needs_egress else None,
+            egress=self._egress,
         )
 
     def _finish(self, folder: Path, error: str | None) -> None:

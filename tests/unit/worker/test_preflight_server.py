@@ -12,7 +12,7 @@ from typing_extensions import override
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import BadConfiguration
 from cloudx.domain.nodes import Check, CheckStatus, Preflight
-from cloudx.services.chunks.scanner_port import Egress, Machine
+from cloudx.services.chunks.scanner_port import Machine, Way
 from cloudx.services.fleet.judge_clock import judge_clock
 from cloudx.worker.preflight_server import PreflightServer, parse_address
 from cloudx.worker.recent_preflight import RecentPreflight
@@ -76,7 +76,7 @@ class CountingMachine(Machine):
         return Preflight(capabilities=(f"look {self.looks}",), checks=())
 
     @override
-    def egress_for(self, addresses: AddressSet) -> Egress:
+    def ways_to(self, addresses: AddressSet) -> list[Way]:
         raise NotImplementedError
 
 

@@ -81,8 +81,11 @@ def finish_scan_if_done(open_ledger: OpenLedger, scan_id: str) -> None:
 
 def _finished(ledger: Ledger, scan: Scan) -> Scan:
     tally = ledger.scans.tally(scan.id)
-    if tally.chunks_failed == 0:
+    if tally.chunks_failed == 0 and (tally.completed_units or not tally.failed_units):
         return scan.moved_to(ScanStatus.COMPLETED, ledger.now())
+    if tally.chunks_failed == 0:
+        (_, reason), *_ = ledger.chunks.unprobed(scan.id, 1)
+        return scan.moved_to(ScanStatus.FAILED, ledger.now(), f"Nothing of it was probed. The first reason: {reason}")
     first_error = ledger.chunks.first_error(scan.id) or "no reason was recorded"
     error = f"{tally.chunks_failed} of {tally.chunks_total} chunks failed three times. The first: {first_error}"
     return scan.moved_to(ScanStatus.FAILED, ledger.now(), error)

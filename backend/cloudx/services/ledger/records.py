@@ -182,7 +182,8 @@ class ChunkRecord:
 class AttemptRecord:
     """One attempt at a chunk: node, worker, times and outcome (None while it runs).
 
-    The outcomes: done, failed, lost, released, cancelled, and recut: the chunk was split into several meanwhile.
+    The outcomes: done, failed, lost, released, cancelled, recut: the chunk was split into several meanwhile, and
+    unreachable: the node cannot send to its addresses, and others get it.
     """
 
     number: int

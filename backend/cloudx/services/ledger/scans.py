@@ -155,6 +155,10 @@ class Chunks(Protocol):
         """Store the verdict on a failed run."""
         ...
 
+    def refuse(self, lease: Lease, failed_nodes: Sequence[str]) -> None:
+        """Give a chunk back that cannot be run here; `failed_nodes` has the refusals too (domain/chunks.py)."""
+        ...
+
     def release(self, lease: Lease, outcome: str) -> bool:
         """Give a chunk back untouched; False when it is not this attempt's any more."""
         ...

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 
 from cloudx.domain.access import Principal
 from cloudx.domain.addresses import Address, AddressSet
-from cloudx.domain.errors import Conflict, InvalidInput
+from cloudx.domain.errors import Conflict, InvalidInput, NoCapableNode
 from cloudx.domain.identity import excluded_part
-from cloudx.domain.nodes import capable
+from cloudx.domain.nodes import Node, capable
 from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS, plan
 from cloudx.domain.port_set import PortSet
+from cloudx.domain.reach import blocked_everywhere
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import require_in_scope
 from cloudx.domain.targets import Targets, parse_targets
@@ -30,6 +31,8 @@ from cloudx.services.results.keep import write_results
 
 MAX_RATE_PPS = 10_000_000
 MAX_WORKERS = 10_000
+SHOWN_RANGES = 5
+SHOWN_IN_DETAILS = 1000
 SHOWN_NAMES = 10  # of those without an address; `details` has all
 _LOOPBACK = AddressSet.of_texts(["0.0.0.0", "127.0.0.0-127.255.255.255"])  # noqa: S104 - a target, not a listener
 _EXAMPLE_PORTS = "80, 80,443 or 1-1000"
@@ -162,8 +165,9 @@ class SubmitScan:
     def _write(
         self, ledger: Ledger, scan: Scan, request: ScanRequest, principal: Principal, idempotency_key: str | None
     ) -> None:
-        fit = len(capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at))
-        workers = min(fit, scan.max_workers or fit)
+        fit = capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at)
+        _require_sendable(scan, fit)
+        workers = min(len(fit), scan.max_workers or len(fit))
         ledger.scans.add(scan, plan(scan, expected_workers=workers, chunk_seconds=self.chunk_seconds))
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
@@ -222,6 +226,23 @@ def _rate_pps(request: ScanRequest, scan_type: ScanType) -> int:
     if not 1 <= rate <= MAX_RATE_PPS:
         raise InvalidInput("rate", f"A rate is from 1 to {MAX_RATE_PPS} packets per second over the whole fleet.")
     return rate
+
+
+def _require_sendable(scan: Scan, fit: Sequence[Node]) -> None:
+    """Refuse what masscan and zmap can send to from no fit node. Raises NoCapableNode."""
+    if scan.tool is Tool.NMAP:
+        return
+    stuck = blocked_everywhere(scan.addresses, [node.reach for node in fit])
+    if not stuck:
+        return
+    ranges = stuck.texts()
+    more = f" and {len(ranges) - SHOWN_RANGES:,} more" if len(ranges) > SHOWN_RANGES else ""
+    raise NoCapableNode(
+        f"{scan.tool} cannot send to {', '.join(ranges[:SHOWN_RANGES])}{more} from any node that could run it: it "
+        f"sends by a gateway, and each of them has these addresses on its own network or has no route there. Scan "
+        "them with nmap, or leave them out with `exclude`.",
+        addresses=ranges[:SHOWN_IN_DETAILS],
+    )
 
 
 def _require_reachable(targets: AddressSet, scan_type: ScanType) -> None:

@@ -77,14 +77,18 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView[Scan]:
         now = ledger.now()
         view = view_of(record.scan, record.tally, now, tuple(ledger.chunks.shares(scan_id)))
         reason = view.waiting_reason or _why_slower(ledger, record.scan, now)
-        return replace(view, waiting_reason=reason, warnings=_warnings(ledger, record.scan))
+        return replace(view, waiting_reason=reason, warnings=_warnings(ledger, view))
 
 
-def _warnings(ledger: Ledger, scan: Scan) -> tuple[str, ...]:
-    """One sentence for each part that was not probed, up to SHOWN_WARNINGS."""
-    unit = "host" if scan.type.counts_hosts else "probe"
-    parts = ledger.chunks.unprobed(scan.id, SHOWN_WARNINGS)
-    return tuple(f"{units:,} {unit}{'' if units == 1 else 's'} failed: {reason}" for units, reason in parts)
+def _warnings(ledger: Ledger, view: ScanView[Scan]) -> tuple[str, ...]:
+    """One sentence for each reason why a part was not probed, up to SHOWN_WARNINGS."""
+    unit = "host" if view.scan.type.counts_hosts else "probe"
+    parts = ledger.chunks.unprobed(view.scan.id, SHOWN_WARNINGS)
+    failed = tuple(f"{units:,} {unit}{'' if units == 1 else 's'} failed: {reason}" for units, reason in parts)
+    if view.scan.status is not ScanStatus.COMPLETED or not failed:
+        return failed
+    coverage = view.coverage
+    return (f"Completed in part: {coverage.failed:,} of {coverage.planned:,} {unit}s failed.", *failed)
 
 
 def _why_slower(ledger: Ledger, scan: Scan, now: datetime) -> str | None:

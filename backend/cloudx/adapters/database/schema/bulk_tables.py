@@ -1,4 +1,4 @@
-"""What may be megabytes of a scan, kept out of the rows that lists, claims and clocks read: SQLite walks all of a row."""
+"""What may be megabytes of a scan, out of the rows that lists, claims and clocks read: SQLite walks all of a row."""
 
 from __future__ import annotations
 

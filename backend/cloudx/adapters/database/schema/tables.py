@@ -224,6 +224,7 @@ nodes = Table(
     Column("updated_at", UtcDateTime),
     Column("checks", PlainText, nullable=False, comment="JSON array"),
     Column("rate_limit_pps", BigInteger, comment="what its machine can send, over all scans"),
+    Column("reach", PlainText, comment="JSON: ranges on its own networks, and those without a gateway"),
 )
 
 tokens = Table(

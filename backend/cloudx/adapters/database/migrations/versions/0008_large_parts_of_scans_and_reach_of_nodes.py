@@ -1,4 +1,4 @@
-"""what may be large of a scan has a table of its own, and its row says how much that is"""
+"""what may be large of a scan has a table of its own; what a node can send to"""
 
 from __future__ import annotations
 
@@ -42,10 +42,13 @@ def upgrade() -> None:
     for name in _BULK:
         op.drop_column("scans", name)
     _pack_results()
+    comment = "JSON: ranges on its own networks, and those without a gateway"
+    op.add_column("nodes", sa.Column("reach", sa.Text(), nullable=True, comment=comment))
 
 
 def downgrade() -> None:
     """Take back; the inline results are made again when they are asked for."""
+    op.drop_column("nodes", "reach")
     op.execute("DELETE FROM inline_results")
     op.add_column("inline_results", _document())
     for column in _packed_columns():
