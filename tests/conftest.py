@@ -29,6 +29,7 @@ pytest_plugins = [
     for name in (
         "postgres",
         "network",
+        "name_server",
         "service",
         "api",
         "gunicorn",

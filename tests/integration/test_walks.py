@@ -76,7 +76,7 @@ def test_a_finding_walks_from_the_tools_record_to_the_answer(api, tmp_path):
     # 4 the reply becomes a finding; 5 worker/finish_chunk.py commits it.
     # 6–8 services/chunks/finish.py stores its row and marks the chunk done.
     finish = FinishChunk(api.open_ledger, claim, structlog.get_logger())
-    finish.complete(lambda: (scanner.findings(assigned(claim), tmp_path), None), is_dropped=lambda: False)
+    finish.complete(lambda: (scanner.findings(assigned(claim), tmp_path), None, {}), is_dropped=lambda: False)
     # 9–11 GET results: services/scans/results.py reads a page of rows, api/ shows it.
     (item,) = api.get(f"/api/scans/{scan_id}/results?format=json").json["items"]
     shown = (item["ip"], item["protocol"], item["port"], item["state"], item["node_id"], item["observed_at"])

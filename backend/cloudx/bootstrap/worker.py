@@ -64,6 +64,7 @@ class WorkerStart:
 
     def resident_worker(self, runs_folder: Path, only_scan: str | None = None) -> ResidentWorker:
         """A worker for this machine; `only_scan` makes it leave when that scan is over."""
+        from cloudx.adapters.machine.reverse_names import SystemNameLookup
         from cloudx.worker.resident import MAX_IDLE_SECONDS, ResidentWorker
         from cloudx.worker.run_chunk import RunContext
 
@@ -83,7 +84,9 @@ class WorkerStart:
             claimant=claimant,
             claim_chunk=ClaimChunk(open_ledger, policies),
             renew_leases=RenewLeases(open_ledger, policies),
-            context=RunContext(open_ledger, scanners_by_tool(), self._machine, capabilities, runs_folder),
+            context=RunContext(
+                open_ledger, scanners_by_tool(), self._machine, capabilities, runs_folder, SystemNameLookup()
+            ),
             agent=self._agent(open_ledger, checks) if reports else None,
             is_fit=checks.is_fit,
             max_idle_seconds=LOCAL_IDLE_SECONDS if is_local else MAX_IDLE_SECONDS,

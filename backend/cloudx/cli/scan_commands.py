@@ -44,6 +44,7 @@ def scan(
     max_workers: Annotated[
         int | None, typer.Option(min=1, help="At most so many workers at a time, where Nomad dispatches them.")
     ] = None,
+    resolve: Annotated[bool, typer.Option("--resolve", help="Look up the host names of what is found.")] = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Stay until it is over, or print its id at once.")
     ] = True,
@@ -67,6 +68,7 @@ def scan(
         "priority": priority,
         "name": name,
         "max_workers": max_workers,
+        "resolve": resolve or None,
     }
     with api_session() as api:
         request["targets"] = [*named, *map(_read_list, lists)]

@@ -46,6 +46,11 @@ class Targets:
         return bool(self.addresses) or bool(self.host_names)
 
 
+def is_host_name(text: str) -> bool:
+    """True for what a host may be called (RFC 1123, and underscores)."""
+    return _HOST_NAME.match(text) is not None
+
+
 def head_of(text: str) -> str:
     """The beginning of a text of targets, at most HEAD_BYTES of UTF-8, cut between two of them where that goes."""
     encoded = text.encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
@@ -19,7 +19,7 @@ from cloudx.services.ledger.ledger import OpenLedger
 COMMIT_RETRY = Backoff(first_seconds=1.0, longest_seconds=5.0)
 MAX_ERROR_LENGTH = 500
 
-Output = tuple[Iterable[AnyFinding], Unprobed | None]
+Output = tuple[Iterable[AnyFinding], Unprobed | None, Mapping[str, str]]
 
 
 class FinishChunk:
@@ -47,10 +47,10 @@ class FinishChunk:
                 self._log.warning("chunk.commit_delayed", reason=error.message, retry_seconds=pause_seconds)
                 time.sleep(pause_seconds)
 
-    def _commit(self, findings: Iterable[AnyFinding], unprobed: Unprobed | None) -> int:
+    def _commit(self, findings: Iterable[AnyFinding], unprobed: Unprobed | None, names: Mapping[str, str]) -> int:
         self.is_committing = True
         try:
-            return complete_chunk(self._open_ledger, self._claim, findings, unprobed)
+            return complete_chunk(self._open_ledger, self._claim, findings, unprobed, names)
         finally:
             self.is_committing = False
 

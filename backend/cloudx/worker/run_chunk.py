@@ -19,6 +19,7 @@ from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.tools import Tool
 from cloudx.memory import trim
 from cloudx.services.chunks.claim import Claim
+from cloudx.services.chunks.names import NameLookup, names_of_found
 from cloudx.services.chunks.place import place_chunk
 from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, Machine, RunProgress, Scanner
@@ -42,6 +43,7 @@ class RunContext:
     machine: Machine
     capabilities: tuple[str, ...]
     runs_folder: Path
+    name_lookup: NameLookup
 
 
 class ChunkRun:
@@ -230,19 +232,27 @@ class ChunkRun:
             # Even if the output is whole: one of its addresses may just have been excluded.
             self._finish_chunk.release("chunk.dropped" if self._is_dropped() else "chunk.released")
         elif error is None:
-            self._finish_chunk.complete(lambda: self._output(folder), self._is_dropped)
+            names = self._names(folder)
+            self._finish_chunk.complete(lambda: self._output(folder, names), self._is_dropped)
         else:
             self._finish_chunk.fail(error)
 
     def _is_dropped(self) -> bool:
         return self._result is RenewalResult.DROP
 
-    def _output(self, folder: Path) -> Output:
-        """The findings, and what the run did not probe; nothing of either if there was nothing to run."""
-        if not self.claim.addresses:
-            return (), None
+    def _names(self, folder: Path) -> dict[str, str]:
+        """Looked up before the commit, which holds the chunk's row locked."""
+        if not self.claim.addresses or not self.claim.scan.resolve:
+            return {}
         scanner = self._context.scanners[self.claim.scan.tool]
-        return scanner.findings(self._assignment, folder), scanner.unprobed(self._assignment, folder)
+        return names_of_found(self.claim.scan, scanner.findings(self._assignment, folder), self._context.name_lookup)
+
+    def _output(self, folder: Path, names: dict[str, str]) -> Output:
+        """The findings, what the run did not probe, and names; nothing of any if there was nothing to run."""
+        if not self.claim.addresses:
+            return (), None, {}
+        scanner = self._context.scanners[self.claim.scan.tool]
+        return scanner.findings(self._assignment, folder), scanner.unprobed(self._assignment, folder), names
 
 
 def lease_clock() -> float:

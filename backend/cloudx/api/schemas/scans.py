@@ -15,6 +15,7 @@ from .common import Body, Name, Parameters, TargetList, TargetText
 
 MAX_PRIORITY = 1000
 MAX_PAGE = 1000  # scans; the frontend that exists asks for no second page
+_FRONTENDS_FIELDS = {"target", "tool", "scan_type", "port"}
 _PortText = Annotated[StrictStr, StringConstraints(max_length=100_000)]
 Ports = StrictInt | _PortText
 
@@ -33,6 +34,11 @@ class SubmitBody(Body):
     priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Higher goes first")
     name: Name | None = None
     max_workers: int | None = Field(None, description="At most so many workers at a time, where Nomad dispatches them")
+    resolve: bool | None = Field(
+        None,
+        description="Look up the host names (PTR) of what is found. Left out, it is false, unless the body has nothing "
+        "but target, tool, scan_type and port, as the web frontend's has",
+    )
 
     def to_request(self) -> ScanRequest:
         """The form that the service takes. Raises InvalidInput."""
@@ -46,7 +52,12 @@ class SubmitBody(Body):
             priority=self.priority,
             name=self.name,
             max_workers=self.max_workers,
+            resolve=self._is_the_frontends() if self.resolve is None else self.resolve,
         )
+
+    def _is_the_frontends(self) -> bool:
+        """True for what a person typed into the frontend, which shows names and cannot ask for them."""
+        return self.model_fields_set <= _FRONTENDS_FIELDS and self.target is not None
 
     def _targets(self) -> tuple[str, ...]:
         if self.target is None and self.targets is None:
@@ -156,6 +167,7 @@ class ScanDetail(ScanItem):
     eta_seconds: int | None
     created_by: str
     max_workers: int | None
+    resolve: bool = Field(description="The host names of what is found are looked up")
     waiting_reason: str | None = Field(description="Why it does not go faster, while it does not")
     warnings: list[str] = Field(description="What was not probed although the scan went on, and why")
     coverage: CoverageCounts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cloudx.domain.chunks import ChunkState, Lease, after_failure
 from cloudx.domain.coverage import Unprobed
@@ -16,11 +16,15 @@ from .claim import Claim
 
 
 def complete_chunk(
-    open_ledger: OpenLedger, claim: Claim, findings: Iterable[AnyFinding], unprobed: Unprobed | None = None
+    open_ledger: OpenLedger,
+    claim: Claim,
+    findings: Iterable[AnyFinding],
+    unprobed: Unprobed | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> int:
     """Store a chunk's findings and mark it done in one transaction; returns how many findings.
 
-    What the run did not probe counts as failed, the rest as completed.
+    What the run did not probe counts as failed, the rest as completed. `names` are the host names of addresses.
     Raises LeaseLost, having written nothing, when another attempt owns the chunk
     by now: the fence that makes every chunk count exactly once.
     """
@@ -29,7 +33,7 @@ def complete_chunk(
         reason = unprobed.reason if unprobed else None
         if not ledger.chunks.finish(claim.lease, claim.excluded_units, failed_units, reason):
             raise _lost(claim.lease)
-        stored = ledger.findings.store(claim.lease, findings, claim.scan.host_names)
+        stored = ledger.findings.store(claim.lease, findings, {**(names or {}), **claim.scan.host_names})
         ledger.commit()
     finish_scan_if_done(open_ledger, claim.lease.scan_id)
     return stored

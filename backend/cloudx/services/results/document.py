@@ -73,4 +73,6 @@ def _show_nmap_port(row: FindingRow) -> dict[str, Any]:
 
 def _show_ports(ip: str, rows: list[FindingRow]) -> dict[str, Any]:
     """A host with its ports; one that answered a ping (port 0) has none."""
-    return {"host": ip, "ports": [{"portid": row.port, "state": row.state} for row in rows if row.port]}
+    name = next((row.hostname for row in rows if row.hostname), None)
+    named = {"host": ip} if name is None else {"host": ip, "hostname": name}
+    return named | {"ports": [{"portid": row.port, "state": row.state} for row in rows if row.port]}

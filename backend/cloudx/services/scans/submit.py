@@ -51,6 +51,7 @@ class ScanRequest:
     priority: int = 0
     name: str | None = None
     max_workers: int | None = None
+    resolve: bool = False
 
     def sha256(self) -> str:
         """A hash that is equal for equal requests."""
@@ -160,6 +161,7 @@ class SubmitScan:
             priority=request.priority,
             host_names=resolved.host_names,
             max_workers=request.max_workers,
+            resolve=request.resolve,
         )
 
     def _write(
