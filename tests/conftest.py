@@ -30,6 +30,7 @@ pytest_plugins = [
         "postgres",
         "network",
         "name_server",
+        "reverse_names",
         "service",
         "api",
         "gunicorn",

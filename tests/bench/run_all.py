@@ -17,6 +17,7 @@ ORDER = (
     "nmap_parse",
     "result_pages",
     "api_rates",
+    "list_of_scans",
     "plan_scan",
     "resolve_names",
     "plan_and_claim",

@@ -15,8 +15,9 @@ from cloudx.domain.findings import AnyFinding, Finding, HostFinding
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import RunOutput, complete_chunk
 from cloudx.services.ledger.ledger import OpenLedger
+from cloudx.services.ledger.records import KeptResults
 from cloudx.services.scans.control import delete_scan
-from cloudx.services.scans.results import key_of, page_findings, stream_findings
+from cloudx.services.scans.results import page_findings, stream_findings
 from fixtures.ledgers import ADMIN, SEEN_AT, Desk, NameTable, found
 from fixtures.servers.postgres import PostgresServer
 
@@ -92,11 +93,11 @@ def test_pages_follow_the_order_of_addresses_and_ports_at_any_depth_ipv4_before_
         while True:
             rows, after = page_findings(desk.open_ledger, scan.id, after, limit)
             assert len(rows) <= limit
-            seen.extend(key_of(row) for row in rows)
+            seen.extend(row.key for row in rows)
             if after is None:
                 break
         assert seen == wanted
-    assert [key_of(row) for row in stream_findings(desk.open_ledger, scan.id)] == wanted
+    assert [row.key for row in stream_findings(desk.open_ledger, scan.id)] == wanted
 
 
 def test_a_page_holds_the_findings_of_its_scan_alone(desk: Desk) -> None:
@@ -146,12 +147,12 @@ def test_one_finding_twice_in_a_chunk_is_refused_whole(desk: Desk) -> None:
 
 
 def test_deleting_a_scan_removes_everything_of_it_and_nothing_of_others(desk: Desk) -> None:
-    tables = ("scans", "chunks", "attempts", "findings", "hosts", "inline_results", "idempotency_keys")
+    tables = ("scans", "chunks", "attempts", "findings", "hosts", "inline_results", "idempotency_keys", "scan_targets")
     scans = [desk.submit("10.0.0.0/24", tool="nmap", key=f"key-{number}") for number in range(2)]
     for scan in scans:
         desk.complete(desk.must_claim(only_scan=scan.id), found("10.0.0.1"), HostFinding("10.0.0.1", "up", SEEN_AT))
         with desk.open_ledger() as ledger:
-            ledger.scans.cache_results(scan.id, b"{}")
+            ledger.scans.keep_results(scan.id, KeptResults(b"", 0, truncated=False))
             ledger.commit()
     before = {table: desk.count(table) for table in tables}
     assert all(before.values())

@@ -6,6 +6,7 @@ import re
 import threading
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -17,6 +18,8 @@ from cloudx.adapters.database.schema.tables import metadata
 from cloudx.adapters.database.schema.upgrade import HEAD, MIGRATIONS, _run_migrations, current_revision, downgrade
 from cloudx.domain.errors import DependencyUnavailable
 from cloudx.services.access.edit_policy import ensure_first_scope
+from cloudx.services.results.document import ResultsDocument
+from cloudx.services.results.keep import read_results
 from contract.test_concurrent_workers import run_at_once
 
 UUID_HEX = "01900000000070008000000000000001"  # as SQLite has it; PostgreSQL reads it too
@@ -168,7 +171,8 @@ def test_a_name_of_an_address_becomes_the_first_of_its_names_and_the_other_way_r
         connection.commit()
     upgrade(empty)
     with open_ledger_on(empty)(read_only=True) as ledger:
-        (record,) = ledger.scans.page(limit=1)
+        record = ledger.scans.get(str(UUID(UUID_HEX)))
+    assert record is not None
     assert (record.scan.host_names, record.scan.excluded_names, record.scan.warnings) == (
         {"10.0.0.5": ("a.test",)}, (), (),
     )  # fmt: skip
@@ -181,3 +185,31 @@ def _insert(connection: Connection, table: str, **values: object) -> None:
     names = ", ".join(values)
     places = ", ".join(f":{name}" for name in values)
     connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), values)
+
+
+def test_what_may_be_large_of_a_scan_moves_to_a_table_of_its_own_and_back(empty: Engine) -> None:
+    with empty.connect() as connection:
+        _run_migrations(connection, "0006")
+        connection.commit()
+    long_text = " ".join(f"10.0.{number}.1" for number in range(256))
+    addresses = "10.0.0.1\n10.0.1.1-10.0.1.9"
+    written = {"target_text": long_text, "addresses": addresses, "ports": "80,90-99", "host_names": "{}"}
+    with empty.begin() as connection:
+        _insert(
+            connection, "scans", id=UUID_HEX, tool="masscan", type_name="tcp_scan", rate_pps=9, excluded_addresses=5,
+            created_at="2026-01-01", created_by="", priority=0, status="running", chunks_total=1, **written,
+        )  # fmt: skip
+        _insert(connection, "inline_results", scan_id=UUID_HEX, document=b'{"truncated":true,"document":{"hosts":[]}}')
+    upgrade(empty)
+    with empty.connect() as connection:
+        columns = "target_head, target_truncated, target_count, units_per_address"
+        head, is_cut, count, units = connection.execute(text(f"SELECT {columns} FROM scans")).one()
+        moved = connection.execute(text("SELECT * FROM scan_targets")).mappings().one()
+    assert (head, bool(is_cut), count, units) == (long_text[:2048], True, 10 + 5, 11)
+    assert {name: moved[name] for name in written} == written
+    with open_ledger_on(empty)(read_only=True) as ledger:
+        assert read_results(ledger, [UUID_HEX])[str(UUID(UUID_HEX))] == ResultsDocument(b'{"hosts":[]}', truncated=True)
+    downgrade(empty, "0006")
+    with empty.connect() as connection:
+        row = connection.execute(text(f"SELECT {', '.join(written)} FROM scans")).mappings().one()
+        assert dict(row) == written

@@ -15,7 +15,8 @@ from cloudx.domain.findings import HostFinding
 from cloudx.domain.names import Family
 from cloudx.services.access.edit_policy import add_scope
 from cloudx.services.ledger.ledger import OpenLedger
-from cloudx.services.scans.results import page_findings, read_inline
+from cloudx.services.results.inline import read_inline
+from cloudx.services.scans.results import page_findings
 from fixtures.ledgers import ADMIN, SEEN_AT, Desk, NameTable, found
 
 NewDesk = Callable[..., Desk]
@@ -55,7 +56,7 @@ def test_two_names_on_one_address_are_both_kept_and_shown_in_results(new_desk: N
     five, six = page_findings(desk.open_ledger, scan.id, None, 10)[0]
     assert (five.hostname, five.extra) == ("b.test", {"ttl": 64, "hostnames": ["b.test", "a.test"]})
     assert (six.hostname, six.extra) == ("b.test", {"ttl": 64})
-    inline = read_inline(desk.open_ledger, scan)
+    inline = read_inline(desk.open_ledger, scan, is_over=True)
     assert inline is not None
     (host,) = inline.hosts
     assert (host.hostname, host.extra) == ("b.test", {"hostnames": ["b.test", "a.test"]})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloudx.domain.findings import HostFinding
 from cloudx.domain.planning.durations import run_seconds
 from cloudx.services.chunks.claim import Claim
-from cloudx.worker.run_chunk import limit_seconds
+from cloudx.worker.run_times import limit_seconds
 from fixtures.ledgers import SEEN_AT, Desk, found
 
 

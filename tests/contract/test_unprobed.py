@@ -17,7 +17,10 @@ def test_a_host_that_nmap_skipped_is_failed_and_the_rest_completed(desk: Desk) -
     assert view.scan.status is ScanStatus.COMPLETED
     assert (view.coverage.planned, view.coverage.completed, view.coverage.failed) == (2, 1, 1)
     assert view.coverage.balances
-    assert view.warnings == (f"1 host failed: {WORDS}",)
+    assert view.warnings == (
+        "Completed in part: 1 of 2 hosts failed.",
+        f"1 host failed: {WORDS}",
+    )
 
 
 def test_the_proof_names_the_chunk_and_the_words(desk: Desk) -> None:

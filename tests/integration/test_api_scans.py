@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from cloudx.api import embed_results
 from cloudx.domain.findings import AnyFinding, Finding, HostFinding
 from cloudx.services.scans import results as read_results
 from fixtures.servers.api import ApiUnderTest
@@ -158,27 +157,6 @@ def test_over_a_thousand_hosts_the_rest_is_at_the_results_url(fleet):
     shown = fleet.get(f"/api/scans/{scan_id}").json
     assert len(shown["results"]["hosts"]) == 1000 and shown["results_truncated"] is True
     assert len(fleet.get(shown["results_url"] + "?limit=5000").json["items"]) == 1001
-
-
-def test_results_of_finished_scans_are_built_once_also_across_processes(fleet, new_api, monkeypatch):
-    scan_id = fleet.submit(target="127.0.0.1-3")
-    fleet.complete(scan_id, three_hosts())
-    first = fleet.get(f"/api/scans/{scan_id}").json["results"]
-
-    def must_not_build(*_):
-        raise AssertionError("built again")
-
-    monkeypatch.setattr(embed_results, "read_inline", must_not_build)
-    assert fleet.get("/api/scans").json[0]["results"] == first
-    assert new_api().get(f"/api/scans/{scan_id}").json["results"] == first, "another process finds it in the ledger"
-
-
-def test_a_list_of_many_scans_builds_a_bounded_number_and_the_next_look_shows_more(fleet):
-    for _ in range(embed_results.MAX_BUILDS + 2):
-        fleet.complete(fleet.submit(target="127.0.0.1-3"), three_hosts())
-    shown = [scan["results"] is not None for scan in fleet.get("/api/scans").json]
-    assert sum(shown) == embed_results.MAX_BUILDS
-    assert all(scan["results"] is not None for scan in fleet.get("/api/scans").json)
 
 
 def test_result_pages_reach_every_finding_once_in_order(fleet):

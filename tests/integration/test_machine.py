@@ -9,10 +9,9 @@ import sys
 import pytest
 
 from cloudx.adapters.machine.machine import LocalMachine
-from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import CheckStatus, Preflight
 from cloudx.domain.targets import parse_targets
-from cloudx.services.chunks.scanner_port import Egress
+from cloudx.services.chunks.scanner_port import Egress, Way
 from fixtures.servers.network import GATEWAY_IP, SCANNER_IP, Network
 
 
@@ -21,9 +20,15 @@ def preflight_on(network: Network) -> Preflight:
         return LocalMachine().preflight()
 
 
-def egress_on(network: Network, target: str) -> Egress:
+def ways_on(network: Network, target: str) -> list[Way]:
     with network.inside():
-        return LocalMachine().egress_for(parse_targets(target).addresses)
+        return LocalMachine().ways_to(parse_targets(target).addresses)
+
+
+def egress_on(network: Network, target: str) -> Egress:
+    (way,) = ways_on(network, target)
+    assert way.egress is not None, way.why_not
+    return way.egress
 
 
 def test_preflight_finds_the_tools_and_opens_a_raw_socket(network: Network) -> None:
@@ -74,23 +79,55 @@ def test_the_gateways_mac_is_found_with_an_empty_neighbour_table(network: Networ
         (SCANNER_IP, "is this machine itself"),
         ("10.78.0.40", "does not answer ARP on eth0"),
         ("10.78.0.16/28", "is on the network of eth0 itself"),
-        ("10.77.0.1 10.78.0.1", "use one gateway a run"),
         ("224.0.0.1", "is no host that can be scanned"),
     ],
 )
 def test_addresses_that_masscan_and_zmap_cannot_reach_are_refused_with_a_remedy(
     network: Network, target: str, reason: str
 ) -> None:
-    with pytest.raises(CloudxError, match=reason) as refused:
-        egress_on(network, target)
-    assert "nmap" in refused.value.message or "exclude" in refused.value.message
+    (way,) = ways_on(network, target)
+    assert way.egress is None and reason in way.why_not
+    assert "nmap" in way.why_not or "exclude" in way.why_not
+
+
+def test_addresses_of_several_next_hops_leave_by_a_way_each(network: Network) -> None:
+    ways = ways_on(network, f"10.77.0.0/30 10.78.0.1 {SCANNER_IP} 10.77.9.9")
+    reached = {tuple(way.addresses.texts()): way.egress and way.egress.gateway_ip for way in ways}
+    assert reached == {
+        ("10.77.0.0-10.77.0.3", "10.77.9.9"): GATEWAY_IP, ("10.78.0.1",): None, (SCANNER_IP,): None,
+    }  # fmt: skip
+    assert [way.egress is None for way in ways] == [False, False, True]
+
+
+def test_preflight_tells_what_is_on_the_link_and_what_no_gateway_leads_to(network: Network) -> None:
+    network.run("ip", "route", "add", "unreachable", "203.0.113.0/24")
+    network.run("ip", "route", "add", "203.0.113.64/26", "via", GATEWAY_IP)
+    try:
+        reach = preflight_on(network).reach
+    finally:
+        network.run("ip", "route", "del", "203.0.113.64/26")
+        network.run("ip", "route", "del", "unreachable", "203.0.113.0/24")
+    assert reach is not None
+    assert reach.links == ("10.78.0.0-10.78.0.1", "10.78.0.3-10.78.0.255")
+    assert set(reach.unrouted) == {
+        SCANNER_IP, "127.0.0.0-127.255.255.255", "203.0.113.0-203.0.113.63", "203.0.113.128-203.0.113.255",
+        "224.0.0.0-255.255.255.255",
+    }  # fmt: skip
+
+
+def test_a_machine_with_rules_of_its_own_for_routes_tells_nothing(network: Network) -> None:
+    network.run("ip", "rule", "add", "from", "10.78.0.9", "table", "main")
+    try:
+        assert preflight_on(network).reach is None
+    finally:
+        network.run("ip", "rule", "del", "from", "10.78.0.9", "table", "main")
 
 
 def test_an_address_without_a_route_is_refused_with_a_remedy(network: Network) -> None:
     network.run("ip", "route", "add", "unreachable", "203.0.113.0/24")
     try:
-        with pytest.raises(CloudxError, match=r"has no route to 203\.0\.113\.0"):
-            egress_on(network, "203.0.113.0/24")
+        (way,) = ways_on(network, "203.0.113.0/24")
+        assert way.egress is None and "has no route to 203.0.113.0" in way.why_not
     finally:
         network.run("ip", "route", "del", "unreachable", "203.0.113.0/24")
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from flask import Flask, g, request
 
 from cloudx.domain.access import Role
 from cloudx.domain.errors import Forbidden, Unauthenticated
+from cloudx.urls import is_loopback
 
 from .context import deps
 from .rate_limits import count_failed_login
@@ -65,6 +67,8 @@ def _admit(rule: Access) -> None:
             return
         rule = Access.VIEWER
     authenticate = deps().authenticate
+    if authenticate.is_open:
+        _require_own_name()
     try:
         principal = authenticate(request.headers.get("Authorization"))
     except Unauthenticated:
@@ -75,3 +79,13 @@ def _admit(rule: Access) -> None:
         principal.require(Role(rule.value))
     elif principal.role is not Role.NODE and not authenticate.is_open:
         raise Forbidden("Nodes register and beat with a node token: POST /api/tokens with role node and node_id.")
+
+
+def _require_own_name() -> None:
+    """Keep away pages that have a name of theirs point at this machine: to a browser they have our origin."""
+    host = urlsplit(f"//{request.host}").hostname or ""
+    if not is_loopback(host):
+        raise Forbidden(
+            f"An open API answers only to localhost and 127.0.0.1, and was called {host[:64]!r}. Call it by one of "
+            "them, or set CLOUDX_AUTH=token."
+        )

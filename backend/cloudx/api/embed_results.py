@@ -1,112 +1,136 @@
-"""The `results` of scans as JSON, built once for all processes and within the bounds of one request."""
+"""The `results` of the scans in an answer, within the bounds of one answer: newest first, what is past them is cut."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.ledger.ledger import OpenLedger
-from cloudx.services.scans.results import keep_document, read_inline, recall_document
+from cloudx.services.results.document import ResultsDocument
+from cloudx.services.results.keep import build_results, keep_results, read_results
 from cloudx.services.scans.view import ScanView
 
-from .json_codec import encode
-from .present_results import show_results
-
-MAX_BUILDS = 5  # a build reads up to 20,000 rows
-MAX_BYTES = 8 << 20
+MAX_BYTES = 8 << 20  # of all documents in one answer
+MAX_BUILDS = 50
+MAX_BUILT_BYTES = 2 << 20  # about one scan of the most rows that are shown; it takes a quarter of a second
 MEMORY_BYTES = 16 << 20
-_TRUNCATED = b'{"truncated":true,"document":'  # how a stored document begins; it stays JSON
-_WHOLE = b'{"truncated":false,"document":'
 
-
-@dataclass(frozen=True)
-class EmbeddedResults:
-    """A document as JSON, or None while there is none or no room for it; `truncated`: more is at the results URL."""
-
-    document: bytes | None
-    truncated: bool = False
-
-    def stored(self) -> bytes:
-        """The form in which the ledger keeps it."""
-        return (_TRUNCATED if self.truncated else _WHOLE) + (self.document or b"null") + b"}"
-
-    @classmethod
-    def of_stored(cls, stored: bytes) -> EmbeddedResults:
-        """The inverse of `stored`."""
-        truncated = stored.startswith(_TRUNCATED)
-        document = stored[len(_TRUNCATED if truncated else _WHOLE) : -1]
-        return cls(None if document == b"null" else document, truncated)
-
-
-LEFT_OUT = EmbeddedResults(None, truncated=True)
+NONE_YET = ResultsDocument(None)
+LEFT_OUT = ResultsDocument(None, truncated=True)
+Views = Sequence[ScanView[Any]]
+_Key = tuple[object, ...]
 
 
 @dataclass
 class _RecentDocuments:
     """What was shown lately, by scan and how far it was: a scan's results change only when a chunk settles."""
 
-    _known: OrderedDict[tuple[object, ...], EmbeddedResults] = field(default_factory=OrderedDict)
+    _known: OrderedDict[_Key, ResultsDocument] = field(default_factory=OrderedDict)
     _bytes: int = 0
 
-    def get(self, key: tuple[object, ...]) -> EmbeddedResults | None:
+    def get(self, key: _Key) -> ResultsDocument | None:
         known = self._known.get(key)
         if known is not None:
             self._known.move_to_end(key)
         return known
 
-    def put(self, key: tuple[object, ...], results: EmbeddedResults) -> None:
+    def put(self, key: _Key, results: ResultsDocument) -> None:
         if key in self._known:
             return
         self._known[key] = results
-        self._bytes += len(results.document or b"")
+        self._bytes += results.size
         while self._bytes > MEMORY_BYTES:
             _, dropped = self._known.popitem(last=False)
-            self._bytes -= len(dropped.document or b"")
+            self._bytes -= dropped.size
+
+
+@dataclass
+class _Room:
+    """What one answer may still hold, and what may still be built for it."""
+
+    bytes_left: int
+    builds_left: int
+    built_bytes_left: int
+    is_full: bool = False  # the oldest are cut first: behind one that found no room, none is shown
+
+    def takes(self, size: int) -> bool:
+        """Give a document its room, if there is any."""
+        if size > MAX_BYTES:
+            return False  # it fits into no answer, and takes no other's place
+        self.is_full = self.is_full or size > self.bytes_left
+        self.bytes_left -= 0 if self.is_full else size
+        return not self.is_full
+
+    def may_build(self) -> bool:
+        """True while one more may be built."""
+        return self.builds_left > 0 and self.built_bytes_left > 0
 
 
 @dataclass(frozen=True)
 class EmbedResults:
-    """Gives each scan of an answer its results, from memory, from the ledger, or built."""
+    """Gives each scan of an answer its results: from memory, from the ledger, or built."""
 
     open_ledger: OpenLedger
     _recent: _RecentDocuments = field(default_factory=_RecentDocuments)
 
-    def __call__(self, views: Iterable[ScanView]) -> list[EmbeddedResults]:
-        """One for each scan, in order; what is past the bounds of one request is left to the results URL."""
-        builds_left, bytes_left = MAX_BUILDS, MAX_BYTES
-        embedded: list[EmbeddedResults] = []
+    def __call__(self, views: Views) -> list[ResultsDocument]:
+        """One for each scan, in order; what is past the bounds of one answer is left to the results URL."""
+        sizes, room = self._kept_sizes(views), _Room(MAX_BYTES, MAX_BUILDS, MAX_BUILT_BYTES)
+        chosen: dict[str, ResultsDocument] = {}
         for view in views:
-            results, was_built = self._of(view, may_build=builds_left > 0)
-            builds_left -= was_built
-            if len(results.document or b"") > bytes_left:
-                results = LEFT_OUT
-            bytes_left -= len(results.document or b"")
-            embedded.append(results)
-        return embedded
+            kept_size = sizes.get(view.scan.id)
+            if kept_size is None:
+                chosen[view.scan.id] = self._made(view, room)
+            elif room.is_full or not room.takes(kept_size):
+                chosen[view.scan.id] = LEFT_OUT
+        kept = self._read([view for view in views if view.scan.id not in chosen])
+        return [chosen.get(view.scan.id) or kept.get(view.scan.id, LEFT_OUT) for view in views]
 
-    def _of(self, view: ScanView, may_build: bool) -> tuple[EmbeddedResults, bool]:
-        """The results, and whether they had to be built."""
+    def _kept_sizes(self, views: Views) -> dict[str, int]:
+        """The bytes of the documents that the ledger keeps and the memory does not have."""
+        unknown = [view.scan.id for view in views if _is_settled(view) and self._recent.get(_key(view)) is None]
+        if not unknown:
+            return {}
+        with self.open_ledger(read_only=True) as ledger:
+            return ledger.scans.results_sizes(unknown)
+
+    def _read(self, views: Views) -> dict[str, ResultsDocument]:
+        if not views:
+            return {}
+        with self.open_ledger(read_only=True) as ledger:
+            read = read_results(ledger, [view.scan.id for view in views])
+        for view in reversed(views):  # the newest is forgotten last
+            if view.scan.id in read:
+                self._recent.put(_key(view), read[view.scan.id])
+        return read
+
+    def _made(self, view: ScanView[Any], room: _Room) -> ResultsDocument:
+        """From memory, or built within the room."""
         if view.scan.status is ScanStatus.SUBMITTED:
-            return EmbeddedResults(None), False
-        tally = view.tally
-        key = (view.scan.id, view.scan.status, tally.chunks_done, tally.chunks_failed, tally.chunks_leased)
-        known = self._recent.get(key)
-        if known is not None:
-            return known, False
-        is_settled = view.scan.status.is_final and tally.chunks_leased == 0
-        stored = recall_document(self.open_ledger, view.scan.id) if is_settled else None
-        if stored is None and not may_build:
-            return LEFT_OUT, False
-        results = EmbeddedResults.of_stored(stored) if stored else self._build(view)
-        if is_settled and stored is None:
-            keep_document(self.open_ledger, view.scan.id, results.stored())
-        self._recent.put(key, results)
-        return results, stored is None
+            return NONE_YET
+        results = None if room.is_full else self._recent.get(_key(view)) or self._built(view, room)
+        return results if results is not None and room.takes(results.size) else LEFT_OUT
 
-    def _build(self, view: ScanView) -> EmbeddedResults:
-        findings = read_inline(self.open_ledger, view.scan)
-        if findings is None:
-            return EmbeddedResults(None)
-        return EmbeddedResults(encode(show_results(view.scan.tool, findings)), findings.truncated)
+    def _built(self, view: ScanView[Any], room: _Room) -> ResultsDocument | None:
+        if not room.may_build():
+            return None
+        results = build_results(self.open_ledger, view.scan, view.scan.status.is_final)
+        room.builds_left -= 1
+        room.built_bytes_left -= results.size
+        if _is_settled(view):  # finished by a version that kept none, or by a worker that died
+            keep_results(self.open_ledger, view.scan.id, results)
+        self._recent.put(_key(view), results)
+        return results
+
+
+def _is_settled(view: ScanView[Any]) -> bool:
+    """True when nothing can be added to what was found."""
+    return bool(view.scan.status.is_final and view.tally.chunks_leased == 0)
+
+
+def _key(view: ScanView[Any]) -> _Key:
+    tally = view.tally
+    return view.scan.id, view.scan.status, tally.chunks_done, tally.chunks_failed, tally.chunks_leased

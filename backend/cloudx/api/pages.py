@@ -11,6 +11,7 @@ from cloudx.domain.errors import InvalidInput
 
 from .schemas.common import Parameters
 
+TOTAL_HEADER = "X-Total-Count"
 NO_CURSOR = "This is no cursor. Follow next_cursor, or the Link header, of the page before."
 
 

@@ -9,22 +9,29 @@ import orjson
 
 from cloudx.domain.chunks import ChunkState
 from cloudx.domain.proof.tries import assumes
+from cloudx.domain.scans import Scan
+from cloudx.services.ledger.records import ScanSummary
+from cloudx.services.results.document import ResultsDocument
 from cloudx.services.scans.view import ChunkProof, ScanView
 
-from .embed_results import EmbeddedResults
 
-
-def show_scan(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
+def show_listed_scan(view: ScanView[ScanSummary], results: ResultsDocument) -> dict[str, Any]:
     """A scan in a list."""
+    return _show(view, results, view.scan.target_truncated)
+
+
+def _show(view: ScanView[Any], results: ResultsDocument, target_truncated: bool) -> dict[str, Any]:
     scan = view.scan
     return {
         "job_id": scan.id,
         "tool": scan.tool,
         "target": scan.target_text,
+        "target_truncated": target_truncated,
+        "target_count": scan.target_count,
         "scan_type": scan.type_name,
         "status": scan.status,
         "progress": view.progress,
-        "results": orjson.Fragment(results.document) if results.document is not None else None,
+        "results": orjson.Fragment(results.json) if results.json is not None else None,
         "results_truncated": results.truncated,
         "results_url": f"/api/scans/{scan.id}/results",
         "created_at": scan.created_at,
@@ -33,10 +40,10 @@ def show_scan(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
     }
 
 
-def show_scan_alone(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
+def show_scan_alone(view: ScanView[Scan], results: ResultsDocument) -> dict[str, Any]:
     """A scan with everything that is known of it."""
     scan, tally = view.scan, view.tally
-    return show_scan(view, results) | {
+    return _show(view, results, target_truncated=False) | {
         "ports": str(scan.ports) if scan.ports else None,
         "priority": scan.priority,
         "rate": scan.asked_rate_pps,
@@ -48,6 +55,7 @@ def show_scan_alone(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
         "max_workers": scan.max_workers,
         "retries": scan.retries,
         "budget_seconds": scan.budget_seconds,
+        "resolve": scan.resolve,
         "waiting_reason": view.waiting_reason,
         "warnings": list(view.warnings),
         "coverage": show_coverage(view),
@@ -65,7 +73,7 @@ def show_scan_alone(view: ScanView, results: EmbeddedResults) -> dict[str, Any]:
     }
 
 
-def show_coverage(view: ScanView) -> dict[str, Any]:
+def show_coverage(view: ScanView[Scan]) -> dict[str, Any]:
     """The sums of the proof."""
     coverage = view.coverage
     return {
@@ -81,7 +89,7 @@ def show_coverage(view: ScanView) -> dict[str, Any]:
     }
 
 
-def show_proof_head(view: ScanView) -> dict[str, Any]:
+def show_proof_head(view: ScanView[Scan]) -> dict[str, Any]:
     """The proof before its chunks."""
     return show_coverage(view) | {
         "scan_id": view.scan.id,
@@ -91,7 +99,7 @@ def show_proof_head(view: ScanView) -> dict[str, Any]:
     }
 
 
-def show_chunk(view: ScanView, proof: ChunkProof) -> dict[str, Any]:
+def show_chunk(view: ScanView[Scan], proof: ChunkProof) -> dict[str, Any]:
     """One chunk of the proof."""
     record = proof.record
     ports = record.span.ports_of(view.scan)

@@ -13,6 +13,7 @@ from flask_cors import CORS
 from cloudx.config import Settings
 
 from .metrics import observe_request
+from .pages import TOTAL_HEADER
 
 log = structlog.get_logger()
 
@@ -80,6 +81,6 @@ def _allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
         app,
         origins=list(origins),
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", REQUEST_ID_HEADER],
-        expose_headers=["ETag", "Link", "Location", "Retry-After", REQUEST_ID_HEADER],
+        expose_headers=["ETag", "Link", "Location", "Retry-After", REQUEST_ID_HEADER, TOTAL_HEADER],
         max_age=600,
     )

@@ -67,6 +67,7 @@ class WorkerStart:
         """A worker for this machine; `only_scan` makes it leave when that scan is over."""
         from cloudx.adapters.machine.canary_probe import accepts
         from cloudx.adapters.machine.resolver import SystemResolver
+        from cloudx.adapters.machine.reverse_names import SystemNameLookup
         from cloudx.services.access.edit_canaries import read_canaries
         from cloudx.worker.canary_watch import CanaryWatch
         from cloudx.worker.resident import MAX_IDLE_SECONDS, ResidentWorker
@@ -89,7 +90,9 @@ class WorkerStart:
             claimant=claimant,
             claim_chunk=ClaimChunk(open_ledger, policies),
             renew_leases=RenewLeases(open_ledger, policies),
-            context=RunContext(open_ledger, scanners_by_tool(), self._machine, capabilities, runs_folder),
+            context=RunContext(
+                open_ledger, scanners_by_tool(), self._machine, capabilities, runs_folder, SystemNameLookup()
+            ),
             agent=self._agent(open_ledger, checks) if reports else None,
             is_fit=checks.is_fit,
             canaries=canaries,

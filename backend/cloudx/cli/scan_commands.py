@@ -60,6 +60,7 @@ def scan(
     timeout: Annotated[
         int | None, typer.Option(min=1, metavar="SECONDS", help="When nmap gives a host up; it counts as failed then.")
     ] = None,
+    resolve: Annotated[bool, typer.Option("--resolve", help="Look up the host names of what is found.")] = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Stay until it is over, or print its id at once.")
     ] = True,
@@ -88,6 +89,7 @@ def scan(
         "family": family and family.value,
         "skip_unresolved": skip_unresolved or None,
         "timeout_seconds": timeout,
+        "resolve": resolve or None,
     }
     with api_session() as api:
         request["targets"] = [*named, *map(_read_list, lists)]
@@ -111,7 +113,7 @@ def _read_list(file: str) -> str:
 
 
 def scans(
-    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
     status: Annotated[ScanStatus | None, typer.Option(help="Only scans in this state.")] = None,
     tool: Annotated[Tool | None, typer.Option(help="Only scans by this tool.")] = None,
     as_json: JsonOption = False,

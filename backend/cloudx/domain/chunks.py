@@ -91,6 +91,11 @@ class Verdict:
         return FAILURE_RETRY.seconds_after(self.failures)
 
 
+def refusal_of(node_id: str) -> str:
+    """The line in a chunk's failed nodes of one that cannot send to its addresses, so never gets it again."""
+    return f"!{node_id}"
+
+
 def after_failure(failures: int, failed_nodes: tuple[str, ...], node_id: str) -> Verdict:
     """Retry elsewhere until it has failed three times; then the chunk is failed for good."""
     nodes = failed_nodes if node_id in failed_nodes else (*failed_nodes, node_id)

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from .backoff import Backoff
 from .errors import NoCapableNode
+from .reach import Reach
 from .tools import ScanType
 
 HEARTBEAT_SECONDS = 5.0
@@ -105,6 +106,7 @@ class Node:
     updated_at: datetime | None = None
     checks: tuple[Check, ...] = ()
     rate_limit_pps: int | None = None  # what its machine can send, over all scans; None: not reported
+    reach: Reach | None = None  # None: not reported
     sources: tuple[str, ...] = ("heartbeat",)
     client: ClientState | None = None
     is_vouched_for: bool = False
@@ -215,6 +217,7 @@ class Registration:
     version: str
     checks: tuple[Check, ...] = ()
     rate_limit_pps: int | None = None  # None: it has not been measured
+    reach: Reach | None = None  # None: its routes are too many, or follow more than the destination
 
 
 @dataclass(frozen=True)
@@ -238,4 +241,5 @@ class Preflight:
     tool_versions: dict[str, str] = field(default_factory=dict)
     interface: str | None = None  # of the default route
     rate_limit_pps: int | None = None  # what it can send; None: not measured (yet)
+    reach: Reach | None = None
     offloads_on: bool = False  # masscan loses replies on such an interface (docs/operations.md)

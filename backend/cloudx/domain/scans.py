@@ -68,6 +68,7 @@ class Scan:
     budget_seconds: int | None = None  # from its start; what is not reached by then is not probed
     timeout_seconds: int | None = None  # nmap alone: when a host is given up
     splits_ports: bool = False  # nmap alone: a host takes so long that its ports are cut too
+    resolve: bool = False  # look up the names of what is found
 
     @property
     def type(self) -> ScanType:
@@ -90,9 +91,14 @@ class Scan:
         return 1 if self.counts_hosts or self.ports is None else self.ports.size
 
     @property
+    def target_count(self) -> int:
+        """The addresses that were submitted, including the excluded."""
+        return self.addresses.size + self.excluded_addresses
+
+    @property
     def planned_units(self) -> int:
         """All that was submitted, including the excluded, in probes or hosts."""
-        return (self.addresses.size + self.excluded_addresses) * self.units_per_address
+        return self.target_count * self.units_per_address
 
     def moved_to(self, status: ScanStatus, at: datetime, error: str | None = None) -> Scan:
         """The scan in its next state; raises IllegalTransition."""

@@ -16,6 +16,7 @@ from .errors import InvalidInput, TooLarge
 
 MAX_ENTRIES = 100_000
 MAX_HOST_NAMES = 10_000
+HEAD_BYTES = 2048
 
 _REMEDY = (
     "Write an address (192.0.2.7), a CIDR (192.0.2.0/24), a range "
@@ -43,6 +44,21 @@ class Targets:
 
     def __bool__(self) -> bool:
         return bool(self.addresses) or bool(self.host_names)
+
+
+def is_host_name(text: str) -> bool:
+    """True for what a host may be called (RFC 1123, and underscores)."""
+    return _HOST_NAME.match(text) is not None
+
+
+def head_of(text: str) -> str:
+    """The beginning of a text of targets, at most HEAD_BYTES of UTF-8, cut between two of them where that goes."""
+    encoded = text.encode()
+    if len(encoded) <= HEAD_BYTES:
+        return text
+    head = encoded[:HEAD_BYTES].decode(errors="ignore")
+    cuts = [match.start() for match in _SEPARATORS.finditer(head)]
+    return head[: cuts[-1]] if cuts and cuts[-1] > 0 else head
 
 
 def parse_targets(texts: str | Iterable[str], field: str = "target") -> Targets:

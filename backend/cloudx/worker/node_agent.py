@@ -96,6 +96,7 @@ class NodeAgent:
             version=self._identity.version,
             checks=preflight.checks,
             rate_limit_pps=preflight.rate_limit_pps,
+            reach=preflight.reach,
         )
 
     def _heartbeat(self, status: NodeStatus) -> Heartbeat:

@@ -20,7 +20,8 @@ from cloudx.services.chunks.renew import RenewalResult, RenewLeases, RunState
 from cloudx.services.scans.view import get_scan
 
 from .claim_pacing import ClaimPacing
-from .run_chunk import ChunkRun, RunContext, lease_clock
+from .run_chunk import ChunkRun, RunContext
+from .run_times import lease_clock
 
 if TYPE_CHECKING:
     from .node_agent import NodeAgent

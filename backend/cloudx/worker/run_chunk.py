@@ -17,20 +17,22 @@ from cloudx.domain.chunks import LEASE_SECONDS
 from cloudx.domain.errors import CloudxError, LeaseLost
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.nodes import RAW_SOCKET
-from cloudx.domain.planning.durations import nmap_limit_seconds, ports_of_a_host
 from cloudx.domain.proof.tarpits import ReadFindings, fold_tarpits
 from cloudx.domain.proof.tries import tries_of
 from cloudx.domain.tools import Tool
 from cloudx.memory import trim
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import RunOutput
+from cloudx.services.chunks.names import NameLookup, names_of_found
+from cloudx.services.chunks.place import place_chunk
 from cloudx.services.chunks.renew import RenewalResult
-from cloudx.services.chunks.scanner_port import Assignment, Command, Machine, RunProgress, Scanner
+from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, Machine, RunProgress, Scanner
 from cloudx.services.ledger.ledger import OpenLedger
 
 from .finish_chunk import FinishChunk
 from .passes import Pass, Passes
 from .run_pass import RunPass
+from .run_times import lease_clock, limit_seconds, pause_seconds
 from .scanner_process import ScannerProcess
 
 MAX_HOLD_SECONDS = 2.0  # for the run before to end
@@ -47,6 +49,7 @@ class RunContext:
     machine: Machine
     capabilities: tuple[str, ...]
     runs_folder: Path
+    name_lookup: NameLookup
 
 
 class ChunkRun:
@@ -69,6 +72,7 @@ class ChunkRun:
         self._predecessors = tuple(predecessors)
         self._process: ScannerProcess | None = None
         self._passes: Passes | None = None
+        self._egress: Egress | None = None  # None for nmap
         self._given_up: str | None = None  # why, where this machine cannot go on
         self._packets_sent: int | None = None  # as the kernel counted them, over all passes
         self._result = RenewalResult.GO_ON
@@ -145,7 +149,8 @@ class ChunkRun:
         folder = self._context.runs_folder / name
         try:
             folder.mkdir(mode=0o700, parents=True)
-            self._finish(self._scan(folder))
+            if self._is_placed():
+                self._finish(self._scan(folder))
         except LeaseLost:
             self._log.warning("chunk.lost", reason="another attempt owns it; its findings were thrown away")
         except Exception as error:
@@ -155,6 +160,16 @@ class ChunkRun:
             trim()
             self.progress = RunProgress(1.0, sending_done=True)
             self._on_change()
+
+    def _is_placed(self) -> bool:
+        """True if this machine can run it; else it is in the queue again, for others or in parts."""
+        claim, context = self.claim, self._context
+        if claim.scan.tool is Tool.NMAP or not claim.addresses:
+            return True
+        self._egress = place_chunk(context.open_ledger, claim, context.machine.ways_to(claim.addresses))
+        if self._egress is None:
+            self._log.info("chunk.placed_elsewhere")
+        return self._egress is not None
 
     def _scan(self, folder: Path) -> str | None:
         """Run the scanner to its end, once a pass; None when its output is whole, else what went wrong."""
@@ -190,7 +205,7 @@ class ChunkRun:
         deadline = time.monotonic() + MAX_HOLD_SECONDS
         for run in self._predecessors:
             while not run.ends_within(start_seconds) and time.monotonic() < deadline:
-                if self._must_end.wait(_pause_seconds(run.progress.ends_at, start_seconds)):
+                if self._must_end.wait(pause_seconds(run.progress.ends_at, start_seconds)):
                     return
         self._predecessors = ()  # they are over soon, and need not be kept
 
@@ -210,17 +225,15 @@ class ChunkRun:
     @cached_property
     def _assignment(self) -> Assignment:
         claim, context = self.claim, self._context
-        needs_egress = claim.scan.tool is not Tool.NMAP
-        egress = context.machine.egress_for(claim.addresses) if needs_egress else None
         return Assignment(
             scan_type=claim.scan.type,
             addresses=claim.addresses,
             ports=claim.ports,
             rate_pps=claim.lease.rate_pps,
             raw_sockets=RAW_SOCKET in context.capabilities,
-            egress=egress,
+            egress=self._egress,
             max_retries=claim.scan.retries,
-            tries=tries_of(claim.scan, replies_get_lost=egress is not None and egress.offloads_on),
+            tries=tries_of(claim.scan, replies_get_lost=self._egress is not None and self._egress.offloads_on),
             timeout_seconds=claim.scan.timeout_seconds,
             is_rate_asked=claim.scan.asked_rate_pps is not None,
             is_whole_scan=claim.scan.addresses.size == claim.addresses.size,
@@ -235,18 +248,25 @@ class ChunkRun:
             # Even if the output is whole: one of its addresses may just have been excluded.
             self._finish_chunk.release("chunk.dropped" if self._is_dropped() else "chunk.released")
         elif error is None:
-            self._finish_chunk.complete(self._output, self._is_dropped)
+            names = self._names()
+            self._finish_chunk.complete(lambda: self._output(names), self._is_dropped)
         else:
             self._finish_chunk.fail(error, self._packets_sent)
 
     def _is_dropped(self) -> bool:
         return self._result is RenewalResult.DROP
 
-    def _output(self) -> RunOutput:
+    def _names(self) -> dict[str, str]:
+        """Looked up before the commit, which holds the chunk's row locked."""
+        if self._passes is None or not self.claim.scan.resolve:
+            return {}
+        return names_of_found(self.claim.scan, self._passes.findings(), self._context.name_lookup)
+
+    def _output(self, names: dict[str, str]) -> RunOutput:
         """The findings, and what the run did not probe; nothing of either if there was nothing to run."""
         if self._passes is None:
             return RunOutput()
-        return RunOutput(self._folded(self._passes.findings), self._passes.unprobed(), self._packets_sent)
+        return RunOutput(self._folded(self._passes.findings), self._passes.unprobed(), self._packets_sent, names)
 
     def _partial_output(self, passes: Passes) -> RunOutput:
         """What a run that was ended had written by then."""
@@ -259,25 +279,6 @@ class ChunkRun:
     @property
     def _scanner(self) -> Scanner:
         return self._context.scanners[self.claim.scan.tool]
-
-
-def lease_clock() -> float:
-    """Seconds that go on while the machine sleeps, as a lease does."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _pause_seconds(ends_at: float | None, start_seconds: float) -> float:
-    """Until it is worth looking again."""
-    return 0.05 if ends_at is None else min(0.05, max(0.001, ends_at - start_seconds - time.monotonic()))
-
-
-def limit_seconds(claim: Claim) -> float:
-    """How long a run may take before it counts as hung."""
-    if claim.scan.tool is Tool.NMAP:
-        port_count = ports_of_a_host(claim.scan.type, claim.ports)
-        return nmap_limit_seconds(claim.scan, claim.addresses.size, port_count, claim.lease.rate_pps)
-    sending_seconds = claim.units / max(1, claim.lease.rate_pps)
-    return 60.0 + 4 * sending_seconds  # retries, slow starts and the wait for late replies
 
 
 def _reason(error: Exception) -> str:

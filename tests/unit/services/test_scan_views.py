@@ -9,7 +9,7 @@ import pytest
 
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.ledger.ids import new_id
-from cloudx.services.ledger.records import ScanRecord, Tally
+from cloudx.services.ledger.records import Tally
 from cloudx.services.scans.view import coverage_of, view_of
 from unit.domain.scan_builder import NOW, a_scan
 
@@ -18,7 +18,7 @@ RUNNING = replace(a_scan(ports="1-10", excluded_addresses=44), status=ScanStatus
 
 def test_coverage_adds_what_was_excluded_before_and_after_submit() -> None:
     tally = Tally(chunks_total=9, completed_units=1000, failed_units=100, excluded_units=60)
-    coverage = coverage_of(ScanRecord(RUNNING, tally))
+    coverage = coverage_of(RUNNING, tally)
     assert coverage.planned == 300 * 10
     assert coverage.excluded == 44 * 10 + 60
     assert coverage.balances
@@ -26,8 +26,8 @@ def test_coverage_adds_what_was_excluded_before_and_after_submit() -> None:
 
 
 def test_time_left_follows_the_pace_so_far_and_counts_what_is_on_its_way() -> None:
-    record = ScanRecord(RUNNING, Tally(chunks_total=9, completed_units=540, in_flight_units=100.0))
-    assert view_of(record, NOW + timedelta(seconds=64)).eta_seconds == (3000 - 440 - 640) * 64 // 640 + 1
+    tally = Tally(chunks_total=9, completed_units=540, in_flight_units=100.0)
+    assert view_of(RUNNING, tally, NOW + timedelta(seconds=64)).eta_seconds == (3000 - 440 - 640) * 64 // 640 + 1
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,14 @@ def test_time_left_follows_the_pace_so_far_and_counts_what_is_on_its_way() -> No
     ],
 )
 def test_no_time_left_is_guessed_where_there_is_no_pace(scan, tally: Tally, seconds: float) -> None:
-    assert view_of(ScanRecord(scan, tally), NOW + timedelta(seconds=seconds)).eta_seconds is None
+    assert view_of(scan, tally, NOW + timedelta(seconds=seconds)).eta_seconds is None
 
 
 def test_a_completed_scan_shows_100_percent_and_a_running_one_never_does() -> None:
     everything = Tally(completed_units=2560)
-    assert view_of(ScanRecord(replace(RUNNING, status=ScanStatus.COMPLETED), everything), NOW).progress == 100.0
+    assert view_of(replace(RUNNING, status=ScanStatus.COMPLETED), everything, NOW).progress == 100.0
     almost = Tally(completed_units=2559, in_flight_units=1.0)
-    assert view_of(ScanRecord(RUNNING, almost), NOW).progress == 99.9
+    assert view_of(RUNNING, almost, NOW).progress == 99.9
 
 
 def test_chunks_that_nobody_has_are_what_is_left_of_the_total() -> None:

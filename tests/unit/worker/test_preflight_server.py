@@ -13,7 +13,7 @@ from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import BadConfiguration
 from cloudx.domain.nodes import Check, CheckStatus, Preflight
 from cloudx.domain.proof.sending import ProbeFrames
-from cloudx.services.chunks.scanner_port import Egress, Machine, SendWatch
+from cloudx.services.chunks.scanner_port import Machine, SendWatch, Way
 from cloudx.services.fleet.judge_clock import judge_clock
 from cloudx.worker.preflight_server import PreflightServer, parse_address
 from cloudx.worker.recent_preflight import RecentPreflight
@@ -80,7 +80,8 @@ class CountingMachine(Machine):
     def watch_sending(self, interface: str, frames: ProbeFrames) -> SendWatch:
         raise NotImplementedError
 
-    def egress_for(self, addresses: AddressSet) -> Egress:
+    @override
+    def ways_to(self, addresses: AddressSet) -> list[Way]:
         raise NotImplementedError
 
 

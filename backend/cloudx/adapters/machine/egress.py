@@ -1,44 +1,58 @@
-"""How packets leave this machine: the kernel's routes and neighbours, read by `ip -j`."""
+"""How packets leave this machine: the kernel's routes and neighbours, a way for each next hop."""
 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import time
-from typing import Any
 
 from cloudx.domain.addresses import Address, AddressSet, from_key
 from cloudx.domain.errors import CloudxError
-from cloudx.services.chunks.scanner_port import Egress
+from cloudx.services.chunks.scanner_port import Egress, Way
 
 from .interface_offloads import offloads_on
 from .ip_command import ip_json
+from .routes import Route, by_route
 
 _USE_NMAP = "Scan it with nmap, or leave it out with `exclude`."
 _NEIGHBOUR_SECONDS = 2.0
 _DISCARD_PORT = 9
-_MAX_ROUTES = 5_000  # a router with a full table has one next hop for most of it, so these are enough
 
 
-def egress_for(addresses: AddressSet) -> Egress:
-    """The egress that all these IPv4 addresses share.
+def ways_to(addresses: AddressSet) -> list[Way]:
+    """How these IPv4 addresses leave this machine, a part for each next hop.
 
     masscan and zmap send every frame of a run to one MAC address, so addresses behind different gateways, on the link
-    or on this machine cannot share a run. Raises CloudxError naming them and the remedy.
+    or on this machine cannot share a run. Raises CloudxError where a gateway does not answer, which may pass.
     """
-    hops = {_next_hop(address): address for address in _one_per_route(addresses)}
-    if len(hops) > 1:
-        two = " and ".join(f"{address} ({_described(hop)})" for hop, address in list(hops.items())[:2])
-        raise CloudxError(f"masscan and zmap use one gateway a run, but {two} differ. Scan them apart, or with nmap.")
-    ((interface, source_ip, gateway_ip), address) = next(iter(hops.items()))
-    if gateway_ip is None and addresses.size > 1:
-        raise CloudxError(
-            f"{addresses.texts()[0]} is on the network of {interface} itself, with no gateway to send to; masscan "
-            f"and zmap reach one such address at a time. {_USE_NMAP}"
+    ways: list[Way] = []
+    parts: dict[NextHop, AddressSet] = {}
+    for part in by_route(addresses):
+        try:
+            hop = _next_hop(from_key(part.ranges[0][0]))
+        except Unreachable as error:
+            ways.append(Way(part, why_not=error.message))
+        else:
+            parts[hop] = parts.get(hop, AddressSet()) | part
+    return [_way(part, hop) for hop, part in parts.items()] + ways
+
+
+def _way(addresses: AddressSet, hop: NextHop) -> Way:
+    interface, source_ip, gateway_ip = hop
+    if gateway_ip is not None:
+        mac = neighbour_mac(gateway_ip, interface, target=addresses.slice(0, 1).texts()[0])
+        return Way(addresses, Egress(interface, source_ip, gateway_ip, mac, offloads_on(interface)))
+    if addresses.size > 1:
+        return Way(
+            addresses,
+            why_not=f"{addresses.texts()[0]} is on the network of {interface} itself, with no gateway to send to; "
+            f"masscan and zmap reach one such address at a time. {_USE_NMAP}",
         )
-    mac = neighbour_mac(gateway_ip or str(address), interface, target=str(address))
-    return Egress(interface, source_ip, gateway_ip, mac, offloads_on(interface))
+    try:
+        mac = neighbour_mac(addresses.texts()[0], interface, target=addresses.texts()[0])
+    except CloudxError as error:
+        return Way(addresses, why_not=error.message)
+    return Way(addresses, Egress(interface, source_ip, None, mac, offloads_on(interface)))
 
 
 def default_interface() -> str | None:
@@ -76,39 +90,20 @@ def _send_datagram(ip: str) -> None:
 NextHop = tuple[str, str, str | None]  # interface, source address, gateway
 
 
-def _described(hop: NextHop) -> str:
-    interface, _, gateway_ip = hop
-    return f"via {gateway_ip}" if gateway_ip else f"on the link of {interface}"
+class Unreachable(CloudxError):
+    """No packet of masscan or zmap can leave for an address."""
 
 
 def _next_hop(address: Address) -> NextHop:
     try:
-        route: dict[str, Any] = ip_json("-4", "route", "get", str(address))[0]
+        route: Route = ip_json("-4", "route", "get", str(address))[0]
     except (CloudxError, IndexError) as error:
-        raise CloudxError(
+        raise Unreachable(
             f"This machine has no route to {address}. Add one, or leave it out with `exclude`."
         ) from error
     kind = route.get("type", "unicast")
     if kind == "local":
-        raise CloudxError(f"{address} is this machine itself, which masscan and zmap cannot scan. {_USE_NMAP}")
+        raise Unreachable(f"{address} is this machine itself, which masscan and zmap cannot scan. {_USE_NMAP}")
     if kind != "unicast" or "prefsrc" not in route:
-        raise CloudxError(f"{address} is no host that can be scanned ({kind}). Leave it out with `exclude`.")
+        raise Unreachable(f"{address} is no host that can be scanned ({kind}). Leave it out with `exclude`.")
     return route["dev"], route["prefsrc"], route.get("gateway")
-
-
-def _one_per_route(addresses: AddressSet) -> list[Address]:
-    """An address for each route that part of the set may take: to look up every address would take hours."""
-    found: list[Address] = []
-    rest = addresses
-    for network in _more_specific_first(ip_json("-4", "route", "show", "table", "all")[:_MAX_ROUTES]):
-        inside = rest & AddressSet.of_networks([network])
-        if inside:
-            found.append(from_key(inside.ranges[0][0]))
-            rest = rest - inside
-    return found + ([from_key(rest.ranges[0][0])] if rest else [])
-
-
-def _more_specific_first(routes: list[dict[str, Any]]) -> list[ipaddress.IPv4Network]:
-    named = {route["dst"] for route in routes if route.get("type") != "broadcast"} - {"default"}
-    networks = {ipaddress.IPv4Network(dst) for dst in named}
-    return sorted(networks, key=lambda network: -network.prefixlen)

@@ -13,11 +13,13 @@ from cloudx.domain.addresses import AddressSet
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import RAW_SOCKET, Check, CheckStatus, Preflight
 from cloudx.domain.proof.sending import ProbeFrames
+from cloudx.domain.reach import Reach
 from cloudx.domain.tools import Tool
-from cloudx.services.chunks.scanner_port import Egress, Machine, SendWatch
+from cloudx.services.chunks.scanner_port import Machine, SendWatch, Way
 
-from .egress import default_interface, egress_for
+from .egress import default_interface, ways_to
 from .interface_offloads import offloads_on, remedy_for
+from .routes import read_reach
 from .send_watch import KernelSendWatch
 
 # Debian keeps zmap in sbin, which is not on every user's PATH.
@@ -46,11 +48,12 @@ class LocalMachine(Machine):
             tool_versions=versions,
             offloads_on=has_offloads,
             interface=interface,
+            reach=_reach(),
         )
 
     @override
-    def egress_for(self, addresses: AddressSet) -> Egress:
-        return egress_for(addresses)
+    def ways_to(self, addresses: AddressSet) -> list[Way]:
+        return ways_to(addresses)
 
     @override
     def watch_sending(self, interface: str, frames: ProbeFrames) -> SendWatch:
@@ -99,6 +102,13 @@ def _default_route() -> tuple[str | None, str]:
         return None, f"masscan and zmap cannot be told the way out: {error.message}"
     except OSError as error:
         return None, f"masscan and zmap cannot be told the way out: {error}"
+
+
+def _reach() -> Reach | None:
+    try:
+        return read_reach()
+    except (CloudxError, OSError, ValueError):
+        return None  # the check of the interface says what is wrong with `ip`
 
 
 def _tool_check(tool: Tool, version: str | None) -> Check:

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response
 from flask_openapi.utils import parse_body
 
+from cloudx.domain.scans import Scan
 from cloudx.memory import trimming
 from cloudx.services.scans.results import get_record, page_findings, stream_findings
 from cloudx.services.scans.view import ChunkProof, ScanView, prove_coverage
@@ -70,7 +71,7 @@ def coverage(path: ScanPath) -> Any:
     return Response(_proof_stream(view, proofs), mimetype="application/json")
 
 
-def _proof_stream(view: ScanView, proofs: Iterator[ChunkProof]) -> Iterator[bytes]:
+def _proof_stream(view: ScanView[Scan], proofs: Iterator[ChunkProof]) -> Iterator[bytes]:
     yield encode(show_proof_head(view))[:-1] + b',"chunks":['
     comma = b""
     for proof in proofs:

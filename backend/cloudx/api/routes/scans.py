@@ -12,8 +12,8 @@ from ..blueprint import resource
 from ..context import deps, principal, process
 from ..json_codec import encode, json_response
 from ..metrics import SUBMITTED
-from ..pages import id_of_cursor, link_next
-from ..present_scans import show_scan, show_scan_alone
+from ..pages import TOTAL_HEADER, id_of_cursor, link_next
+from ..present_scans import show_listed_scan, show_scan_alone
 from ..schemas.common import Message, error_responses
 from ..schemas.scans import ScanDetail, ScanList, ScanPath, ScansQuery, ScanSubmitted, SubmitBody, SubmitHeaders
 
@@ -32,14 +32,14 @@ def submit(header: SubmitHeaders, body: SubmitBody) -> Any:
 @blueprint.get("", summary="List scans, newest first", responses={200: ScanList})
 @access(Access.VIEWER)
 def list_all(query: ScansQuery) -> Any:
-    """The Link header leads to the next page."""
+    """With what each found, up to a bound. The Link header leads to the next page; X-Total-Count counts all pages."""
     tool = query.tool.value if query.tool else None
     before_id = id_of_cursor(query.cursor)
-    views = list_scans(deps().open_ledger, limit=query.limit + 1, before_id=before_id, status=query.status, tool=tool)
-    page = views[: query.limit]
-    results = process().embed_results(page)
-    response = json_response(encode([show_scan(*pair) for pair in zip(page, results, strict=True)]))
-    return link_next(response, "/api/scans", query, page[-1].scan.id if len(views) > query.limit else None)
+    page = list_scans(deps().open_ledger, limit=query.limit, before_id=before_id, status=query.status, tool=tool)
+    results = process().embed_results(page.views)
+    response = json_response(encode([show_listed_scan(*pair) for pair in zip(page.views, results, strict=True)]))
+    response.headers[TOTAL_HEADER] = str(page.total)
+    return link_next(response, "/api/scans", query, page.next_before_id)
 
 
 @blueprint.get("/<scan_id>", summary="Show a scan", responses={200: ScanDetail, **error_responses(404)})

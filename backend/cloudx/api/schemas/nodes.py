@@ -6,13 +6,19 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
+from cloudx.domain.errors import InvalidInput
 from cloudx.domain.nodes import Check, CheckStatus, Heartbeat, NodeRole, NodeStatus, Registration
+from cloudx.domain.reach import MAX_RANGES, Reach
+from cloudx.domain.targets import parse_targets
 
 from .common import Moment, Name, NodeId, Parameters, PlainText
 
 _Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 _Load = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 _Pps = Annotated[int, Field(ge=1, le=1_000_000_000)]
+_Ranges = Annotated[
+    list[Annotated[str, StringConstraints(pattern=r"^[0-9.]{7,15}(-[0-9.]{7,15})?$")]], Field(max_length=MAX_RANGES)
+]
 _Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 
 
@@ -34,6 +40,20 @@ class CheckBody(_NodeBody):
         return Check(self.id, self.name, self.status, "".join(c if c.isprintable() else " " for c in self.output))
 
 
+class ReachBody(_NodeBody):
+    """IPv4 ranges, first-last or one address each."""
+
+    links: _Ranges = Field([], description="On the node's own networks, where each address is its own next hop")
+    unrouted: _Ranges = Field([], description="No gateway leads there, or it is the node itself")
+
+    def to_reach(self) -> Reach:
+        """The domain's form. Raises InvalidInput."""
+        for text in (*self.links, *self.unrouted):
+            if parse_targets(text, "reach").addresses.ipv4_size == 0:
+                raise InvalidInput("reach", "Write IPv4 ranges, such as 192.0.2.0-192.0.2.255.")
+        return Reach(tuple(self.links), tuple(self.unrouted))
+
+
 class RegisterBody(_NodeBody):
     """The node's identity and what it can do."""
 
@@ -45,6 +65,7 @@ class RegisterBody(_NodeBody):
     version: PlainText = ""
     checks: Annotated[list[CheckBody], Field(max_length=64)] = []
     rate_limit_pps: _Pps | None = None
+    reach: ReachBody | None = None
 
     def to_registration(self) -> Registration:
         """The form that the service takes."""
@@ -57,6 +78,7 @@ class RegisterBody(_NodeBody):
             version=self.version,
             checks=tuple(check.to_check() for check in self.checks),
             rate_limit_pps=self.rate_limit_pps,
+            reach=self.reach.to_reach() if self.reach else None,
         )
 
 

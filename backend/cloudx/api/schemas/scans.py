@@ -17,6 +17,8 @@ from .common import Body, Name, Parameters, TargetList, TargetText
 
 MAX_PRIORITY = 1000
 MAX_BUDGET_SECONDS = 366 * 86400
+MAX_PAGE = 1000  # scans; the frontend that exists asks for no second page
+_FRONTENDS_FIELDS = {"target", "tool", "scan_type", "port"}
 _PortText = Annotated[StrictStr, StringConstraints(max_length=100_000)]
 Ports = StrictInt | _PortText
 
@@ -51,6 +53,11 @@ class SubmitBody(Body):
         None, description="Which addresses of a name: by default ipv4, or ipv6 where it has no other"
     )
     skip_unresolved: bool = Field(False, description="Go on without host names that have no address, with a warning")
+    resolve: bool | None = Field(
+        None,
+        description="Look up the host names (PTR) of what is found. Left out, it is false, unless the body has nothing "
+        "but target, tool, scan_type and port, as the web frontend's has",
+    )
 
     def to_request(self) -> ScanRequest:
         """The form that the service takes. Raises InvalidInput."""
@@ -69,7 +76,12 @@ class SubmitBody(Body):
             family=self.family,
             skip_unresolved=self.skip_unresolved,
             timeout_seconds=self.timeout_seconds,
+            resolve=self._is_the_frontends() if self.resolve is None else self.resolve,
         )
+
+    def _is_the_frontends(self) -> bool:
+        """True for what a person typed into the frontend, which shows names and cannot ask for them."""
+        return self.model_fields_set <= _FRONTENDS_FIELDS and self.target is not None
 
     def _targets(self) -> tuple[str, ...]:
         if self.target is None and self.targets is None:
@@ -103,7 +115,7 @@ class ScanPath(Parameters):
 class ScansQuery(Parameters):
     """The page, the status and the tool to list."""
 
-    limit: int = Field(100, ge=1, le=500)
+    limit: int = Field(MAX_PAGE, ge=1, le=MAX_PAGE)
     cursor: str | None = Field(None, description="From the Link header of the page before", max_length=64)
     status: ScanStatus | None = None
     tool: Tool | None = None
@@ -121,12 +133,14 @@ class ScanItem(BaseModel):
 
     job_id: str
     tool: str
-    target: str
+    target: str = Field(description="As it was written; in a list at most 2 KB of it")
+    target_truncated: bool = Field(description="The target is cut; GET /api/scans/ID has it whole")
+    target_count: int = Field(description="Addresses, the excluded included")
     scan_type: str
     status: ScanStatus
     progress: float = Field(ge=0, le=100)
-    results: dict[str, Any] | None
-    results_truncated: bool | None = None
+    results: dict[str, Any] | None = Field(description="null while nothing was found, or over the answer's bound")
+    results_truncated: bool = Field(description="There is more, or all of it, at results_url")
     results_url: str
     created_at: str
     name: str | None
@@ -194,6 +208,7 @@ class ScanDetail(ScanItem):
     retries: int | None
     budget_seconds: int | None
     timeout_seconds: int | None = Field(description="After which nmap gives a host up")
+    resolve: bool = Field(description="The host names of what is found are looked up")
     waiting_reason: str | None = Field(description="Why it does not go faster, while it does not")
     warnings: list[str] = Field(description="What was not taken or not probed although the scan went on, and why")
     coverage: CoverageCounts

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from cloudx.domain.chunks import ChunkState, Lease, after_failure
 from cloudx.domain.coverage import Unprobed
@@ -12,6 +12,7 @@ from cloudx.domain.findings import AnyFinding
 from cloudx.domain.names import with_host_names
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
+from cloudx.services.results.keep import build_results, keep_results_if_settled, write_results
 
 from .claim import Claim
 
@@ -23,6 +24,7 @@ class RunOutput:
     findings: Iterable[AnyFinding] = ()
     unprobed: Unprobed | None = None
     packets_sent: int | None = None
+    names: Mapping[str, str] = field(default_factory=dict)  # of addresses, looked up
 
 
 def complete_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput) -> int:
@@ -35,7 +37,7 @@ def complete_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput) -> 
     with open_ledger() as ledger:
         if not ledger.chunks.finish(claim.lease, claim.excluded_units, output.unprobed, output.packets_sent):
             raise _lost(claim.lease)
-        stored = ledger.findings.store(claim.lease, _named(claim, output.findings))
+        stored = ledger.findings.store(claim.lease, _named(claim, output))
         ledger.commit()
     finish_scan_if_done(open_ledger, claim.lease.scan_id)
     return stored
@@ -50,7 +52,7 @@ def keep_stopped_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput,
         reason = f"Not finished: the scan was stopped when {sent_share:.0%} of this part had been sent."
         if not ledger.chunks.stop(claim.lease, sent_share, reason, output.packets_sent):
             return None
-        stored = ledger.findings.store(claim.lease, _named(claim, output.findings))
+        stored = ledger.findings.store(claim.lease, _named(claim, output))
         ledger.commit()
         return stored
 
@@ -75,34 +77,43 @@ def release_chunk(open_ledger: OpenLedger, claim: Claim) -> None:
     with open_ledger() as ledger:
         ledger.chunks.release(claim.lease, "released")
         ledger.commit()
+    keep_results_if_settled(open_ledger, claim.lease.scan_id)
 
 
 def finish_scan_if_done(open_ledger: OpenLedger, scan_id: str) -> None:
-    """End the scan once its last chunk is finished.
+    """End the scan once its last chunk is finished, with its inline results in the same transaction.
 
     In a transaction after the chunk's: two transactions that finish the last two chunks at once do not see each other,
     but a later one sees both. If the worker dies before it, reconcile_scans ends the scan.
     """
     with open_ledger(read_only=True) as ledger:
-        if not ledger.scans.finishable(scan_id):
-            return
+        summary = ledger.scans.summary(scan_id) if ledger.scans.finishable(scan_id) else None
+    if summary is None:
+        keep_results_if_settled(open_ledger, scan_id)  # it was stopped, and this was its last run
+        return
+    results = build_results(open_ledger, summary, is_over=True)  # every chunk is over: nothing is added to them
     with open_ledger() as ledger:
         scan = ledger.scans.lock(scan_id)
         if scan is None or scan.status.is_final or not ledger.scans.finishable(scan_id):
             return
         ledger.scans.save_state(_finished(ledger, scan))
+        write_results(ledger, scan_id, results)
         ledger.commit()
 
 
-def _named(claim: Claim, findings: Iterable[AnyFinding]) -> Iterable[AnyFinding]:
-    names = claim.scan.host_names
-    return with_host_names(findings, names) if names else findings
+def _named(claim: Claim, output: RunOutput) -> Iterable[AnyFinding]:
+    """The findings with the names that were asked for, else those that were looked up."""
+    names = {**{ip: (name,) for ip, name in output.names.items()}, **claim.scan.host_names}
+    return with_host_names(output.findings, names) if names else output.findings
 
 
 def _finished(ledger: Ledger, scan: Scan) -> Scan:
     tally = ledger.scans.tally(scan.id)
-    if tally.chunks_failed == 0:
+    if tally.chunks_failed == 0 and (tally.completed_units or not tally.failed_units):
         return scan.moved_to(ScanStatus.COMPLETED, ledger.now())
+    if tally.chunks_failed == 0:
+        (_, reason), *_ = ledger.chunks.unprobed(scan.id, 1)
+        return scan.moved_to(ScanStatus.FAILED, ledger.now(), f"Nothing of it was probed. The first reason: {reason}")
     first_error = ledger.chunks.first_error(scan.id) or "no reason was recorded"
     error = f"{tally.chunks_failed} of {tally.chunks_total} chunks failed three times. The first: {first_error}"
     return scan.moved_to(ScanStatus.FAILED, ledger.now(), error)

@@ -29,6 +29,15 @@ class Egress:
 
 
 @dataclass(frozen=True)
+class Way:
+    """Addresses that leave this machine alike; `why_not`, with the remedy, where masscan and zmap cannot send there."""
+
+    addresses: AddressSet
+    egress: Egress | None = None
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
 class Assignment:
     """One chunk to run: typed fields, no text that a user wrote."""
 
@@ -138,8 +147,8 @@ class Machine(Protocol):
         """What the machine can do now, and its checks."""
         ...
 
-    def egress_for(self, addresses: AddressSet) -> Egress:
-        """How packets leave for these addresses. Raises CloudxError when they cannot."""
+    def ways_to(self, addresses: AddressSet) -> list[Way]:
+        """How masscan's and zmap's packets leave for these addresses. Raises CloudxError where that may pass."""
         ...
 
     def watch_sending(self, interface: str, frames: ProbeFrames) -> SendWatch:

@@ -29,6 +29,7 @@ def register_node(open_ledger: OpenLedger, registration: Registration) -> bool:
             last_seen=now,
             checks=registration.checks,
             rate_limit_pps=registration.rate_limit_pps,
+            reach=registration.reach,
         )
         if known:
             node = replace(node, cpu=known.cpu, mem=known.mem, loadavg=known.loadavg, updated_at=known.updated_at)

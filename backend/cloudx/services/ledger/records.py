@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease
-from cloudx.domain.scans import Scan
-from cloudx.domain.tools import ScanType
+from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.domain.tools import SCAN_TYPES, ScanType, Tool
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,47 @@ class ScanRecord:
 
     scan: Scan
     tally: Tally
+
+
+@dataclass(frozen=True)
+class ScanSummary:
+    """A scan in a list: all that is small of it. Its addresses, ports and names may be megabytes."""
+
+    id: str
+    tool: Tool
+    type_name: str
+    target_text: str  # cut where it is long
+    target_truncated: bool
+    target_count: int  # addresses, the excluded included
+    units_per_address: int
+    excluded_addresses: int
+    created_at: datetime
+    status: ScanStatus
+    name: str | None = None
+    started_at: datetime | None = None
+    error: str | None = None
+    waiting_reason: str | None = None
+
+    @property
+    def type(self) -> ScanType:
+        """What the scan type needs and counts."""
+        return SCAN_TYPES[self.tool, self.type_name]
+
+    @property
+    def planned_units(self) -> int:
+        """All that was submitted, including the excluded, in probes or hosts."""
+        return self.target_count * self.units_per_address
+
+
+@dataclass(frozen=True)
+class SummaryRecord:
+    """A summary together with its tally."""
+
+    scan: ScanSummary
+    tally: Tally
+
+
+ShownScan = Scan | ScanSummary
 
 
 @dataclass(frozen=True)
@@ -150,7 +191,8 @@ class ChunkRecord:
 class AttemptRecord:
     """One attempt at a chunk: node, worker, times and outcome (None while it runs).
 
-    The outcomes: done, failed, lost, released, cancelled, stopped, and recut: it was split into several meanwhile.
+    The outcomes: done, failed, lost, released, cancelled, stopped, recut: it was split into several meanwhile, and
+    unreachable: the node cannot send to its addresses, and others get it.
     """
 
     number: int
@@ -178,6 +220,11 @@ class FindingRow:
     node_id: str
     extra: dict[str, Any]
 
+    @property
+    def key(self) -> FindingKey:
+        """Where it stands in the order of pages."""
+        return self.ip, self.protocol, self.port
+
 
 @dataclass(frozen=True)
 class HostRow:
@@ -201,6 +248,15 @@ class AuditEntry:
     action: str
     subject: str
     detail: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class KeptResults:
+    """The inline results of a scan that is over: compressed JSON, its size before that, and whether there is more."""
+
+    packed: bytes
+    size: int
+    truncated: bool
 
 
 FindingKey = tuple[str, str, int]  # ip, protocol, port: the order of result pages

@@ -19,6 +19,7 @@ from .records import (
     FindingKey,
     FindingRow,
     HostRow,
+    KeptResults,
     Leased,
     NodeLoad,
     Participants,
@@ -26,6 +27,8 @@ from .records import (
     Renewed,
     RunReport,
     ScanRecord,
+    ScanSummary,
+    SummaryRecord,
     Tally,
     WaitingScan,
     WorkerShare,
@@ -53,8 +56,16 @@ class Scans(Protocol):
 
     def page(
         self, *, limit: int, before_id: str | None = None, status: ScanStatus | None = None, tool: str | None = None
-    ) -> list[ScanRecord]:
+    ) -> list[SummaryRecord]:
         """Newest first; `before_id` is the last id of the page before."""
+        ...
+
+    def summary(self, scan_id: str) -> ScanSummary | None:
+        """One scan without what may be megabytes of it."""
+        ...
+
+    def count(self, *, status: ScanStatus | None = None, tool: str | None = None) -> int:
+        """How many there are on all pages."""
         ...
 
     def waiting(self) -> list[WaitingScan]:
@@ -93,12 +104,20 @@ class Scans(Protocol):
         """How many scans are in each status."""
         ...
 
-    def cached_results(self, scan_id: str) -> bytes | None:
-        """The inline results of a finished scan, as JSON, if they were built before."""
+    def results_sizes(self, scan_ids: Sequence[str]) -> dict[str, int]:
+        """The bytes of JSON of the inline results that are kept, by scan."""
         ...
 
-    def cache_results(self, scan_id: str, document: bytes) -> None:
-        """Keep the inline results of a finished scan."""
+    def kept_results(self, scan_ids: Sequence[str]) -> dict[str, KeptResults]:
+        """The inline results that are kept, by scan."""
+        ...
+
+    def keep_results(self, scan_id: str, results: KeptResults) -> None:
+        """Keep the inline results of a scan that is over."""
+        ...
+
+    def lacks_results(self, scan_id: str) -> bool:
+        """True when nothing can be added to what was found, and its inline results are not kept yet."""
         ...
 
 
@@ -156,6 +175,10 @@ class Chunks(Protocol):
 
     def record_failure(self, lease: Lease, verdict: Verdict, error: str, packets_sent: int | None = None) -> None:
         """Store the verdict on a failed run."""
+        ...
+
+    def refuse(self, lease: Lease, failed_nodes: Sequence[str]) -> None:
+        """Give a chunk back that cannot be run here; `failed_nodes` has the refusals too (domain/chunks.py)."""
         ...
 
     def release(self, lease: Lease, outcome: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cloudx.domain.chunks import ChunkSpan
+from cloudx.domain.chunks import ChunkSpan, Lease
 from cloudx.domain.planning.stragglers import Running, Split
 from cloudx.domain.tools import ScanType
 
@@ -46,6 +46,10 @@ class Splits(Protocol):
 
     def returned(self, scan_id: str) -> list[tuple[ChunkSpan, int]]:
         """All that the scan has to claim, locked, with how often each was split; [] while others claim from it."""
+        ...
+
+    def cut_held(self, lease: Lease, parts: Sequence[ChunkSpan]) -> bool:
+        """End a lease and put the parts of its chunk into the queue; False when it is not this attempt's any more."""
         ...
 
     def cut_pending(self, scan_id: str, parts: Sequence[ChunkSpan]) -> None:

@@ -7,6 +7,7 @@ from cloudx.domain.errors import NotFound
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.chunks.end_early import end_early
 from cloudx.services.ledger.ledger import OpenLedger
+from cloudx.services.results.keep import keep_results_if_settled
 
 
 def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Scan:
@@ -22,7 +23,8 @@ def stop_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> Sc
             scan = end_early(ledger, scan, ScanStatus.STOPPED)
             ledger.audit.record(principal, "scan.stop", scan_id)
             ledger.commit()
-        return scan
+    keep_results_if_settled(open_ledger, scan_id)
+    return scan
 
 
 def delete_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> None:

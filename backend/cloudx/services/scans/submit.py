@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from cloudx.domain.access import Principal
 from cloudx.domain.addresses import AddressSet
-from cloudx.domain.errors import Conflict, InvalidInput
+from cloudx.domain.errors import Conflict, InvalidInput, NoCapableNode
 from cloudx.domain.identity import excluded_part
 from cloudx.domain.names import Family
-from cloudx.domain.nodes import capable
+from cloudx.domain.nodes import Node, capable
 from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS, plan
 from cloudx.domain.planning.durations import with_ports_split
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.proof.tries import tries_of
+from cloudx.domain.reach import blocked_everywhere
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import require_in_scope
 from cloudx.domain.tools import DEFAULT_RATE_PPS, SCAN_TYPES, PortRule, ScanType, Tool, scan_type_named
@@ -26,6 +27,9 @@ from cloudx.services.access.ports import Resolver
 from cloudx.services.fleet.fit import KnownFleet
 from cloudx.services.ledger.ids import new_id
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
+from cloudx.services.results.document import make_document
+from cloudx.services.results.inline import NOTHING
+from cloudx.services.results.keep import write_results
 
 from .resolve_targets import ResolvedTargets, resolve_targets
 
@@ -33,6 +37,8 @@ MAX_RATE_PPS = 10_000_000
 MAX_WORKERS = 10_000
 NAMES_SECONDS = 5.0  # what a submit waits for the addresses of names that exclusions have
 MAX_TIMEOUT_SECONDS = 7 * 86_400
+SHOWN_RANGES = 5
+SHOWN_IN_DETAILS = 1000
 _LOOPBACK = AddressSet.of_texts(["0.0.0.0", "127.0.0.0-127.255.255.255"])  # noqa: S104 - a target, not a listener
 _EXAMPLE_PORTS = "80, 80,443 or 1-1000"
 
@@ -55,6 +61,7 @@ class ScanRequest:
     family: Family | None = None  # None: a name's IPv4 addresses, or its IPv6 addresses where it has no other
     skip_unresolved: bool = False
     timeout_seconds: int | None = None  # of one host
+    resolve: bool = False
 
     def sha256(self) -> str:
         """A hash that is equal for equal requests."""
@@ -148,21 +155,20 @@ class SubmitScan:
             retries=request.retries,
             budget_seconds=request.budget_seconds,
             timeout_seconds=request.timeout_seconds,
+            resolve=request.resolve,
         )
-
-    def _workers(self, ledger: Ledger, scan: Scan) -> int:
-        """How many nodes can take part."""
-        fit = len(capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at))
-        return min(fit, scan.max_workers or fit)
 
     def _write(
         self, ledger: Ledger, scan: Scan, request: ScanRequest, principal: Principal, idempotency_key: str | None
     ) -> Scan:
-        workers = self._workers(ledger, scan)
+        fit = capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at)
+        _require_sendable(scan, fit)
+        workers = min(len(fit), scan.max_workers or len(fit))
         scan = with_ports_split(scan, workers)
         ledger.scans.add(scan, plan(scan, expected_workers=workers, chunk_seconds=self.chunk_seconds / tries_of(scan)))
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
+            write_results(ledger, scan.id, make_document(scan.tool, NOTHING))
         if idempotency_key is not None:
             ledger.scans.remember_key(principal.name, idempotency_key, request.sha256(), scan.id)
         ledger.audit.record(principal, "scan.submit", scan.id, **_audit_detail(scan))
@@ -243,6 +249,23 @@ def _check_timeout(request: ScanRequest, scan_type: ScanType) -> None:
         )
     if not 1 <= request.timeout_seconds <= MAX_TIMEOUT_SECONDS:
         raise InvalidInput("timeout_seconds", f"timeout_seconds is from 1 to {MAX_TIMEOUT_SECONDS:,}, for one host.")
+
+
+def _require_sendable(scan: Scan, fit: Sequence[Node]) -> None:
+    """Refuse what masscan and zmap can send to from no fit node. Raises NoCapableNode."""
+    if scan.tool is Tool.NMAP:
+        return
+    stuck = blocked_everywhere(scan.addresses, [node.reach for node in fit])
+    if not stuck:
+        return
+    ranges = stuck.texts()
+    more = f" and {len(ranges) - SHOWN_RANGES:,} more" if len(ranges) > SHOWN_RANGES else ""
+    raise NoCapableNode(
+        f"{scan.tool} cannot send to {', '.join(ranges[:SHOWN_RANGES])}{more} from any node that could run it: it "
+        f"sends by a gateway, and each of them has these addresses on its own network or has no route there. Scan "
+        "them with nmap, or leave them out with `exclude`.",
+        addresses=ranges[:SHOWN_IN_DETAILS],
+    )
 
 
 def _require_reachable(targets: AddressSet, scan_type: ScanType) -> None:

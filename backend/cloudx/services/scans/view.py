@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
+from typing import Generic, TypeVar
 
 from cloudx.domain.coverage import Coverage, progress_percent
 from cloudx.domain.nodes import fit_nodes
 from cloudx.domain.rates.shares import why_slower
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
-from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, ScanRecord, Tally, WorkerShare
+from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, ScanSummary, ShownScan, Tally, WorkerShare
 
 from .control import scan_not_found
 
@@ -20,11 +21,14 @@ PROOF_PAGE = 500
 SHOWN_WARNINGS = 10
 
 
-@dataclass(frozen=True)
-class ScanView:
-    """One scan as people see it; `progress` in percent."""
+Shown = TypeVar("Shown", Scan, ScanSummary)
 
-    scan: Scan
+
+@dataclass(frozen=True)
+class ScanView(Generic[Shown]):
+    """One scan as people see it, alone or in a list; `progress` in percent."""
+
+    scan: Shown
     tally: Tally
     coverage: Coverage
     progress: float
@@ -35,60 +39,61 @@ class ScanView:
     warnings: tuple[str, ...] = ()  # what was not probed although the scan went on, and why
 
 
-def coverage_of(record: ScanRecord) -> Coverage:
+def coverage_of(scan: ShownScan, tally: Tally) -> Coverage:
     """The scan's coverage from its counters."""
-    scan, tally = record.scan, record.tally
     excluded = scan.excluded_addresses * scan.units_per_address + tally.excluded_units
     settled = tally.completed_units + tally.failed_units + excluded
     planned = scan.planned_units
     return Coverage(planned, tally.completed_units, excluded, tally.failed_units, planned - settled)
 
 
-def view_of(record: ScanRecord, now: datetime, workers: tuple[WorkerShare, ...] = ()) -> ScanView:
-    """The view of a record at a moment of the ledger's clock."""
-    coverage = coverage_of(record)
-    progress = progress_percent(coverage, record.tally.in_flight_units)
-    if record.scan.status is ScanStatus.COMPLETED:
+def view_of(scan: Shown, tally: Tally, now: datetime, workers: tuple[WorkerShare, ...] = ()) -> ScanView[Shown]:
+    """The view of a scan at a moment of the ledger's clock."""
+    coverage = coverage_of(scan, tally)
+    progress = progress_percent(coverage, tally.in_flight_units)
+    if scan.status is ScanStatus.COMPLETED:
         progress = 100.0
-    eta_seconds = _eta_seconds(record, coverage, now)
-    reason = None if record.scan.status.is_final else record.scan.waiting_reason
-    return ScanView(record.scan, record.tally, coverage, progress, eta_seconds, workers, reason)
+    eta_seconds = _eta_seconds(scan, tally, coverage, now)
+    reason = None if scan.status.is_final else scan.waiting_reason
+    return ScanView(scan, tally, coverage, progress, eta_seconds, workers, reason)
 
 
-def _eta_seconds(record: ScanRecord, coverage: Coverage, now: datetime) -> int | None:
+def _eta_seconds(scan: ShownScan, tally: Tally, coverage: Coverage, now: datetime) -> int | None:
     """Seconds left if the rest goes as the scan went so far; None before anything was sent."""
-    scan, started = record.scan, record.scan.started_at
-    if scan.status is not ScanStatus.RUNNING or started is None:
+    if scan.status is not ScanStatus.RUNNING or scan.started_at is None:
         return None
-    probed = coverage.completed + record.tally.in_flight_units
-    elapsed_seconds = (now - started).total_seconds()
+    probed = coverage.completed + tally.in_flight_units
+    elapsed_seconds = (now - scan.started_at).total_seconds()
     if probed < 1 or elapsed_seconds <= 0:
         return None
-    return int((coverage.remaining - record.tally.in_flight_units) * elapsed_seconds / probed) + 1
+    return int((coverage.remaining - tally.in_flight_units) * elapsed_seconds / probed) + 1
 
 
-def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView:
+def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView[Scan]:
     """One scan with its workers. Raises NotFound."""
     with open_ledger(read_only=True) as ledger:
         record = ledger.scans.get(scan_id)
         if record is None:
             raise scan_not_found(scan_id)
         now = ledger.now()
-        view = view_of(record, now, tuple(ledger.chunks.shares(scan_id)))
+        view = view_of(record.scan, record.tally, now, tuple(ledger.chunks.shares(scan_id)))
         if record.scan.timeout_seconds is not None:
             view = replace(view, coverage=replace(view.coverage, not_reached=ledger.chunks.not_reached(scan_id)))
         reason = view.waiting_reason or _why_slower(ledger, record.scan, now)
         packets_sent = ledger.chunks.packets_sent(scan_id)
-        warnings = _warnings(ledger, record.scan)
-        return replace(view, waiting_reason=reason, packets_sent=packets_sent, warnings=warnings)
+        return replace(view, waiting_reason=reason, packets_sent=packets_sent, warnings=_warnings(ledger, view))
 
 
-def _warnings(ledger: Ledger, scan: Scan) -> tuple[str, ...]:
-    """What the submit said, and one sentence for each part that was not probed, up to SHOWN_WARNINGS."""
-    unit = "host" if scan.counts_hosts else "probe"
-    parts = ledger.chunks.unprobed(scan.id, SHOWN_WARNINGS)
-    failed = (f"{units:,} {unit}{'' if units == 1 else 's'} failed: {reason}" for units, reason in parts)
-    return (*scan.warnings, *failed)
+def _warnings(ledger: Ledger, view: ScanView[Scan]) -> tuple[str, ...]:
+    """What the submit said, and one sentence for each reason why a part was not probed, up to SHOWN_WARNINGS."""
+    unit = "host" if view.scan.counts_hosts else "probe"
+    parts = ledger.chunks.unprobed(view.scan.id, SHOWN_WARNINGS)
+    failed = tuple(f"{units:,} {unit}{'' if units == 1 else 's'} failed: {reason}" for units, reason in parts)
+    if view.scan.status is not ScanStatus.COMPLETED or not failed:
+        return (*view.scan.warnings, *failed)
+    coverage = view.coverage
+    in_part = f"Completed in part: {coverage.failed:,} of {coverage.planned:,} {unit}s failed."
+    return (*view.scan.warnings, in_part, *failed)
 
 
 def _why_slower(ledger: Ledger, scan: Scan, now: datetime) -> str | None:
@@ -99,14 +104,25 @@ def _why_slower(ledger: Ledger, scan: Scan, now: datetime) -> str | None:
     return why_slower(scan.rate_pps, limits, scan.max_workers)
 
 
+@dataclass(frozen=True)
+class ScanPage:
+    """A page of scans, how many all pages have, and the `before_id` of the next page (None at the end)."""
+
+    views: tuple[ScanView[ScanSummary], ...]
+    total: int
+    next_before_id: str | None
+
+
 def list_scans(
     open_ledger: OpenLedger, *, limit: int, before_id: str | None, status: ScanStatus | None, tool: str | None
-) -> list[ScanView]:
+) -> ScanPage:
     """At most `limit` scans, newest first; `before_id` is the last id of the page before."""
     with open_ledger(read_only=True) as ledger:
         now = ledger.now()
-        records = ledger.scans.page(limit=limit, before_id=before_id, status=status, tool=tool)
-        return [view_of(record, now) for record in records]
+        records = ledger.scans.page(limit=limit + 1, before_id=before_id, status=status, tool=tool)
+        total = ledger.scans.count(status=status, tool=tool)
+    views = tuple(view_of(record.scan, record.tally, now) for record in records[:limit])
+    return ScanPage(views, total, views[-1].scan.id if len(records) > limit else None)
 
 
 @dataclass(frozen=True)
@@ -117,7 +133,7 @@ class ChunkProof:
     attempts: tuple[AttemptRecord, ...]
 
 
-def prove_coverage(open_ledger: OpenLedger, scan_id: str) -> tuple[ScanView, Iterator[ChunkProof]]:
+def prove_coverage(open_ledger: OpenLedger, scan_id: str) -> tuple[ScanView[Scan], Iterator[ChunkProof]]:
     """The scan, and a stream of its chunks with their attempts, read page by page. Raises NotFound."""
     view = get_scan(open_ledger, scan_id)
     return view, _proofs(open_ledger, scan_id)

@@ -6,6 +6,7 @@ node); to lock in another order use SKIP LOCKED.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select, update
@@ -70,6 +71,11 @@ class SqlChunks(Chunks):
             last_error=error,
             available_at=db_now(verdict.retry_seconds),
         )
+
+    @override
+    def refuse(self, lease: Lease, failed_nodes: Sequence[str]) -> None:
+        lines = "".join(f"{node}\n" for node in failed_nodes)
+        self._settle(lease, _RETURNED, "unreachable", sent_share=0.0, failed_nodes=lines)
 
     @override
     def release(self, lease: Lease, outcome: str) -> bool:

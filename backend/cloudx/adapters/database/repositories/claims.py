@@ -24,7 +24,7 @@ from cloudx.adapters.database.schema.tables import (
     scan_nodes,
     scans,
 )
-from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease
+from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease, refusal_of
 from cloudx.domain.dispatch.states import DispatchState
 from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.rates.grants import grant_pps
@@ -208,12 +208,14 @@ class SqliteClaims(_AnyDatabase):
         return int(self._connection.execute(select(func.coalesce(func.sum(column), 0)).where(which)).scalar_one())
 
     def _next_number(self, request: ClaimRequest) -> int | None:
-        """The next chunk in claim order; one that failed on this node comes last."""
-        failed_here = func.instr("\n" + chunks.c.failed_nodes, f"\n{plain(request.node_id)}\n") > 0
+        """The next chunk in claim order; one that failed on this node comes last, one that it cannot send to never."""
+        node = plain(request.node_id) or ""
+        failed_here = func.instr("\n" + chunks.c.failed_nodes, f"\n{node}\n") > 0
+        refused_here = func.instr("\n" + chunks.c.failed_nodes, f"\n{refusal_of(node)}\n") > 0
         for preference in (~failed_here, failed_here):
             query = (
                 select(chunks.c.number)
-                .where(chunks.c.scan_id == request.scan_id, claimable(), preference)
+                .where(chunks.c.scan_id == request.scan_id, claimable(), ~refused_here, preference)
                 .order_by(chunks.c.claim_order)
                 .limit(1)
             )

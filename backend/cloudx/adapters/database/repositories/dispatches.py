@@ -14,7 +14,7 @@ from cloudx.domain.dispatch.states import Dispatch, DispatchOutcome, DispatchSta
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.ledger.dispatches import Dispatches, DispatchSnapshot, OpenScan
 
-from .scan_rows import OPEN, UDP_TOO, type_of
+from .scan_rows import OPEN, type_of
 
 CHANNEL = "cloudx_dispatch"
 HISTORY = 40  # ended rows of each scan in a snapshot: one wave over a whole fleet
@@ -41,7 +41,14 @@ class SqlDispatches(Dispatches):
         by_node = scan_nodes.c
         leased = func.coalesce(func.sum(by_node.chunks_leased), 0)
         unsettled = scans.c.chunks_total - func.coalesce(func.sum(by_node.chunks_done + by_node.chunks_failed), 0)
-        columns = scans.c.id, scans.c.tool, scans.c.type_name, scans.c.max_workers, scans.c.waiting_reason, UDP_TOO
+        columns = (
+            scans.c.id,
+            scans.c.tool,
+            scans.c.type_name,
+            scans.c.max_workers,
+            scans.c.waiting_reason,
+            scans.c.udp_too,
+        )
         query = (
             select(*columns, leased.label("leased"), unsettled.label("unsettled"))
             .outerjoin_from(scans, scan_nodes, by_node.scan_id == scans.c.id)

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from cloudx.adapters.database.schema.tables import chunks, nodes
 from cloudx.domain.nodes import Check, CheckStatus, Node, NodeRole, NodeStatus
+from cloudx.domain.reach import Reach
 from cloudx.services.ledger.ledger import Nodes
 
 
@@ -56,7 +57,13 @@ def _values(node: Node) -> dict[str, Any]:
     values["capabilities"] = json.dumps(node.capabilities)
     values["loadavg"] = json.dumps(node.loadavg)
     values["checks"] = json.dumps([vars(check) for check in node.checks])
+    values["reach"] = json.dumps(vars(node.reach)) if node.reach else None
     return values
+
+
+@lru_cache(maxsize=4096)
+def _reach(text: str) -> Reach:
+    return Reach(**{name: tuple(ranges) for name, ranges in json.loads(text).items()})
 
 
 @lru_cache(maxsize=4096)  # the fleet is read each second, and its checks seldom change
@@ -78,5 +85,6 @@ def _node(row: RowMapping) -> Node:
             "capabilities": _words(row["capabilities"]),
             "loadavg": tuple(json.loads(row["loadavg"])),
             "checks": _checks(row["checks"]),
+            "reach": _reach(row["reach"]) if row["reach"] else None,
         }
     )

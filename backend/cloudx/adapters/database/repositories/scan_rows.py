@@ -5,24 +5,24 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import fields
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import RowMapping, func
+from sqlalchemy import RowMapping
 
-from cloudx.adapters.database.schema.tables import scans
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.domain.targets import head_of
 from cloudx.domain.tools import ScanType, Tool, scan_type_of
-from cloudx.services.ledger.records import Tally
+from cloudx.services.ledger.records import ScanSummary, Tally
 
 OPEN = (ScanStatus.SUBMITTED.value, ScanStatus.RUNNING.value)
+BULK = ("target_text", "addresses", "ports", "host_names")  # the columns of scan_targets
+_DERIVED = ("chunks_total", "target_head", "target_truncated", "target_count", "units_per_address", "udp_too")
+_SUMMARY = tuple(field.name for field in fields(ScanSummary))
 MAX_CACHED_RANGES = 150_000  # about 30 MB
-
-
-# True for a scan that sends UDP beside TCP; where UDP is all it sends, its ports have no prefix.
-UDP_TOO = func.coalesce(scans.c.ports.like("%U:%"), False).label("udp_too")
 
 
 class AddressCache:
@@ -55,16 +55,30 @@ class AddressCache:
 
 
 def scan_values(scan: Scan) -> dict[str, Any]:
-    """A scan as the table has it."""
+    """A scan as its own table has it."""
+    head = head_of(scan.target_text)
     return {
-        **vars(scan),
+        **{name: value for name, value in vars(scan).items() if name not in BULK},
         "tool": scan.tool.value,
+        "status": scan.status.value,
+        "target_head": head,
+        "target_truncated": head != scan.target_text,
+        "target_count": scan.target_count,
+        "units_per_address": scan.units_per_address,
+        "udp_too": bool(scan.ports and scan.ports.udp_ranges),
+        "excluded_names": json.dumps(scan.excluded_names),
+        "warnings": json.dumps(scan.warnings),
+    }
+
+
+def bulk_values(scan: Scan) -> dict[str, Any]:
+    """The rest of it, as scan_targets has it."""
+    return {
+        "scan_id": scan.id,
+        "target_text": scan.target_text,
         "addresses": "\n".join(scan.addresses.texts()),
         "ports": str(scan.ports) if scan.ports else None,
         "host_names": json.dumps(dict(scan.host_names)),
-        "excluded_names": json.dumps(scan.excluded_names),
-        "warnings": json.dumps(scan.warnings),
-        "status": scan.status.value,
     }
 
 
@@ -73,10 +87,10 @@ COUNTERS = ("chunks_done", "chunks_failed", "completed_units", "failed_units", "
 
 
 def scan_of(row: RowMapping, addresses: AddressSet) -> Scan:
-    """A row, without its `addresses` column, as a Scan."""
+    """A row of both tables, without the `addresses`, as a Scan."""
     return Scan(
         **{
-            **{key: value for key, value in row.items() if key != "chunks_total"},
+            **{key: value for key, value in row.items() if key not in _DERIVED},
             "tool": Tool(row["tool"]),
             "addresses": addresses,
             "ports": PortSet.parse(row["ports"]) if row["ports"] else None,
@@ -89,8 +103,20 @@ def scan_of(row: RowMapping, addresses: AddressSet) -> Scan:
 
 
 def type_of(row: Any) -> ScanType:
-    """The scan type of a row with tool, type_name and UDP_TOO."""
+    """The scan type of a row with tool, type_name and udp_too."""
     return scan_type_of(row.tool, row.type_name, row.udp_too)
+
+
+def summary_of(row: RowMapping) -> ScanSummary:
+    """A row of the scans' own table as it is listed."""
+    return ScanSummary(
+        **{
+            **{name: row[name] for name in _SUMMARY if name != "target_text"},
+            "target_text": row["target_head"],
+            "tool": Tool(row["tool"]),
+            "status": ScanStatus(row["status"]),
+        }
+    )
 
 
 def tally_of(row: RowMapping, counted: RowMapping | None, in_flight_units: float) -> Tally:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, exists, func, insert, select, update
 from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now
@@ -21,20 +21,34 @@ from cloudx.adapters.database.schema.tables import (
     idempotency_keys,
     inline_results,
     scan_nodes,
+    scan_targets,
     scans,
 )
 from cloudx.domain.chunks import ChunkSpan
 from cloudx.domain.dispatch.states import DispatchState
 from cloudx.domain.planning.chunk_plan import claim_order
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.ledger.records import ScanRecord, Tally, WaitingScan
+from cloudx.services.ledger.records import KeptResults, ScanRecord, ScanSummary, SummaryRecord, Tally, WaitingScan
 from cloudx.services.ledger.scans import Scans
 
 from .chunk_rows import LEASED
 from .insert_chunks import insert_chunks
-from .scan_rows import COUNTERS, OPEN, UDP_TOO, AddressCache, scan_of, scan_values, tally_of, type_of
+from .scan_rows import (
+    BULK,
+    COUNTERS,
+    OPEN,
+    AddressCache,
+    bulk_values,
+    scan_of,
+    scan_values,
+    summary_of,
+    tally_of,
+    type_of,
+)
 
-_ALL_BUT_ADDRESSES = [column for column in scans.c if column.name != "addresses"]
+_BULK = [scan_targets.c[name] for name in BULK if name != "addresses"]
+_ALL_BUT_ADDRESSES = select(*scans.c, *_BULK).join(scan_targets, scan_targets.c.scan_id == scans.c.id)
+_FINAL = ScanStatus.COMPLETED.value, ScanStatus.FAILED.value, ScanStatus.STOPPED.value
 _SUMS = [func.sum(scan_nodes.c[name]).label(name) for name in (*COUNTERS, "chunks_leased", "chunks_sending")]
 _addresses = AddressCache()  # one for the process: a scan's id is unique over all ledgers
 
@@ -49,17 +63,18 @@ class SqlScans(Scans):
     def add(self, scan: Scan, spans: Iterable[ChunkSpan]) -> None:
         all_spans = list(spans)
         self._connection.execute(insert(scans).values(**scan_values(scan), chunks_total=len(all_spans)))
+        self._connection.execute(insert(scan_targets).values(**bulk_values(scan)))
         claim_orders = claim_order([span.units for span in all_spans], seed=int(UUID(scan.id)))
         insert_chunks(self._connection, scan.id, all_spans, claim_orders)
 
     @override
     def get(self, scan_id: str) -> ScanRecord | None:
-        records = self._records(scans.c.id == scan_id, limit=1)
-        return records[0] if records else None
+        row = self._connection.execute(_ALL_BUT_ADDRESSES.where(scans.c.id == scan_id)).mappings().first()
+        return ScanRecord(self._scan(row), self._tallies([row])[0]) if row else None
 
     @override
     def lock(self, scan_id: str) -> Scan | None:
-        query = select(*_ALL_BUT_ADDRESSES).where(scans.c.id == scan_id).with_for_update()
+        query = _ALL_BUT_ADDRESSES.where(scans.c.id == scan_id).with_for_update(of=scans)
         row = self._connection.execute(query).mappings().first()
         return self._scan(row) if row else None
 
@@ -76,15 +91,24 @@ class SqlScans(Scans):
     @override
     def page(
         self, *, limit: int, before_id: str | None = None, status: ScanStatus | None = None, tool: str | None = None
-    ) -> list[ScanRecord]:
-        conditions: list[ColumnElement[bool]] = []
+    ) -> list[SummaryRecord]:
+        conditions = _conditions(status, tool)
         if before_id is not None:
             conditions.append(scans.c.id < before_id)
-        if status is not None:
-            conditions.append(scans.c.status == status.value)
-        if tool is not None:
-            conditions.append(scans.c.tool == tool)
-        return self._records(*conditions, limit=limit)
+        query = select(scans).where(*conditions).order_by(scans.c.id.desc()).limit(limit)
+        rows = self._connection.execute(query).mappings().all()
+        tallies = self._tallies(rows)
+        return [SummaryRecord(summary_of(row), tally) for row, tally in zip(rows, tallies, strict=True)]
+
+    @override
+    def summary(self, scan_id: str) -> ScanSummary | None:
+        row = self._connection.execute(select(scans).where(scans.c.id == scan_id)).mappings().first()
+        return summary_of(row) if row else None
+
+    @override
+    def count(self, *, status: ScanStatus | None = None, tool: str | None = None) -> int:
+        query = select(func.count()).select_from(scans).where(*_conditions(status, tool))
+        return int(self._connection.execute(query).scalar_one())
 
     @override
     def waiting(self) -> list[WaitingScan]:
@@ -97,7 +121,7 @@ class SqlScans(Scans):
             select(
                 *(scans.c[name] for name in ("id", "tool", "type_name", "rate_pps", "priority")),
                 (pending + sending).label("chunks"),
-                UDP_TOO,
+                scans.c.udp_too,
             )
             .outerjoin_from(scans, scan_nodes, by_node.scan_id == scans.c.id)
             .where(scans.c.status.in_(OPEN))
@@ -113,7 +137,7 @@ class SqlScans(Scans):
     @override
     def delete(self, scan_id: str) -> bool:
         """Lock order: the chunks first, as a commit does."""
-        for table in (chunks, scan_nodes, attempts, findings, hosts, inline_results, idempotency_keys):
+        for table in (chunks, scan_nodes, attempts, findings, hosts, inline_results, idempotency_keys, scan_targets):
             self._connection.execute(delete(table).where(table.c.scan_id == scan_id))
         # The others are deleted when their workers end (SqlDispatches.end).
         over = and_(dispatches.c.scan_id == scan_id, dispatches.c.state == DispatchState.ENDED.value)
@@ -173,27 +197,41 @@ class SqlScans(Scans):
         return {row[0]: row[1] for row in self._connection.execute(query)}
 
     @override
-    def cached_results(self, scan_id: str) -> bytes | None:
-        query = select(inline_results.c.document).where(inline_results.c.scan_id == scan_id)
-        return self._connection.execute(query).scalar()
+    def results_sizes(self, scan_ids: Sequence[str]) -> dict[str, int]:
+        kept = inline_results.c
+        query = select(kept.scan_id, kept.size).where(kept.scan_id.in_(scan_ids))
+        return {row[0]: row[1] for row in self._connection.execute(query)}
 
     @override
-    def cache_results(self, scan_id: str, document: bytes) -> None:
-        self._connection.execute(delete(inline_results).where(inline_results.c.scan_id == scan_id))
-        self._connection.execute(insert(inline_results).values(scan_id=scan_id, document=document))
+    def kept_results(self, scan_ids: Sequence[str]) -> dict[str, KeptResults]:
+        kept = inline_results.c
+        query = select(kept.scan_id, kept.packed, kept.size, kept.truncated).where(kept.scan_id.in_(scan_ids))
+        return {row[0]: KeptResults(*row[1:]) for row in self._connection.execute(query)}
 
-    def _records(self, *conditions: ColumnElement[bool], limit: int) -> list[ScanRecord]:
-        query = select(*_ALL_BUT_ADDRESSES).where(*conditions).order_by(scans.c.id.desc()).limit(limit)
-        rows = self._connection.execute(query).mappings().all()
+    @override
+    def keep_results(self, scan_id: str, results: KeptResults) -> None:
+        self._connection.execute(delete(inline_results).where(inline_results.c.scan_id == scan_id))
+        self._connection.execute(insert(inline_results).values(scan_id=scan_id, **vars(results)))
+
+    @override
+    def lacks_results(self, scan_id: str) -> bool:
+        by_node = scan_nodes.c
+        query = select(scans.c.id).where(
+            scans.c.id == scan_id,
+            scans.c.status.in_(_FINAL),
+            ~exists().where(inline_results.c.scan_id == scans.c.id),
+            ~exists().where(by_node.scan_id == scans.c.id, by_node.chunks_leased > 0),
+        )
+        return self._connection.execute(query).first() is not None
+
+    def _tallies(self, rows: Sequence[RowMapping]) -> list[Tally]:
         counted = self._counted([row["id"] for row in rows])
         sent = self._in_flight([row["id"] for row in rows if row["status"] in OPEN])
-        return [
-            ScanRecord(self._scan(row), tally_of(row, counted.get(row["id"]), sent.get(row["id"], 0.0))) for row in rows
-        ]
+        return [tally_of(row, counted.get(row["id"]), sent.get(row["id"], 0.0)) for row in rows]
 
     def _scan(self, row: RowMapping) -> Scan:
         def load() -> str:
-            query = select(scans.c.addresses).where(scans.c.id == row["id"])
+            query = select(scan_targets.c.addresses).where(scan_targets.c.scan_id == row["id"])
             return str(self._connection.execute(query).scalar_one())
 
         return scan_of(row, _addresses.get(row["id"], load))
@@ -215,3 +253,8 @@ class SqlScans(Scans):
             .group_by(chunks.c.scan_id)
         )
         return {scan_id: float(sent) for scan_id, sent in self._connection.execute(query)}
+
+
+def _conditions(status: ScanStatus | None, tool: str | None) -> list[ColumnElement[bool]]:
+    of_status = [] if status is None else [scans.c.status == status.value]
+    return of_status if tool is None else [*of_status, scans.c.tool == tool]

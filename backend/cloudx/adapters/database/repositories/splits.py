@@ -9,11 +9,12 @@ from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import attempts, chunks, scans
-from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState
+from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease
 from cloudx.domain.planning.stragglers import Running, Split
 from cloudx.services.ledger.splits import ExhaustedScan, Splits
 
-from .scan_rows import OPEN, UDP_TOO, type_of
+from .chunk_rows import held
+from .scan_rows import OPEN, type_of
 
 _PENDING = chunks.c.state == ChunkState.PENDING.value
 _SENDING = and_(chunks.c.state == ChunkState.LEASED.value, chunks.c.sending)
@@ -31,7 +32,7 @@ class SqlSplits(Splits):
     def exhausted(self) -> list[ExhaustedScan]:
         of_scan = chunks.c.scan_id == scans.c.id
         query = (
-            select(scans.c.id, scans.c.tool, scans.c.type_name, scans.c.rate_pps, scans.c.max_workers, UDP_TOO)
+            select(scans.c.id, scans.c.tool, scans.c.type_name, scans.c.rate_pps, scans.c.max_workers, scans.c.udp_too)
             .where(
                 scans.c.status.in_(OPEN),
                 not_(exists().where(of_scan, _PENDING)),
@@ -92,13 +93,17 @@ class SqlSplits(Splits):
         # With the scan's row locked, what another process split before is seen here.
         if self._connection.execute(select(exists().where(chunks.c.scan_id == scan_id, _PENDING))).scalar():
             return False
-        of_attempt = (attempts.c.scan_id == scan_id, attempts.c.number == straggler.span.number)
-        self._connection.execute(
-            update(attempts)
-            .where(*of_attempt, attempts.c.attempt == straggler.attempt)
-            .values(ended_at=db_now(), outcome="recut")
-        )
+        self._end_attempt(scan_id, straggler.span.number, straggler.attempt)
         self._replace(scan_id, split.parts, split.wait_seconds)
+        return True
+
+    @override
+    def cut_held(self, lease: Lease, parts: Sequence[ChunkSpan]) -> bool:
+        lock = select(chunks.c.number).where(held(lease)).with_for_update()
+        if self._connection.execute(lock).first() is None or not self._grow(lease.scan_id, parts):
+            return False
+        self._end_attempt(lease.scan_id, lease.span.number, lease.attempt)
+        self._replace(lease.scan_id, parts)
         return True
 
     @override
@@ -113,6 +118,10 @@ class SqlSplits(Splits):
     def cut_pending(self, scan_id: str, parts: Sequence[ChunkSpan]) -> None:
         if self._grow(scan_id, parts):
             self._replace(scan_id, parts)
+
+    def _end_attempt(self, scan_id: str, number: int, attempt: int) -> None:
+        of_attempt = (attempts.c.scan_id == scan_id, attempts.c.number == number, attempts.c.attempt == attempt)
+        self._connection.execute(update(attempts).where(*of_attempt).values(ended_at=db_now(), outcome="recut"))
 
     def _grow(self, scan_id: str, parts: Sequence[ChunkSpan]) -> bool:
         """Count the new chunks; False when the scan is over. The lock on its row reserves the next numbers."""

@@ -16,6 +16,7 @@ _VERSION_TABLE = "alembic_version"
 # A worker claims and completes chunks, inserts what it found, finishes scans. It reads no token and writes no policy.
 _WORKER_MAY = {
     "scans": "SELECT, UPDATE",
+    "scan_targets": "SELECT",
     "chunks": "SELECT, INSERT, UPDATE",  # a straggler's chunk is split into new ones
     "attempts": "SELECT, INSERT, UPDATE",
     "dispatches": "SELECT",  # how many workers are on their way to a scan

@@ -9,7 +9,6 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    LargeBinary,
     String,
     Table,
     false,
@@ -18,8 +17,10 @@ from sqlalchemy import (
 
 from cloudx.adapters.database.connection.column_types import IpAddress, PlainText, RecordId, UtcDateTime
 
+from .bulk_tables import inline_results as inline_results  # part of the metadata
+from .bulk_tables import scan_targets as scan_targets
 from .metadata import metadata as metadata
-from .policy_tables import canaries as canaries  # part of the metadata
+from .policy_tables import canaries as canaries
 from .policy_tables import excluded_names as excluded_names
 from .policy_tables import exclusions as exclusions
 from .policy_tables import policy_version as policy_version
@@ -34,14 +35,8 @@ scans = Table(
     Column("id", RecordId, primary_key=True, comment="UUIDv7: sorts by time"),
     Column("tool", String(16), nullable=False),
     Column("type_name", String(16), nullable=False),
-    Column("target_text", PlainText, nullable=False, comment="as the user wrote it"),
-    Column(
-        "addresses", PlainText, nullable=False, comment="first-last ranges, a line each; chunks are offsets into it"
-    ),
-    Column("ports", PlainText),
     Column("rate_pps", BigInteger, nullable=False),
     Column("excluded_addresses", BigInteger, nullable=False),
-    Column("host_names", PlainText, nullable=False, comment="JSON: address to the names it was asked by"),
     Column("excluded_names", PlainText, nullable=False, server_default="[]", comment="JSON array: of its own exclude"),
     Column("warnings", PlainText, nullable=False, server_default="[]", comment="JSON array of sentences"),
     Column("created_at", UtcDateTime, nullable=False),
@@ -59,15 +54,14 @@ scans = Table(
     Column("budget_seconds", Integer, comment="from its start; what is not reached by then is not probed"),
     Column("splits_ports", Boolean, nullable=False, default=False, server_default=false(), comment="of nmap's hosts"),
     Column("timeout_seconds", Integer, comment="of one host"),
+    Column("target_head", PlainText, nullable=False, comment="target_text, cut for lists"),
+    Column("target_truncated", Boolean, nullable=False, comment="the head is not all of it"),
+    Column("target_count", BigInteger, nullable=False, comment="addresses, the excluded included"),
+    Column("units_per_address", Integer, nullable=False),
+    Column("udp_too", Boolean, nullable=False, comment="it sends UDP probes beside its TCP ones"),
+    Column("resolve", Boolean, nullable=False, comment="the names of what is found are looked up"),
 )
 Index("ix_scans_open", scans.c.priority, scans.c.id, postgresql_where=text("status IN ('submitted', 'running')"))
-
-inline_results = Table(
-    "inline_results",
-    metadata,
-    Column("scan_id", RecordId, primary_key=True),
-    Column("document", LargeBinary, nullable=False, comment="JSON, as served"),
-)
 
 idempotency_keys = Table(
     "idempotency_keys",
@@ -235,6 +229,7 @@ nodes = Table(
     Column("updated_at", UtcDateTime),
     Column("checks", PlainText, nullable=False, comment="JSON array"),
     Column("rate_limit_pps", BigInteger, comment="what its machine can send, over all scans"),
+    Column("reach", PlainText, comment="JSON: ranges on its own networks, and those without a gateway"),
 )
 
 tokens = Table(

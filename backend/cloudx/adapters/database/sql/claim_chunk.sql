@@ -50,11 +50,13 @@ BEGIN
     END IF;
     SELECT c.number INTO chosen FROM chunks c
         WHERE c.scan_id = wanted_scan AND c.state = 'pending' AND (c.available_at IS NULL OR c.available_at <= at)
-            AND strpos(E'\n' || c.failed_nodes, E'\n' || claimants_node || E'\n') = 0
+            -- One condition for both: with two, the planner expects so few rows that it reads and sorts them all.
+            AND strpos(replace(E'\n' || c.failed_nodes, E'\n!', E'\n'), E'\n' || claimants_node || E'\n') = 0
         ORDER BY c.claim_order LIMIT 1 FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN  -- a chunk that failed on this node is better than none
+    IF NOT FOUND THEN  -- a chunk that failed on this node is better than none, unless it cannot send there (!)
         SELECT c.number INTO chosen FROM chunks c
             WHERE c.scan_id = wanted_scan AND c.state = 'pending' AND (c.available_at IS NULL OR c.available_at <= at)
+                AND strpos(E'\n' || c.failed_nodes, E'\n!' || claimants_node || E'\n') = 0
             ORDER BY c.claim_order LIMIT 1 FOR UPDATE SKIP LOCKED;
     END IF;
     IF NOT FOUND THEN

@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import orjson
+
 from cloudx.domain.tools import Tool
 from cloudx.services.ledger.records import FindingRow, HostRow
-from cloudx.services.scans.results import InlineFindings
+
+from .inline import InlineFindings
 
 _SERVICE_EXTRAS = ("product", "version", "extrainfo")
+_ZLIB_LEVEL = 1  # lists of ports shrink tenfold already, and every process of the API reads them over the wire
+
+
+@dataclass(frozen=True)
+class ResultsDocument:
+    """A document as JSON, or None where there is none to show; `truncated`: more is at the results URL."""
+
+    json: bytes | None
+    truncated: bool = False
+
+    @property
+    def size(self) -> int:
+        """Its bytes in an answer."""
+        return len(self.json or b"")
+
+
+def pack(json: bytes) -> bytes:
+    """The form in which the ledger keeps a document."""
+    return zlib.compress(json, _ZLIB_LEVEL)
+
+
+def unpack(packed: bytes) -> bytes:
+    """The inverse of `pack`."""
+    return zlib.decompress(packed)
+
+
+def make_document(tool: Tool, findings: InlineFindings) -> ResultsDocument:
+    """The document of a scan that ran this tool."""
+    return ResultsDocument(orjson.dumps(show_results(tool, findings)), findings.truncated)
 
 
 def show_results(tool: Tool, findings: InlineFindings) -> dict[str, Any]:
@@ -47,6 +81,8 @@ def _show_nmap_port(row: FindingRow) -> dict[str, Any]:
 
 def _show_ports(ip: str, rows: list[FindingRow]) -> dict[str, Any]:
     """A host with its ports; one that answered a ping (port 0) has none."""
-    ports = [{"portid": row.port, "state": row.state} for row in rows if row.port]
-    names = rows[0].extra.get("hostnames") or [name for name in (rows[0].hostname,) if name]
-    return {"host": ip, "ports": ports} | ({"hostnames": names} if names else {})
+    named: dict[str, Any] = {"host": ip}
+    names = next((row.extra.get("hostnames") or [row.hostname] for row in rows if row.hostname), None)
+    if names:
+        named |= {"hostname": names[0], "hostnames": names}
+    return named | {"ports": [{"portid": row.port, "state": row.state} for row in rows if row.port]}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cloudx.api.present_results import show_nmap_host, show_results
 from cloudx.domain.tools import Tool
 from cloudx.services.ledger.records import FindingRow, HostRow
-from cloudx.services.scans.results import InlineFindings
+from cloudx.services.results.document import show_nmap_host, show_results
+from cloudx.services.results.inline import InlineFindings
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""What a scan found, as it is shown within the scan itself."""
