@@ -58,12 +58,14 @@ def test_a_port_may_be_a_number_or_a_text(fleet, port, shown):
 def test_everything_the_contract_lets_one_ask_for_is_kept(fleet):
     scan_id = fleet.submit(
         target="10.0.0.0/30", targets=["10.0.1.1", "10.0.1.2"], tool="masscan", port=None, ports="80,443", rate=500,
-        exclude=["10.0.0.0", "10.0.0.3"], priority=5, name="weekly",
+        exclude=["10.0.0.0", "10.0.0.3"], priority=5, name="weekly", retries=2, budget_seconds=3600,
     )  # fmt: skip
     shown = fleet.get(f"/api/scans/{scan_id}").json
     assert (shown["rate"], shown["priority"], shown["name"]) == (500, 5, "weekly")
+    assert (shown["retries"], shown["budget_seconds"]) == (2, 3600)
     assert shown["coverage"] | {"unit": ""} == {
         "unit": "", "planned": 12, "completed": 0, "excluded": 4, "failed": 0, "remaining": 8, "not_reached": 0,
+        "packets_sent": None, "assumes": {"tries": 3, "wait_seconds": 3.0},
     }  # fmt: skip
 
 
