@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from fixtures.servers.network import GATEWAY_IP, SCANNER_IP, TARGETS, Network
-from fixtures.servers.service import Service
+from fixtures.servers.network import GATEWAY_IP, SCANNER_IP, TARGETS, Network, built_network
+from fixtures.servers.service import Service, service_inside
 
 PORTS = "80,443"
 RATE_PPS = 20_000
@@ -105,17 +105,12 @@ def through_the_api(service: Service) -> tuple[float, set[tuple[str, int]]]:
 
 def main() -> None:
     """Both in turn, ROUNDS times; medians."""
-    network = Network()
-    with tempfile.TemporaryDirectory() as folder:
-        service = Service(Path(folder) / "data", prefix=network.prefix)
-        try:
-            network.build()
-            with network.inside():
-                service.start()
-                measure(network, service, Path(folder))
-        finally:
-            service.stop()
-            network.remove()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        built_network() as network,
+        service_inside(network, Path(folder) / "data") as service,
+    ):
+        measure(network, service, Path(folder))
 
 
 def measure(network: Network, service: Service, folder: Path) -> None:

@@ -20,8 +20,8 @@ from cloudx.domain.targets import parse_targets
 from cloudx.domain.tools import scan_type_named
 from cloudx.scanners.nmap.options import options
 from cloudx.services.chunks.scanner_port import Assignment
-from fixtures.servers.network import Network
-from fixtures.servers.service import Service
+from fixtures.servers.network import built_network
+from fixtures.servers.service import Service, service_inside
 
 ROUNDS = 5
 GOAL = 1.15
@@ -81,18 +81,13 @@ def measure(name: str, target: str, ports: str | None, service: Service, folder:
 
 def main() -> None:
     """Both inside the scanner's namespace: its loopback, and the targets behind its gateway."""
-    network = Network()
-    with tempfile.TemporaryDirectory() as folder:
-        service = Service(Path(folder) / "data", prefix=network.prefix)
-        try:
-            network.build()
-            with network.inside():
-                service.start()
-                measure("nmap_defaults_loopback", "127.0.0.1-127.0.0.3", "1-30000", service, Path(folder))
-                measure("nmap_defaults_network", "10.77.5.0/24", None, service, Path(folder))
-        finally:
-            service.stop()
-            network.remove()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        built_network() as network,
+        service_inside(network, Path(folder) / "data") as service,
+    ):
+        measure("nmap_defaults_loopback", "127.0.0.1-127.0.0.3", "1-30000", service, Path(folder))
+        measure("nmap_defaults_network", "10.77.5.0/24", None, service, Path(folder))
 
 
 if __name__ == "__main__":

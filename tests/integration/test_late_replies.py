@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,38 +23,26 @@ SEVERAL_TRIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def service(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The whole product on the scanner's machine."""
-    with network.inside():
-        running = Service(tmp_path_factory.mktemp("late") / "install")
-        running.start()
-        try:
-            yield running
-        finally:
-            running.stop()
-
-
-def found(service: Service, scan_id: str) -> int:
-    rows = service.call("GET", f"/api/scans/{scan_id}/results?format=ndjson").text.splitlines()
+def found(install: Service, scan_id: str) -> int:
+    rows = install.call("GET", f"/api/scans/{scan_id}/results?format=ndjson").text.splitlines()
     return sum('"open"' in row for row in rows)
 
 
-def scanned(service: Service, scans: dict[str, dict[str, Any]]) -> dict[str, tuple[int, dict[str, Any]]]:
+def scanned(install: Service, scans: dict[str, dict[str, Any]]) -> dict[str, tuple[int, dict[str, Any]]]:
     """How many open ports each of these scans finds, and its coverage; they run at once."""
-    ids = {name: service.scan(target=TARGET, **settings) for name, settings in scans.items()}
-    shown = {name: service.wait_for(scan_id, 200) for name, scan_id in ids.items()}
+    ids = {name: install.scan(target=TARGET, **settings) for name, settings in scans.items()}
+    shown = {name: install.wait_for(scan_id, 200) for name, scan_id in ids.items()}
     assert {scan["status"] for scan in shown.values()} == {"completed"}, shown
-    return {name: (found(service, ids[name]), shown[name]["coverage"]) for name in ids}
+    return {name: (found(install, ids[name]), shown[name]["coverage"]) for name in ids}
 
 
 # 0.96 are to be expected from one try, 0.998 from two. With 2.5 s of the 3 s on the way, a busy machine costs more.
 @pytest.mark.parametrize(("delay_ms", "by_one", "by_several"), [(100, 0.9, 0.98), (800, 0.9, 0.98), (2500, 0.5, 0.85)])
 def test_what_one_try_misses_another_finds_and_coverage_says_how_many_there_were(
-    service: Service, network: Network, delay_ms: int, by_one: float, by_several: float
+    install: Service, network: Network, delay_ms: int, by_one: float, by_several: float
 ) -> None:
     with slow_way(network, delay_ms, LOSS_PERCENT):
-        outcome = scanned(service, ONE_TRY | SEVERAL_TRIES)
+        outcome = scanned(install, ONE_TRY | SEVERAL_TRIES)
     for name in ONE_TRY:
         count, coverage = outcome[name]
         assert by_one * HOSTS <= count <= HOSTS, name
@@ -70,9 +57,9 @@ def test_what_one_try_misses_another_finds_and_coverage_says_how_many_there_were
 
 
 def test_an_answer_after_the_wait_is_not_seen_and_coverage_says_how_long_that_was(
-    service: Service, network: Network
+    install: Service, network: Network
 ) -> None:
     with slow_way(network, 6000, 0):
-        count, coverage = scanned(service, {"zmap": ONE_TRY["zmap"]})["zmap"]
+        count, coverage = scanned(install, {"zmap": ONE_TRY["zmap"]})["zmap"]
     assert count == 0
     assert coverage["assumes"]["wait_seconds"] < 6

@@ -109,15 +109,10 @@ def test_a_target_without_a_route_was_not_probed_and_the_others_were(
 def test_a_host_over_its_time_limit_is_failed_and_what_was_found_of_the_others_is_kept(
     network: Network, tmp_path: Path, newer: Change
 ) -> None:
-    iptables = ("ip", "netns", "exec", network.target_namespace, "iptables")
-    rule = ("INPUT", "-d", "10.77.7.9", "-p", "tcp", "!", "--dport", "80", "-j", "DROP")
-    subprocess.run([*iptables, "-A", *rule], check=True)
-    try:
+    with network.target_rule("INPUT", "-d", "10.77.7.9", "-p", "tcp", "!", "--dport", "80", "-j", "DROP"):
         outcome = run_scanner(
             network, tmp_path / "run", "nmap", "default", "10.77.7.8/31", "1-3000", change=newer, timeout_seconds=8
         )
-    finally:
-        subprocess.run([*iptables, "-D", *rule], check=True)
     assert {("10.77.7.8", 80), ("10.77.7.8", 443)} <= outcome.open
     assert outcome.unprobed is not None
     assert outcome.unprobed.addresses.texts() == ["10.77.7.9"]

@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.errors import NoCapableNode
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.scans.results import stream_findings
 from cloudx.services.scans.view import ScanView, prove_coverage
 from fixtures.ledgers import Desk
@@ -29,16 +27,6 @@ RATE_PPS = 2_000
 TOOLS = pytest.mark.parametrize("tool", ["masscan", "zmap"])
 
 StartWorker = Callable[[str, Network], None]
-
-
-@pytest.fixture
-def desk(postgres_database: str) -> Iterator[Desk]:
-    """A ledger whose only node, node-1, is silent until its worker starts."""
-    engine = engine_for(postgres_database)
-    upgrade(engine)
-    ensure_first_scope(open_ledger_on(engine))
-    yield Desk(open_ledger_on(engine), engine)
-    engine.dispose()
 
 
 @pytest.fixture(scope="module")

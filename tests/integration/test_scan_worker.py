@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.scans.control import stop_scan
 from fixtures.ledgers import ADMIN, Desk
 from fixtures.servers.network import Network
@@ -28,16 +26,6 @@ PATIENCE_SECONDS = 60  # a worker may take long to start on a busy machine
 PORT = "81"
 
 StartWorker = Callable[[str], subprocess.Popen[bytes]]
-
-
-@pytest.fixture
-def desk(postgres_database: str) -> Iterator[Desk]:
-    """A database of its own where private addresses may be scanned, and one node: node-1."""
-    engine = engine_for(postgres_database)
-    upgrade(engine)
-    ensure_first_scope(open_ledger_on(engine))
-    yield Desk(open_ledger_on(engine), engine)
-    engine.dispose()
 
 
 @pytest.fixture

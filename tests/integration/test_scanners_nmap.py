@@ -220,15 +220,10 @@ def test_no_type_runs_a_script_that_makes_a_target_or_the_node_talk_to_anybody_e
 def test_a_host_over_its_time_limit_is_given_up_and_the_others_results_are_kept(
     network: Network, tmp_path: Path
 ) -> None:
-    silent = ("ip", "netns", "exec", network.target_namespace, "iptables")
-    rule = ("INPUT", "-d", "10.77.7.1", "-p", "tcp", "!", "--dport", "80", "-j", "DROP")
-    subprocess.run([*silent, "-A", *rule], check=True)
-    try:
+    with network.target_rule("INPUT", "-d", "10.77.7.1", "-p", "tcp", "!", "--dport", "80", "-j", "DROP"):
         outcome = run_scanner(
             network, tmp_path / "run", "nmap", "default", "10.77.7.0/30", ports="1-3000", timeout_seconds=8
         )
-    finally:
-        subprocess.run([*silent, "-D", *rule], check=True)
     assert outcome.succeeded, outcome.last_words
     assert {("10.77.7.0", 80), ("10.77.7.2", 80), ("10.77.7.3", 443)} <= outcome.open
     assert outcome.unprobed is not None

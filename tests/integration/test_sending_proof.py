@@ -7,7 +7,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,36 +19,24 @@ from rig.waiting import until
 PATIENCE_SECONDS = 120
 
 
-@pytest.fixture
-def service(network: Network, tmp_path: Path) -> Iterator[Service]:
-    """The whole product on the scanner's machine."""
-    with network.inside():
-        running = Service(tmp_path / "install")
-        running.start()
-        try:
-            yield running
-        finally:
-            running.stop()
-
-
 def set_link(network: Network, state: str) -> None:
     """The targets' end of the wire."""
     subprocess.run(["ip", "-n", network.target_namespace, "link", "set", "eth0", state], check=True)
 
 
-def until_sending(service: Service, scan_id: str) -> None:
-    until(lambda: service.show(scan_id)["progress"] > 10, 60, lambda: service.show(scan_id))
+def until_sending(install: Service, scan_id: str) -> None:
+    until(lambda: install.show(scan_id)["progress"] > 10, 60, lambda: install.show(scan_id))
 
 
-def results(service: Service, scan_id: str) -> set[tuple[str, int]]:
-    answer = service.call("GET", f"/api/scans/{scan_id}/results?format=ndjson").text
+def results(install: Service, scan_id: str) -> set[tuple[str, int]]:
+    answer = install.call("GET", f"/api/scans/{scan_id}/results?format=ndjson").text
     pairs = [(row["ip"], row["port"]) for row in map(json.loads, answer.splitlines())]
     assert len(pairs) == len(set(pairs))
     return set(pairs)
 
 
-def outcomes(service: Service, scan_id: str) -> list[str]:
-    proof = service.call("GET", f"/api/scans/{scan_id}/coverage").json()
+def outcomes(install: Service, scan_id: str) -> list[str]:
+    proof = install.call("GET", f"/api/scans/{scan_id}/coverage").json()
     return [attempt["outcome"] for chunk in proof["chunks"] for attempt in chunk["attempts"]]
 
 
@@ -57,28 +44,28 @@ def outcomes(service: Service, scan_id: str) -> list[str]:
     ("tool", "port", "expected_ports"), [("masscan", "22,80,1000-1017", (22, 80)), ("zmap", "80", (80,))]
 )
 def test_a_link_that_goes_away_costs_a_try_and_no_finding(
-    service: Service, network: Network, tool: str, port: str, expected_ports: tuple[int, ...]
+    install: Service, network: Network, tool: str, port: str, expected_ports: tuple[int, ...]
 ) -> None:
     target = "10.77.3.0/24" if tool == "masscan" else "10.77.0.0/19"
-    scan_id = service.scan(target=target, tool=tool, port=port, rate=1000)
-    until_sending(service, scan_id)
+    scan_id = install.scan(target=target, tool=tool, port=port, rate=1000)
+    until_sending(install, scan_id)
     set_link(network, "down")
     time.sleep(1)
     set_link(network, "up")
-    shown = service.wait_for(scan_id, PATIENCE_SECONDS)
+    shown = install.wait_for(scan_id, PATIENCE_SECONDS)
     assert shown["status"] == "completed", shown
     assert shown["coverage"]["completed"] == shown["coverage"]["planned"]
-    assert "failed" in outcomes(service, scan_id)
-    assert results(service, scan_id) == network.expected(target, expected_ports)
+    assert "failed" in outcomes(install, scan_id)
+    assert results(install, scan_id) == network.expected(target, expected_ports)
     assert shown["coverage"]["packets_sent"] > shown["coverage"]["planned"] / 2
 
 
-def test_a_link_that_stays_away_is_never_called_completed(service: Service, network: Network) -> None:
-    scan_id = service.scan(target="10.77.3.0/26", tool="masscan", port="22,80", rate=20)
-    until_sending(service, scan_id)
+def test_a_link_that_stays_away_is_never_called_completed(install: Service, network: Network) -> None:
+    scan_id = install.scan(target="10.77.3.0/26", tool="masscan", port="22,80", rate=20)
+    until_sending(install, scan_id)
     set_link(network, "down")
     try:
-        shown = service.wait_for(scan_id, PATIENCE_SECONDS)
+        shown = install.wait_for(scan_id, PATIENCE_SECONDS)
     finally:
         set_link(network, "up")
     assert shown["coverage"]["completed"] == 0, shown
@@ -96,39 +83,39 @@ def full_queue(network: Network) -> Iterator[None]:
         network.run("tc", "qdisc", "del", "dev", "eth0", "root")
 
 
-def test_probes_that_a_queue_dropped_are_not_completed(service: Service, network: Network) -> None:
+def test_probes_that_a_queue_dropped_are_not_completed(install: Service, network: Network) -> None:
     with full_queue(network):
-        scan_id = service.scan(target="10.77.3.0/24", tool="masscan", port="22,80", rate=1000)
-        shown = service.wait_for(scan_id, PATIENCE_SECONDS)
+        scan_id = install.scan(target="10.77.3.0/24", tool="masscan", port="22,80", rate=1000)
+        shown = install.wait_for(scan_id, PATIENCE_SECONDS)
     assert shown["coverage"]["completed"] == 0, shown
     assert "probes left by eth0" in shown["error"]
 
 
-def test_every_packet_on_the_wire_is_counted_and_no_other(service: Service, network: Network) -> None:
-    scan_id = service.scan(target="10.77.4.0/22", tool="masscan", port="80,81", rate=2000)
-    shown = service.wait_for(scan_id, PATIENCE_SECONDS)
+def test_every_packet_on_the_wire_is_counted_and_no_other(install: Service, network: Network) -> None:
+    scan_id = install.scan(target="10.77.4.0/22", tool="masscan", port="80,81", rate=2000)
+    shown = install.wait_for(scan_id, PATIENCE_SECONDS)
     assert shown["coverage"]["packets_sent"] == shown["coverage"]["planned"] == 1024 * 2
 
 
 @pytest.mark.parametrize(("tool", "port"), [("masscan", "80"), ("zmap", "80")])
 def test_retries_probe_again_what_did_not_answer_and_only_that(
-    service: Service, network: Network, tool: str, port: str
+    install: Service, network: Network, tool: str, port: str
 ) -> None:
     half_alive = "10.77.200.0/25,10.76.0.0/25"  # nobody answers in the second one
-    scan_id = service.scan(target=half_alive, tool=tool, port=port, rate=500, retries=2)
-    coverage = service.wait_for(scan_id, PATIENCE_SECONDS)["coverage"]
+    scan_id = install.scan(target=half_alive, tool=tool, port=port, rate=500, retries=2)
+    coverage = install.wait_for(scan_id, PATIENCE_SECONDS)["coverage"]
     assert coverage["planned"] == coverage["completed"] == 256
     assert coverage["packets_sent"] == 256 + 128 + 128
     assert coverage["assumes"] == {"tries": 3, "wait_seconds": 3.0}
-    assert results(service, scan_id) == network.expected("10.77.200.0/25", [80])
+    assert results(install, scan_id) == network.expected("10.77.200.0/25", [80])
 
 
-def test_a_second_try_on_an_interface_with_offloads_is_not_a_flood(service: Service, network: Network) -> None:
+def test_a_second_try_on_an_interface_with_offloads_is_not_a_flood(install: Service, network: Network) -> None:
     network.set_offloads(on=True)
     try:
         with Wire(network) as wire:
-            scan_id = service.scan(target="10.77.8.0/21", tool="masscan", port="81,82", rate=1000)
-            coverage = service.wait_for(scan_id, PATIENCE_SECONDS)["coverage"]
+            scan_id = install.scan(target="10.77.8.0/21", tool="masscan", port="81,82", rate=1000)
+            coverage = install.wait_for(scan_id, PATIENCE_SECONDS)["coverage"]
     finally:
         network.set_offloads(on=False)
     first, last = wire.first_packet(), wire.last_packet()
@@ -145,36 +132,36 @@ def test_a_second_try_on_an_interface_with_offloads_is_not_a_flood(service: Serv
     ],
 )
 def test_a_stopped_scan_keeps_what_it_found_and_says_how_far_it_came(
-    service: Service, network: Network, tool: str, settings: dict[str, Any]
+    install: Service, network: Network, tool: str, settings: dict[str, Any]
 ) -> None:
-    scan_id = service.scan(tool=tool, rate=500, **settings)
-    until(lambda: service.show(scan_id)["progress"] > 15, 60, lambda: service.show(scan_id))
-    service.call("POST", f"/api/scans/{scan_id}/stop")
-    stopped = _stopped_chunks(service, scan_id)
-    found = results(service, scan_id)
+    scan_id = install.scan(tool=tool, rate=500, **settings)
+    until(lambda: install.show(scan_id)["progress"] > 15, 60, lambda: install.show(scan_id))
+    install.call("POST", f"/api/scans/{scan_id}/stop")
+    stopped = _stopped_chunks(install, scan_id)
+    found = results(install, scan_id)
     assert found <= network.expected("10.77.0.0/19", [80])
     assert len(found) > 500  # of about 1,200 sent
     assert 0 < stopped[0]["sent_share"] < 1
     assert stopped[0]["error"].startswith("Not finished")
-    coverage = service.show(scan_id)["coverage"]
+    coverage = install.show(scan_id)["coverage"]
     assert coverage["completed"] == 0
     assert coverage["not_reached"] == coverage["planned"] == 8192
 
 
-def _stopped_chunks(service: Service, scan_id: str) -> list[dict[str, Any]]:
+def _stopped_chunks(install: Service, scan_id: str) -> list[dict[str, Any]]:
     def stopped() -> list[dict[str, Any]]:
-        chunks = service.call("GET", f"/api/scans/{scan_id}/coverage").json()["chunks"]
+        chunks = install.call("GET", f"/api/scans/{scan_id}/coverage").json()["chunks"]
         return [chunk for chunk in chunks if [try_["outcome"] for try_ in chunk["attempts"]] == ["stopped"]]
 
-    until(stopped, 30, lambda: service.call("GET", f"/api/scans/{scan_id}/coverage").text)
+    until(stopped, 30, lambda: install.call("GET", f"/api/scans/{scan_id}/coverage").text)
     return stopped()
 
 
-def test_a_scan_ends_at_its_budget_with_what_it_found(service: Service, network: Network) -> None:
-    scan_id = service.scan(target="10.77.0.0/19", tool="masscan", port="80", rate=500, budget_seconds=5)
-    shown = service.wait_for(scan_id, 60)
+def test_a_scan_ends_at_its_budget_with_what_it_found(install: Service, network: Network) -> None:
+    scan_id = install.scan(target="10.77.0.0/19", tool="masscan", port="80", rate=500, budget_seconds=5)
+    shown = install.wait_for(scan_id, 60)
     assert shown["status"] == "stopped"
     assert "budget of 5 s" in shown["error"]
     assert shown["coverage"]["not_reached"] > 0
-    _stopped_chunks(service, scan_id)
-    assert results(service, scan_id)
+    _stopped_chunks(install, scan_id)
+    assert results(install, scan_id)

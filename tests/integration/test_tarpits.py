@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,42 +15,22 @@ TARPITS = ipaddress.ip_network("10.77.9.0/29")
 TARGET = "10.77.9.0/28"
 
 
-@contextmanager
-def syn_proxy(network: Network) -> Iterator[None]:
-    """Every port of TARPITS accepts, as behind a proxy that answers for all."""
-    rule = ["PREROUTING", "-d", str(TARPITS), "-p", "tcp", "-j", "REDIRECT", "--to-ports", "80"]
-    there = ["ip", "netns", "exec", network.target_namespace, "iptables", "-t", "nat"]
-    subprocess.run([*there, "-A", *rule], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run([*there, "-D", *rule], check=True)
-
-
-@pytest.fixture
-def service(network: Network, tmp_path: Path) -> Iterator[Service]:
-    """The whole product on the scanner's machine."""
-    with network.inside():
-        running = Service(tmp_path / "install")
-        running.start()
-        try:
-            yield running
-        finally:
-            running.stop()
+# Every port of TARPITS accepts, as behind a proxy that answers for all.
+SYN_PROXY = ("PREROUTING", "-d", str(TARPITS), "-p", "tcp", "-j", "REDIRECT", "--to-ports", "80")
 
 
 @pytest.mark.parametrize(
     "settings", [{"tool": "masscan", "rate": 5000}, {"tool": "nmap", "scan_type": "default"}], ids=["masscan", "nmap"]
 )
 def test_a_prefix_that_answers_on_everything_is_a_verdict_and_no_open_port(
-    service: Service, network: Network, settings: dict[str, Any]
+    install: Service, network: Network, settings: dict[str, Any]
 ) -> None:
-    with syn_proxy(network):
-        scan_id = service.scan(target=TARGET, port="1-200,443", **settings)
-        shown = service.wait_for(scan_id, 120)
+    with network.target_rule(*SYN_PROXY, table="nat"):
+        scan_id = install.scan(target=TARGET, port="1-200,443", **settings)
+        shown = install.wait_for(scan_id, 120)
     assert shown["status"] == "completed", shown
     rows = [
-        json.loads(row) for row in service.call("GET", f"/api/scans/{scan_id}/results?format=ndjson").text.splitlines()
+        json.loads(row) for row in install.call("GET", f"/api/scans/{scan_id}/results?format=ndjson").text.splitlines()
     ]
     opened = {(row["ip"], row["port"]) for row in rows if row["state"] == "open"}
     others = {pair for pair in network.expected(TARGET, [80, 443]) if ipaddress.ip_address(pair[0]) not in TARPITS}

@@ -83,7 +83,7 @@ def show_coverage(view: ScanView[Scan]) -> dict[str, Any]:
         "excluded": coverage.excluded,
         "failed": coverage.failed,
         "remaining": coverage.remaining,
-        "not_reached": coverage.not_reached + (coverage.remaining if view.scan.status.is_final else 0),
+        "not_reached": coverage.not_reached,
         "packets_sent": view.packets_sent,
         "assumes": asdict(assumes(view.scan)),
     }

@@ -94,15 +94,18 @@ def remaining_units(scan: Scan) -> int:
 
 
 def coverage_line(scan: Scan) -> str:
-    """The proof on a line: planned = completed + excluded + failed, plus what remains, if any."""
+    """The proof on a line: planned = completed + excluded + failed, plus what remains or was not finished, if any."""
     coverage, remaining = scan["coverage"], remaining_units(scan)
     line = (
         f"{counted(coverage['planned'], unit_of(scan))} planned = {coverage['completed']:,} completed"
         f" + {coverage['excluded']:,} excluded + {coverage['failed']:,} failed"
     )
-    if remaining:
-        line += f" + {remaining:,} {'never probed' if is_over(scan) else 'to do'}"
-    return line
+    if not remaining:
+        return line
+    if not is_over(scan):
+        return f"{line} + {remaining:,} to do"
+    sent = coverage.get("packets_sent")
+    return f"{line} + {remaining:,} not finished" + (f"; {sent:,} packets had been sent" if sent is not None else "")
 
 
 def chunks_line(scan: Scan) -> str:

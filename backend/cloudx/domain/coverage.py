@@ -16,7 +16,7 @@ class Coverage:
     excluded: int = 0
     failed: int = 0
     remaining: int = 0
-    not_reached: int = 0  # of the failed: given up at a time limit that was asked for
+    not_reached: int = 0  # what remained at the end, and of the failed what was given up at the scan's own time limit
 
     @property
     def balances(self) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cloudx.domain.coverage import Unprobed
 from cloudx.domain.findings import AnyFinding, Finding
-from cloudx.domain.proof.answers import Answers
+from cloudx.domain.proof.probe_set import ProbeSet
 from cloudx.services.chunks.scanner_port import Assignment, RunProgress, Scanner
 
 
@@ -47,7 +47,7 @@ class Passes:
 
     def __iter__(self) -> Iterator[Pass]:
         """Yield each pass, to be run before the next is asked for; ends early where everything has answered."""
-        assignment, answers = self._assignment, self._answers()
+        assignment, answered = self._assignment, self._no_probes()
         for number in range(assignment.tries):
             # The name makes the seed and the source port, so no two passes share it.
             folder = self._folder / f"{self._folder.name}-{number}"
@@ -57,8 +57,8 @@ class Passes:
             if number + 1 < assignment.tries:
                 for finding in self._found(self._begun[-1]):
                     if isinstance(finding, Finding):
-                        answers.add(finding)
-                assignment = replace(assignment, addresses=answers.unanswered())
+                        answered.add_finding(finding)
+                assignment = replace(assignment, addresses=answered.addresses_not_whole())
                 if not assignment.addresses:
                     return
 
@@ -67,10 +67,10 @@ class Passes:
         if len(self._begun) == 1:
             yield from self._found(self._begun[0])
             return
-        answers = self._answers()
+        answered = self._no_probes()
         for one in self._begun:
             for finding in self._found(one):
-                if not isinstance(finding, Finding) or answers.add(finding):
+                if not isinstance(finding, Finding) or answered.add_finding(finding):
                     yield finding
 
     def unprobed(self) -> Unprobed | None:
@@ -85,5 +85,5 @@ class Passes:
     def _found(self, one: Pass) -> Iterator[AnyFinding]:
         return self._scanner.findings(one.assignment, one.folder)
 
-    def _answers(self) -> Answers:
-        return Answers(self._assignment.addresses, self._assignment.ports)
+    def _no_probes(self) -> ProbeSet:
+        return ProbeSet(self._assignment.addresses, self._assignment.ports)

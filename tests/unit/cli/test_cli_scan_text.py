@@ -53,9 +53,15 @@ def test_the_coverage_of_a_finished_scan_reads_as_an_equation() -> None:
     assert remaining_units(done) == 0
 
 
-def test_what_is_open_is_named_to_do_while_running_and_never_probed_after_a_stop() -> None:
+def test_what_remains_is_to_do_while_running_and_not_finished_after_a_stop() -> None:
     assert coverage_line(_scan()).endswith("+ 0 failed + 5,900 to do")
-    assert coverage_line(_scan(status="stopped")).endswith("+ 0 failed + 5,900 never probed")
+    assert coverage_line(_scan(status="stopped")).endswith("+ 0 failed + 5,900 not finished")
+
+
+def test_a_stopped_scan_says_how_many_of_its_packets_had_been_sent() -> None:
+    stopped = _scan(status="stopped")
+    stopped["coverage"] |= {"packets_sent": 1234}
+    assert coverage_line(stopped).endswith("+ 5,900 not finished; 1,234 packets had been sent")
 
 
 def test_nmap_counts_hosts_and_one_is_singular() -> None:

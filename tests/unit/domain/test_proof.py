@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cloudx.domain.addresses import AddressSet, to_key
 from cloudx.domain.findings import Finding
 from cloudx.domain.port_set import PortSet
-from cloudx.domain.proof.answers import Answers
+from cloudx.domain.proof.probe_set import ProbeSet
 from cloudx.domain.proof.sending import SendRecord, why_unsent
 from cloudx.domain.proof.tries import Assumes, assumes, tries_of
 from cloudx.domain.targets import parse_targets
@@ -53,23 +53,23 @@ def test_the_reason_names_the_interface_and_a_remedy(record: SendRecord, words: 
 
 @given(st.lists(st.sampled_from(PROBES)))
 def test_each_probe_is_answered_once_and_the_rest_is_tried_again(answered: list[tuple[str, int]]) -> None:
-    answers = Answers(ADDRESSES, PORTS)
-    first = [answers.add(found(ip, port)) for ip, port in answered]
+    answered_probes = ProbeSet(ADDRESSES, PORTS)
+    first = [answered_probes.add_finding(found(ip, port)) for ip, port in answered]
     assert sum(first) == len(set(answered))
     open_probes = {ip for ip, port in PROBES if (ip, port) not in answered}
-    assert {str(address) for address in answers.unanswered()} == open_probes
+    assert {str(address) for address in answered_probes.addresses_not_whole()} == open_probes
 
 
 @given(st.ip_addresses(v=4), st.integers(1, 65535))
 def test_an_answer_from_elsewhere_is_none(ip: object, port: int) -> None:
-    answers = Answers(ADDRESSES, PORTS)
-    assert answers.add(found(str(ip), port)) == ((str(ip), port) in PROBES)
+    answered_probes = ProbeSet(ADDRESSES, PORTS)
+    assert answered_probes.add_finding(found(str(ip), port)) == ((str(ip), port) in PROBES)
 
 
 def test_an_answered_ping_needs_no_port() -> None:
-    answers = Answers(AddressSet.of([(to_key(a), to_key(a)) for a in ADDRESSES]), None)
-    assert answers.add(found("10.0.9.1", 0))
-    assert answers.unanswered() == parse_targets("10.0.0.3-10.0.0.6").addresses
+    answered_probes = ProbeSet(AddressSet.of([(to_key(a), to_key(a)) for a in ADDRESSES]), None)
+    assert answered_probes.add_finding(found("10.0.9.1", 0))
+    assert answered_probes.addresses_not_whole() == parse_targets("10.0.0.3-10.0.0.6").addresses
 
 
 @pytest.mark.parametrize(

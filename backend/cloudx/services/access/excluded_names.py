@@ -1,4 +1,4 @@
-"""The clock that looks excluded names up again, in each process of the API (docs/adr/0017)."""
+"""The clock that looks excluded names up again, in each process of the API (docs/adr/0018)."""
 
 from __future__ import annotations
 

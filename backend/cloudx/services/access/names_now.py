@@ -1,4 +1,4 @@
-"""What this process's own resolver says of excluded names, asked before a submit and a claim (docs/adr/0017)."""
+"""What this process's own resolver says of excluded names, asked before a submit and a claim (docs/adr/0018)."""
 
 from __future__ import annotations
 

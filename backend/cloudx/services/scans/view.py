@@ -44,7 +44,9 @@ def coverage_of(scan: ShownScan, tally: Tally) -> Coverage:
     excluded = scan.excluded_addresses * scan.units_per_address + tally.excluded_units
     settled = tally.completed_units + tally.failed_units + excluded
     planned = scan.planned_units
-    return Coverage(planned, tally.completed_units, excluded, tally.failed_units, planned - settled)
+    remaining = planned - settled
+    not_reached = remaining if scan.status.is_final else 0
+    return Coverage(planned, tally.completed_units, excluded, tally.failed_units, remaining, not_reached)
 
 
 def view_of(scan: Shown, tally: Tally, now: datetime, workers: tuple[WorkerShare, ...] = ()) -> ScanView[Shown]:
@@ -78,7 +80,8 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView[Scan]:
         now = ledger.now()
         view = view_of(record.scan, record.tally, now, tuple(ledger.chunks.shares(scan_id)))
         if record.scan.timeout_seconds is not None:
-            view = replace(view, coverage=replace(view.coverage, not_reached=ledger.chunks.not_reached(scan_id)))
+            not_reached = view.coverage.not_reached + ledger.chunks.not_reached(scan_id)
+            view = replace(view, coverage=replace(view.coverage, not_reached=not_reached))
         reason = view.waiting_reason or _why_slower(ledger, record.scan, now)
         packets_sent = ledger.chunks.packets_sent(scan_id)
         return replace(view, waiting_reason=reason, packets_sent=packets_sent, warnings=_warnings(ledger, view))
