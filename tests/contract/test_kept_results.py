@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import text
+from sqlalchemy import text, update
 
+from cloudx.adapters.database.connection.column_types import db_now
+from cloudx.adapters.database.schema.tables import scans
 from cloudx.domain.findings import HostFinding
-from cloudx.services.chunks.finish import release_chunk
+from cloudx.services.chunks.finish import RunOutput, keep_stopped_chunk, release_chunk
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.results.keep import read_results
 from cloudx.services.scans.control import stop_scan
-from cloudx.services.scans.view import list_scans
+from cloudx.services.scans.results import stream_findings
+from cloudx.services.scans.view import get_scan, list_scans
 from fixtures.ledgers import ADMIN, SEEN_AT, Desk, found
 
 
@@ -42,6 +45,37 @@ def test_a_stopped_scans_results_are_kept_once_its_last_run_is_back(desk: Desk) 
     assert kept(desk, scan.id) is None, "a run of it may still commit"
     release_chunk(desk.open_ledger, second)
     assert len(kept(desk, scan.id)["hosts"]) == 1  # type: ignore[index]
+
+
+def test_what_a_stopped_run_had_found_is_in_the_kept_results_and_its_chunk_is_not_done(desk: Desk) -> None:
+    scan = desk.submit("10.0.0.0/24", rate_pps=10)
+    claim = desk.must_claim()
+    stop_scan(desk.open_ledger, scan.id, ADMIN)
+    assert keep_stopped_chunk(desk.open_ledger, claim, RunOutput([found("10.0.0.1")], packets_sent=7), 0.25) == 1
+    assert [host["host"] for host in kept(desk, scan.id)["hosts"]] == ["10.0.0.1"]  # type: ignore[index]
+    view = get_scan(desk.open_ledger, scan.id)
+    assert (view.coverage.completed, view.coverage.not_reached, view.packets_sent) == (0, 256, 7)
+    (chunk,) = [row for row in desk.chunk_rows(scan) if row["sent_share"]]
+    assert (chunk["state"], chunk["sent_share"]) == ("cancelled", 0.25)
+
+
+def test_a_run_of_a_scan_that_goes_on_keeps_nothing_by_halves(desk: Desk) -> None:
+    scan = desk.submit("10.0.0.0/24", rate_pps=10)
+    claim = desk.must_claim()
+    assert keep_stopped_chunk(desk.open_ledger, claim, RunOutput([found("10.0.0.1")]), 0.25) is None
+    assert list(stream_findings(desk.open_ledger, scan.id)) == []
+
+
+def test_a_scan_over_its_budget_is_stopped_and_one_within_it_is_not(desk: Desk) -> None:
+    over, within = desk.submit("10.0.0.0/24", budget_seconds=60), desk.submit("10.0.1.0/24", budget_seconds=3600)
+    for scan in (over, within):
+        release_chunk(desk.open_ledger, desk.must_claim(only_scan=scan.id))
+    with desk.engine.begin() as connection:
+        connection.execute(update(scans).values(started_at=db_now(-120)))
+    reconcile_scans(desk.open_ledger)
+    assert [get_scan(desk.open_ledger, scan.id).scan.status for scan in (over, within)] == ["stopped", "running"]
+    assert "budget of 60 s" in (get_scan(desk.open_ledger, over.id).scan.error or "")
+    assert kept(desk, over.id) == {"hosts": []}
 
 
 def test_what_a_run_commits_after_the_stop_is_in_the_kept_results(desk: Desk) -> None:

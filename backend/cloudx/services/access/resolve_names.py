@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +10,7 @@ from cloudx.domain.addresses import Address
 from cloudx.domain.errors import DependencyUnavailable, InvalidInput
 
 from .ports import Resolver
+from .side_by_side import ask_side_by_side
 
 SIDE_BY_SIDE = 100  # 10,000 names at 100 ms take 10 s; the API gives as many threads to it (gunicorn_conf.py)
 NAMES_SECONDS = 30.0  # what a request waits for its names
@@ -31,31 +29,9 @@ class Answers:
 
 
 def resolve_names(resolver: Resolver, names: Iterable[str], within_seconds: float) -> Answers:
-    """Ask for every name, SIDE_BY_SIDE at a time; those without an answer after `within_seconds` count as silent.
-
-    Threads of their own, not an executor's: one that hangs in the system's resolver must keep no process from its end.
-    """
+    """Ask for every name, SIDE_BY_SIDE at a time; those without an answer after `within_seconds` count as silent."""
     asked = tuple(dict.fromkeys(names))
-    if not asked:
-        return Answers({})
-    waiting, answers = deque(asked), dict[str, tuple[Address, ...] | None]()
-
-    def ask_the_next() -> None:
-        while True:
-            try:
-                name = waiting.popleft()
-            except IndexError:
-                return
-            answers[name] = _answer(resolver, name)
-
-    threads = [threading.Thread(target=ask_the_next, daemon=True) for _ in range(min(SIDE_BY_SIDE, len(asked)))]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + within_seconds
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    waiting.clear()
-    return _sorted(asked, dict(answers))
+    return _sorted(asked, ask_side_by_side(lambda name: _answer(resolver, name), asked, SIDE_BY_SIDE, within_seconds))
 
 
 def require_answers(answers: Answers, field: str, kind: str = "address") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
+from cloudx.services.results.keep import keep_results_if_settled
 
 
 def end_early(ledger: Ledger, scan: Scan, status: ScanStatus, error: str | None = None) -> Scan:
@@ -30,3 +31,4 @@ def stop_over_budget(open_ledger: OpenLedger) -> None:
             )
             end_early(ledger, scan, ScanStatus.STOPPED, error)
             ledger.commit()
+        keep_results_if_settled(open_ledger, scan_id)

@@ -54,7 +54,8 @@ def keep_stopped_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput,
             return None
         stored = ledger.findings.store(claim.lease, _named(claim, output))
         ledger.commit()
-        return stored
+    keep_results_if_settled(open_ledger, claim.lease.scan_id)
+    return stored
 
 
 def fail_chunk(open_ledger: OpenLedger, claim: Claim, error: str, packets_sent: int | None = None) -> ChunkState:
