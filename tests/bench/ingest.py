@@ -49,7 +49,7 @@ def write_files(folder: Path, findings: int) -> None:
     with open(folder / RESULTS_FILE, "w") as ndjson, open(folder / "rows", "w") as rows:
         for place, number in enumerate(order):
             ip, port = IPv4Address(FIRST + number // PORTS), 1 + number % PORTS
-            seconds, ttl = 1_795_538_480 + place // 100_000, 50 + place % 7
+            seconds, ttl = 1_795_538_480 + place // 20_000, 50 + place % 7
             ndjson.write(RECORD.format(ip=ip, seconds=seconds, port=port, ttl=ttl))
             extra = json.dumps({"reason": "syn-ack", "ttl": ttl})
             moment = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(seconds))

@@ -115,3 +115,17 @@ def test_a_lookup_of_more_addresses_than_it_asks_at_once_gets_them_all(network: 
         "assert names['10.77.4.9'] == 'h-10-77-4-9.hosts.example', names['10.77.4.9']\n"
     )
     assert network.run(sys.executable, "-c", source).stderr == ""
+
+
+def test_a_silence_is_waited_for_in_vain_once_and_answers_are_heard_after_it(
+    network: Network, name_server: Network
+) -> None:
+    source = (
+        "from cloudx.adapters.machine.reverse_names import SystemNameLookup\n"
+        "lookup = SystemNameLookup()\n"
+        "assert lookup.names_of(['10.77.32.1', '10.77.32.2']) == {}\n"
+        "assert lookup.names_of(['10.77.32.3']) == {}\n"
+        "names = lookup.names_of(['10.77.2.1'])\n"
+        "assert names == {'10.77.2.1': 'h-10-77-2-1.hosts.example'}, names\n"
+    )
+    assert network.run(sys.executable, "-c", source).stderr == ""

@@ -65,11 +65,12 @@ class ScanType:
 
 
 # host_seconds, for usual_ports, only sizes chunks (about 30 s each); a wrong guess costs balance, never correctness.
+# 0.4 makes a /24 one round of a node's four runs: each starts once, and has hosts enough to keep nmap busy.
 _TYPES = [
-    ScanType(Tool.NMAP, "default", PortRule.OPTIONAL, "tcp", 0.5, False, True, usual_ports=1000),
+    ScanType(Tool.NMAP, "default", PortRule.OPTIONAL, "tcp", 0.4, False, True, usual_ports=1000),
     ScanType(Tool.NMAP, "quick", PortRule.OPTIONAL, "tcp", 0.2, False, True, usual_ports=100),
     ScanType(Tool.NMAP, "intense", PortRule.OPTIONAL, "tcp", 8.0, False, True, 1000, NMAP_UNHELD_PPS),
-    ScanType(Tool.NMAP, "tcp", PortRule.OPTIONAL, "tcp", 0.5, False, usual_ports=1000),
+    ScanType(Tool.NMAP, "tcp", PortRule.OPTIONAL, "tcp", 0.4, False, usual_ports=1000),
     ScanType(Tool.NMAP, "udp", PortRule.OPTIONAL, "udp", 1.0, True, usual_ports=100),
     ScanType(Tool.NMAP, "full", PortRule.OPTIONAL, "tcp", 30.0, False, True, usual_ports=65535),
     ScanType(Tool.NMAP, "vuln", PortRule.OPTIONAL, "tcp", 30.0, False, True, 1000, NMAP_UNHELD_PPS),

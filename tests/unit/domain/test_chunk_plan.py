@@ -20,13 +20,14 @@ from cloudx.domain.planning.chunk_plan import (
     MAX_CHUNKS,
     MAX_NMAP_HOSTS,
     MIN_HOSTS_ABREAST,
+    NMAP_CHUNK_SECONDS,
     claim_order,
     divided,
     plan,
 )
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan
-from cloudx.domain.tools import UNBOUNDED_PPS, Tool
+from cloudx.domain.tools import NMAP_RUNS_PER_NODE, UNBOUNDED_PPS, Tool, scan_type_named
 from unit.domain.scan_builder import a_scan
 
 ADDRESSES = st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 300)), min_size=1, max_size=6).map(
@@ -180,12 +181,17 @@ def test_one_worker_alone_gets_no_short_chunks() -> None:
 
 def test_hosts_for_nmap_are_shared_likewise_four_runs_a_node() -> None:
     counts = [span.units for span in plan(a_scan("10.0.0.0/16", tool=Tool.NMAP, rate_pps=UNBOUNDED_PPS), 8)]
-    assert max(counts) in (59, 60)
-    assert sum(count <= 15 for count in counts) == 2 * 32
-    assert sum(15 < count <= 30 for count in counts) == 32
+    largest = max(counts)
+    assert NMAP_CHUNK_SECONDS * 0.97 <= largest * scan_type_named("nmap", None).host_seconds <= NMAP_CHUNK_SECONDS
+    assert sum(count <= largest // 4 + 1 for count in counts) == 2 * 32
+    assert sum(largest // 4 + 1 < count <= largest // 2 + 1 for count in counts) == 32
     small = [span.units for span in plan(a_scan("10.0.0.0/24", tool=Tool.NMAP, rate_pps=UNBOUNDED_PPS), 8)]
-    assert len(small) == 32
-    assert max(small) == 8
+    assert small == [16] * 2 * 8
+
+
+def test_a_slash_24_is_one_round_of_a_lone_nodes_runs() -> None:
+    scan = a_scan("10.0.0.0/24", tool=Tool.NMAP, rate_pps=UNBOUNDED_PPS)
+    assert [span.units for span in plan(scan, 1)] == [64] * NMAP_RUNS_PER_NODE
 
 
 @settings(max_examples=60, deadline=None)

@@ -127,9 +127,10 @@ def test_hosts_of_nmap_are_cut_for_every_run_of_an_idle_node_and_thought_as_slow
 
 
 def test_nmap_may_be_silent_about_a_group_of_hosts_for_twice_the_planned_time() -> None:
-    silent = Running(ChunkSpan(3, 0, 60), 1, "w", "n", 1000, sent_share=0.0, held_seconds=59, silent_seconds=0)
+    twice_planned = 2 * 60 * NMAP.host_seconds
+    silent = Running(ChunkSpan(3, 0, 60), 1, "w", "n", 1000, 0.0, held_seconds=twice_planned - 1, silent_seconds=0)
     assert choose_split([silent], NMAP, [None] * 5, 10_000) is None
-    assert choose_split([replace(silent, held_seconds=61)], NMAP, [None] * 5, 10_000) is not None
+    assert choose_split([replace(silent, held_seconds=twice_planned + 1)], NMAP, [None] * 5, 10_000) is not None
 
 
 def test_what_was_told_a_while_ago_is_not_taken_for_slowness() -> None:

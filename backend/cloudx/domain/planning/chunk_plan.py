@@ -73,20 +73,21 @@ def _grid(scan: Scan, total: int, workers: int, max_chunks: int, chunk_seconds: 
         if scan.splits_ports:
             full_seconds = last_seconds = SPLIT_CHUNK_SECONDS
     slot_seconds = total * unit_seconds / slots
-    while slots > 1 and full_seconds > last_seconds and slot_seconds < CELLS_EACH * full_seconds:
+    while workers > 1 and full_seconds > last_seconds and slot_seconds < CELLS_EACH * full_seconds:
         full_seconds /= 2  # a single worker never waits for another
-    cells = _cell_count(slot_seconds / full_seconds, slots)
+    cells = _cell_count(slot_seconds / full_seconds, slots, workers)
     units = max(1, -(-total // min(cells, max_chunks)))
     if max_units and units > max_units:
         units = max(max_units, -(-total // max_chunks))
-    halvings = int(math.log2(max(1.0, units * unit_seconds / last_seconds)) + 0.1) if slots > 1 else 0
+    halvings = int(math.log2(max(1.0, units * unit_seconds / last_seconds)) + 0.1) if workers > 1 else 0
     return _Grid(*_shape(scan, units), slots, halvings)
 
 
-def _cell_count(full_cells_each: float, slots: int) -> int:
-    """The same number for every slot, so that equal workers end together; fewer for a small scan."""
+def _cell_count(full_cells_each: float, slots: int, workers: int) -> int:
+    """The same number for every slot, so that equal workers end together; fewer for a small scan, equal by worker."""
     if full_cells_each <= 0.5:
-        return max(1, math.ceil(slots * full_cells_each))
+        cells = max(1, math.ceil(slots * full_cells_each))
+        return cells if cells < workers else workers * math.ceil(cells / workers)
     return slots * math.ceil(full_cells_each)
 
 

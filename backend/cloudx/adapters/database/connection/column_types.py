@@ -63,7 +63,8 @@ class PlainText(TypeDecorator[str]):
 
 def plain(text: str) -> str:
     """Drop NULs and replace each lone surrogate by a question mark: a tool's output may hold anything."""
-    return text.replace("\0", "").encode(errors="replace").decode()
+    text = text.replace("\0", "")
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 class IpAddress(TypeDecorator[str]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -16,13 +17,14 @@ from cloudx.domain.chunks import Lease
 from cloudx.domain.errors import Conflict
 from cloudx.domain.findings import Finding
 
+from .shared_texts import SharedTexts
+
 _COPY = "COPY findings (scan_id, ip, protocol, port, state, service, hostname, observed_at, node_id, extra) FROM STDIN"
 _NULL = "\\N"
 # The text format's specials (PostgreSQL manual, COPY, "Text Format").
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _LINES_PER_READ = 512
 _READ_BYTES = 1 << 16
-_MAX_SHARED_EXTRAS = 1000
 
 
 class _Rows:
@@ -82,35 +84,18 @@ def copy_rows(connection: Connection, lease: Lease, findings: Iterator[Finding])
 def _lines(lease: Lease, findings: Iterator[Finding]) -> Iterator[str]:
     head = f"{lease.scan_id}\t"
     tail = f"\t{_text(lease.node_id)}\t"
-    extras = _ExtraTexts()
-    last_observed_at, observed_at_text = None, ""
+    times, extras = SharedTexts(datetime.isoformat), SharedTexts(_extra_text)
     for finding in findings:
-        if finding.observed_at is not last_observed_at:
-            last_observed_at, observed_at_text = finding.observed_at, finding.observed_at.isoformat()
         service = _NULL if finding.service is None else _text(finding.service)
         hostname = _NULL if finding.hostname is None else _text(finding.hostname)
         yield (
             f"{head}{finding.ip}\t{finding.protocol}\t{finding.port}\t{_text(finding.state)}\t{service}\t"
-            f"{hostname}\t{observed_at_text}{tail}{extras.of(finding.extra)}\n"
+            f"{hostname}\t{times.of(finding.observed_at)}{tail}{extras.of(finding.extra)}\n"
         )
 
 
-class _ExtraTexts:
-    """Extras as COPY takes them; one that a scanner shares between findings is written out once."""
-
-    def __init__(self) -> None:
-        # By id(): as long as the extra is kept here, no other object gets its id.
-        self._known: dict[int, tuple[Mapping[str, Any], str]] = {}
-
-    def of(self, extra: Mapping[str, Any]) -> str:
-        known = self._known.get(id(extra))
-        if known is not None:
-            return known[1]
-        if len(self._known) >= _MAX_SHARED_EXTRAS:
-            self._known.clear()  # nmap shares none: memory stays flat
-        text = _text(json.dumps(extra)) if extra else _NULL
-        self._known[id(extra)] = (extra, text)
-        return text
+def _extra_text(extra: Mapping[str, Any]) -> str:
+    return _text(json.dumps(extra)) if extra else _NULL
 
 
 def _text(value: str) -> str:

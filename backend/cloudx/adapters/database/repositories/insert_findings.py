@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from socket import inet_aton
 from typing import Any
@@ -16,6 +16,8 @@ from cloudx.adapters.database.schema.tables import findings as findings_table
 from cloudx.domain.chunks import Lease
 from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.findings import Finding
+
+from .shared_texts import SharedTexts
 
 _BATCH = 5_000  # sorted by key, so that neighbours land on the same page of the table
 # Inserts fall all over the table: SQLite's own 2 MB of cache would make them twice as slow.
@@ -59,19 +61,17 @@ def _key(row: Row) -> Row:
 
 def _rows(connection: Connection, lease: Lease, findings: Iterator[Finding]) -> Iterator[Row]:
     """Each with its values in the order of the table's columns."""
-    to_id, to_time = _binder(connection, findings_table.c.scan_id), _binder(connection, findings_table.c.observed_at)
-    scan_id, node_id = to_id(lease.scan_id), plain(lease.node_id)
-    # Neighbours often share these objects: each is written out once.
-    last_observed_at, observed_at_text = None, ""
-    last_extra, extra_text = None, None
+    scan_id, node_id = _binder(connection, findings_table.c.scan_id)(lease.scan_id), plain(lease.node_id)
+    times, extras = SharedTexts(_binder(connection, findings_table.c.observed_at)), SharedTexts(_extra_text)
     for finding in findings:
-        if finding.observed_at is not last_observed_at:
-            last_observed_at, observed_at_text = finding.observed_at, to_time(finding.observed_at)
         ip = pack_ip(finding.ip) if ":" in finding.ip else b"\4" + inet_aton(finding.ip)
-        if finding.extra is not last_extra:
-            last_extra, extra_text = finding.extra, plain(json.dumps(finding.extra)) if finding.extra else None
         texts = (plain(finding.state), _plain(finding.service), _plain(finding.hostname))
-        yield (scan_id, ip, finding.protocol, finding.port, *texts, observed_at_text, node_id, extra_text)
+        head = (scan_id, ip, finding.protocol, finding.port, *texts)
+        yield (*head, times.of(finding.observed_at), node_id, extras.of(finding.extra))
+
+
+def _extra_text(extra: Mapping[str, Any]) -> str | None:
+    return plain(json.dumps(extra)) if extra else None
 
 
 def _plain(text: str | None) -> str | None:
