@@ -29,6 +29,7 @@ ORDER = (
     "submit_to_first_packet --driver docker",
     "fleet_speedup",
     "fleet_speedup --kind nomad",
+    "fleet_speedup --tool nmap",
     "vps_killed",
     "vps_killed --kind nomad",
 )

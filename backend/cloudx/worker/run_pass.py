@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from cloudx.services.chunks.scanner_port import Command, Machine, RunProgress, S
 
 from .passes import Pass
 from .scanner_process import ScannerProcess
+from .watchdog import Watchdog
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class RunPass:
             record = watch.end() if watch is not None else None
         if record is None:
             return PassEnd(error, None)
-        return PassEnd(error or why_unsent(record, one.assignment.probes), record.probes)
+        # What the interface tells comes first: a link that has gone is why masscan hangs.
+        lost_link = why_unsent(record, 0)
+        return PassEnd(lost_link or error or why_unsent(record, one.assignment.probes), record.probes)
 
     def _watch_sending(self, one: Pass) -> SendWatch | None:
         """A count of the probes that leave; None where the tool's own output proves it."""
@@ -54,24 +56,17 @@ class RunPass:
 
     def _follow(self, process: ScannerProcess, one: Pass) -> str | None:
         """Take in the scanner's progress until it ends, killing it if it hangs; what went wrong, if anything."""
-        is_overdue = threading.Event()
-
-        def end_overdue() -> None:
-            is_overdue.set()
-            process.end()
-
-        watchdog = threading.Timer(self.limit_seconds, end_overdue)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            for progress in self.scanner.follow(one.assignment, one.folder, *process.streams):
-                self.advance(one.scaled(progress))
-            exit_code = process.wait()
-        finally:
-            watchdog.cancel()
-            process.end()
-        if is_overdue.is_set():
-            return f"{self.scanner.tool} did not end within {self.limit_seconds:.0f} s and was killed"
+        with Watchdog(self.scanner.tool, self.limit_seconds, process.end) as watchdog:
+            try:
+                for progress in self.scanner.follow(one.assignment, one.folder, *process.streams):
+                    self.advance(one.scaled(progress))
+                    if progress.sending_done:
+                        watchdog.sending_is_done()
+                exit_code = process.wait()
+            finally:
+                process.end()
+        if watchdog.verdict is not None:
+            return watchdog.verdict
         return None if self.scanner.succeeded(exit_code, one.folder) else self._why_failed(exit_code, one)
 
     def _why_failed(self, exit_code: int, one: Pass) -> str:

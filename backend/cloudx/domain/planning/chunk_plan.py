@@ -87,7 +87,7 @@ def _cell_count(full_cells_each: float, slots: int, workers: int) -> int:
     """The same number for every slot, so that equal workers end together; fewer for a small scan, equal by worker."""
     if full_cells_each <= 0.5:
         cells = max(1, math.ceil(slots * full_cells_each))
-        return cells if cells < workers else workers * math.ceil(cells / workers)
+        return cells if cells <= workers // 2 else workers * math.ceil(cells / workers)
     return slots * math.ceil(full_cells_each)
 
 
