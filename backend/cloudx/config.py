@@ -23,6 +23,7 @@ from pydantic import (
 
 from cloudx.domain.access import Role
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
+from cloudx.domain.retention import Retention
 from cloudx.urls import is_database_url, is_loopback, is_redis_url, is_web_url
 
 
@@ -90,6 +91,8 @@ class Settings(BaseModel):
     cloudx_redis_url: str | None = None
     cloudx_chunk_seconds: float = Field(15.0, ge=0.5, le=600)
     cloudx_node_rate_limit_pps: int = Field(100_000, ge=1, le=10_000_000)
+    cloudx_keep_scans_days: float | None = Field(None, ge=1, le=36_500)
+    cloudx_keep_audit_days: float | None = Field(None, ge=1, le=36_500)
     cloudx_version: str = Field("", pattern=r"^[A-Za-z0-9._+-]{0,64}$")
     cloudx_log_format: str = Field("auto", pattern="^(auto|json|pretty)$")
     cloudx_metrics: str = Field("open", pattern="^(open|token)$")
@@ -160,6 +163,11 @@ class Settings(BaseModel):
     def uses_own_sqlite(self) -> bool:
         """True if the database is the file in the data folder."""
         return not self.database_url and self.database_url_file is None
+
+    @property
+    def retention(self) -> Retention:
+        """How long things are kept."""
+        return Retention(self.cloudx_keep_scans_days, self.cloudx_keep_audit_days)
 
     def require_for_dispatching(self) -> None:
         """Stop an API that could not dispatch. Raises BadConfiguration."""

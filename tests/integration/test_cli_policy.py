@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +138,24 @@ def test_who_is_no_admin_may_not_read_the_audit_trail(own: Service) -> None:
     refused = own.cloudx("audit", CLOUDX_TOKEN=token, CLOUDX_URL=own.url)
     assert refused.returncode == 1
     assert refused.stderr.endswith("(forbidden)\n")
+
+
+def test_old_scans_are_pruned_after_a_dry_run_that_only_tells(own: Service) -> None:
+    scan_id = own.scan(target="127.0.0.1", tool="nmap", ports="1")
+    own.wait_for(scan_id)
+    told = json.loads(own.cloudx("prune", "--scans-older-than", "0", "--dry-run", "--json").stdout)
+    assert told["dry_run"] is True and told["scans"] >= 1
+    assert own.show(scan_id)["status"] == "completed"
+    removed = own.cloudx("prune", "--scans-older-than", "0")
+    assert removed.returncode == 0, removed.stderr
+    assert f"Removed {told['scans']:,} scans" in removed.stderr
+    assert own.call("GET", f"/api/scans/{scan_id}").status_code == 404
+    assert "prune" in own.cloudx("audit", "--action", "prune").stdout
+
+
+def test_pruning_without_an_age_or_a_database_says_what_to_do(own: Service, tmp_path: Path) -> None:
+    nothing = own.cloudx("prune")
+    assert nothing.returncode != 0 and "--scans-older-than" in nothing.stderr
+    elsewhere = own.cloudx("prune", "--scans-older-than", "1", CLOUDX_DATA_DIR=str(tmp_path))
+    assert elsewhere.returncode == 1 and "DATABASE_URL" in elsewhere.stderr
+    assert not list(tmp_path.iterdir())

@@ -14,6 +14,7 @@ from cloudx.services.fleet.ports import HostHistory
 from cloudx.services.fleet.readiness import CheckReadiness
 from cloudx.services.fleet.watch import FleetWatch
 from cloudx.services.ledger.ledger import OpenLedger
+from cloudx.services.scans.prune import KeepPruned
 from cloudx.services.scans.submit import SubmitScan
 
 
@@ -28,6 +29,7 @@ class Dependencies:
     check_readiness: CheckReadiness
     measure_latency: MeasureLatency
     names: KeepNamesCurrent
+    pruning: KeepPruned
     authenticate: Authenticate
     fleet: FleetWatch
     host_history: HostHistory

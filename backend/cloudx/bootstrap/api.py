@@ -23,6 +23,7 @@ from cloudx.services.fleet.readiness import CheckReadiness
 from cloudx.services.fleet.sources import ClusterWatch
 from cloudx.services.fleet.watch import FleetWatch, LedgerFleet
 from cloudx.services.ledger.ledger import OpenLedger
+from cloudx.services.scans.prune import KeepPruned, PruneLedger
 from cloudx.services.scans.submit import SubmitScan
 
 from .database import open_ledger_of
@@ -55,6 +56,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
         authenticate=_authenticate(settings, open_ledger),
         fleet=fleet,
         host_history=_host_history(),
+        pruning=KeepPruned(PruneLedger(open_ledger, settings.retention)),
         dispatching=_dispatching(settings, open_ledger, CountFit(lambda: fleet.current().reading, known)),
     )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cloudx.adapters.database import RotatingEngine, engine_for, open_ledger_on, upgrade
+from cloudx.adapters.database import RotatingEngine, engine_for, open_ledger_on, schema_problem, upgrade
 from cloudx.config import Settings
+from cloudx.domain.errors import DependencyUnavailable
 from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.ledger.ledger import OpenLedger
 
@@ -23,6 +24,21 @@ def prepare_database(settings: Settings) -> None:
         ensure_first_scope(open_ledger_on(engine))
     finally:
         engine.dispose()
+
+
+def require_schema(settings: Settings) -> None:
+    """Stop what would use a database that is not there or not up to date. Raises DependencyUnavailable."""
+    if settings.uses_own_sqlite and not (settings.cloudx_data_dir / "cloudx.db").exists():
+        raise DependencyUnavailable(
+            f"There is no database in {settings.cloudx_data_dir}. Set DATABASE_URL or CLOUDX_DATA_DIR as for the API."
+        )
+    engine = engine_for(settings.sqlalchemy_url)
+    try:
+        problem = schema_problem(engine)
+    finally:
+        engine.dispose()
+    if problem:
+        raise DependencyUnavailable(problem)
 
 
 def make_data_folder(settings: Settings) -> None:

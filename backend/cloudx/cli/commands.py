@@ -15,6 +15,7 @@ from .dev import dev
 from .node_commands import nodes
 from .policy_commands import canaries, exclusions, scopes, tokens
 from .processes import agent, db, serve, up, worker
+from .prune_command import prune
 from .results_command import results
 from .scan_commands import delete, scan, scans, show, stop
 
@@ -58,7 +59,7 @@ _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "tokens": tokens,
         "audit": audit,
     },
-    "Processes": {"up": up, "serve": serve, "worker": worker, "agent": agent, "db": db},
+    "Processes": {"up": up, "serve": serve, "worker": worker, "agent": agent, "db": db, "prune": prune},
     "The cluster": {"dev": dev, "cluster": cluster},
 }
 for panel, commands in _PANELS.items():

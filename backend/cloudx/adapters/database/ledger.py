@@ -20,6 +20,7 @@ from cloudx.adapters.database.repositories.claims import claims_on
 from cloudx.adapters.database.repositories.dispatches import SqlDispatches
 from cloudx.adapters.database.repositories.findings import SqlFindings
 from cloudx.adapters.database.repositories.nodes import SqlNodes
+from cloudx.adapters.database.repositories.old_records import SqlOldRecords
 from cloudx.adapters.database.repositories.policies import SqlPolicies
 from cloudx.adapters.database.repositories.scans import SqlScans
 from cloudx.adapters.database.repositories.splits import SqlSplits
@@ -43,6 +44,7 @@ class SqlLedger:
         self.policies = SqlPolicies(connection)
         self.audit = SqlAudit(connection)
         self.splits = SqlSplits(connection)
+        self.old_records = SqlOldRecords(connection)
 
     def now(self) -> datetime:
         """As Ledger has it."""

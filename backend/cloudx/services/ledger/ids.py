@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from datetime import datetime
 
 
 def new_id() -> str:
@@ -13,3 +14,8 @@ def new_id() -> str:
     random = int.from_bytes(os.urandom(10), "big")
     value = milliseconds << 80 | 0x7 << 76 | (random >> 68 & 0xFFF) << 64 | 0b10 << 62 | random & (1 << 62) - 1
     return str(uuid.UUID(int=value))
+
+
+def first_id_at(moment: datetime) -> str:
+    """The smallest id that `new_id` could have made then: all smaller ones are older."""
+    return str(uuid.UUID(int=int(moment.timestamp() * 1000) << 80))

@@ -1,0 +1,65 @@
+"""What is older than it is kept, and its removal in parts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, func, literal_column, select, text, tuple_
+from sqlalchemy.sql.elements import ColumnElement
+from typing_extensions import override
+
+from cloudx.adapters.database.schema.tables import attempts, audit, chunks, findings, hosts, scans
+from cloudx.services.ledger.ids import first_id_at
+from cloudx.services.ledger.ledger import OldRecords
+
+# Whatever the statistics know: a sort of the whole scan for each batch, or a walk past all rows that are gone, takes
+# a hundred times as long.
+_ALONG_THE_KEY = text("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off")
+
+
+class SqlOldRecords(OldRecords):
+    """Implements OldRecords."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @override
+    def scans_over_before(self, before: datetime, limit: int) -> list[str]:
+        query = select(scans.c.id).where(scans.c.finished_at < before).order_by(scans.c.finished_at).limit(limit)
+        return list(self._connection.execute(query).scalars())
+
+    @override
+    def count_scans_over_before(self, before: datetime) -> int:
+        query = select(func.count()).select_from(scans).where(scans.c.finished_at < before)
+        return int(self._connection.execute(query).scalar_one())
+
+    @override
+    def remove_rows_of(self, scan_id: str, limit: int) -> int:
+        """From the first of these tables that still has any."""
+        for table in (findings, hosts, attempts, chunks):
+            if removed := self._remove_some(table, table.c.scan_id == scan_id, limit):
+                return removed
+        return 0
+
+    @override
+    def count_audit_before(self, before: datetime) -> int:
+        query = select(func.count()).select_from(audit).where(audit.c.id < first_id_at(before))
+        return int(self._connection.execute(query).scalar_one())
+
+    @override
+    def remove_audit_before(self, before: datetime, limit: int) -> int:
+        return self._remove_some(audit, audit.c.id < first_id_at(before), limit)
+
+    def _remove_some(self, table: Table, condition: ColumnElement[bool], limit: int) -> int:
+        """The first of them by key; rows that another process is removing are left to it."""
+        key = list(table.primary_key.columns)
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(_ALONG_THE_KEY)
+            # By their place: to look each key up again would take longer.
+            place: ColumnElement[Any] = literal_column("ctid")
+            some = select(place).select_from(table).where(condition).order_by(*key).limit(limit)
+            chosen = place == func.any(func.array(some.with_for_update(skip_locked=True).scalar_subquery()))
+        else:
+            chosen = tuple_(*key).in_(select(*key).where(condition).order_by(*key).limit(limit))
+        return self._connection.execute(delete(table).where(chosen)).rowcount

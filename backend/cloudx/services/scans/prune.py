@@ -1,0 +1,153 @@
+"""Remove what is older than it is kept: scans that are over with all that belongs to them, and the audit trail."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from cloudx.domain.access import Principal, Role
+from cloudx.domain.errors import CloudxError
+from cloudx.domain.retention import FIRST_BATCH_ROWS, Retention, next_batch_rows
+from cloudx.services.ledger.ledger import Ledger, OpenLedger
+
+PRUNE_SECONDS = 600.0  # between two rounds of an API process
+PAUSE_SECONDS = 0.02  # between two batches: for who waits for the same locks
+SCANS_AT_ONCE = 100
+
+BY_RETENTION = Principal("retention", Role.ADMIN)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was removed, or would be."""
+
+    scans: int = 0
+    rows: int = 0
+    audit_entries: int = 0
+
+
+@dataclass(frozen=True)
+class PruneLedger:
+    """Removes what is too old, in small transactions: a round that dies is taken up by the next."""
+
+    open_ledger: OpenLedger
+    retention: Retention
+
+    def __call__(self) -> Pruned:
+        """One round over everything. Raises DependencyUnavailable."""
+        batches = Batches(self.open_ledger)
+        scans, audit_entries = 0, 0
+        while too_old := self._scans_too_old():
+            for scan_id in too_old:
+                batches.run(partial(_remove_rows_of, scan_id))
+                scans += self._remove_scan(scan_id)
+        rows = batches.rows_removed
+        if (before := self._moment(self.retention.audit_days)) is not None:
+            batches.run(partial(_remove_audit_before, before))
+            audit_entries = batches.rows_removed - rows
+        pruned = Pruned(scans, rows, audit_entries)
+        self._record(pruned)
+        return pruned
+
+    def would_remove(self) -> Pruned:
+        """What a round would remove now, rows left out."""
+        scans_before, audit_before = self._moment(self.retention.scans_days), self._moment(self.retention.audit_days)
+        with self.open_ledger(read_only=True) as ledger:
+            scans = ledger.old_records.count_scans_over_before(scans_before) if scans_before else 0
+            audit_entries = ledger.old_records.count_audit_before(audit_before) if audit_before else 0
+        return Pruned(scans, 0, audit_entries)
+
+    def _scans_too_old(self) -> list[str]:
+        before = self._moment(self.retention.scans_days)
+        if before is None:
+            return []
+        with self.open_ledger(read_only=True) as ledger:
+            return ledger.old_records.scans_over_before(before, SCANS_AT_ONCE)
+
+    def _remove_scan(self, scan_id: str) -> bool:
+        with self.open_ledger() as ledger:
+            is_removed = ledger.scans.delete(scan_id)
+            ledger.commit()
+        return is_removed
+
+    def _record(self, pruned: Pruned) -> None:
+        """In the audit trail, which would else have holes that nobody explains."""
+        if pruned == Pruned():
+            return
+        with self.open_ledger() as ledger:
+            ledger.audit.record(BY_RETENTION, "prune", "old records", **vars(pruned))
+            ledger.commit()
+
+    def _moment(self, days: float | None) -> datetime | None:
+        if days is None:
+            return None
+        with self.open_ledger(read_only=True) as ledger:
+            return ledger.now() - timedelta(days=days)
+
+
+class Batches:
+    """Runs batch after batch, each a transaction of its own, as large as its locks may last."""
+
+    def __init__(self, open_ledger: OpenLedger) -> None:
+        self.rows_removed = 0
+        self._open_ledger = open_ledger
+        self._batch_rows = FIRST_BATCH_ROWS
+
+    def run(self, remove: Callable[[Ledger, int], int]) -> None:
+        """Until `remove`, which gets a number of rows and tells how many it removed, finds none."""
+        while removed := self._once(remove):
+            self.rows_removed += removed
+            time.sleep(PAUSE_SECONDS)
+
+    def _once(self, remove: Callable[[Ledger, int], int]) -> int:
+        started = time.monotonic()
+        with self._open_ledger() as ledger:
+            removed = remove(ledger, self._batch_rows)
+            ledger.commit()
+        seconds = time.monotonic() - started
+        self._batch_rows = next_batch_rows(self._batch_rows, seconds)
+        return removed
+
+
+def _remove_rows_of(scan_id: str, ledger: Ledger, rows: int) -> int:
+    return ledger.old_records.remove_rows_of(scan_id, rows)
+
+
+def _remove_audit_before(before: datetime, ledger: Ledger, rows: int) -> int:
+    return ledger.old_records.remove_audit_before(before, rows)
+
+
+class KeepPruned:
+    """Prunes at intervals for the life of a process, and outlives every error."""
+
+    def __init__(self, prune: PruneLedger) -> None:
+        self._prune = prune
+
+    def start(self) -> None:
+        """Begin, after the fork; not at all where everything is kept."""
+        if not self._prune.retention.keeps_everything:
+            threading.Thread(target=self._run, name="prune", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self.once()
+            time.sleep(PRUNE_SECONDS)
+
+    def once(self) -> None:
+        """One round."""
+        try:
+            pruned = self._prune()
+        except CloudxError as error:
+            log.warning("prune.waits: %s", error.message)
+        except Exception:  # the thread has to outlive a defect
+            log.exception("prune.failed")
+        else:
+            if pruned != Pruned():
+                log.info("prune.done: %s scans, %s rows, %s audit entries", *vars(pruned).values())
