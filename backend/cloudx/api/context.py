@@ -27,13 +27,14 @@ class ApiProcess:
     scan_counts: ScanCounts
 
     def start_background(self) -> None:
-        """Begin to watch the fleet, sample this machine, look up excluded names and dispatch.
+        """Begin to watch the fleet, sample this machine, look up excluded names, forget silent nodes, dispatch.
 
         Once in each process, after the fork.
         """
         self.dependencies.fleet.start()
         self.dependencies.host_history.start()
         self.dependencies.names.start()
+        self.dependencies.forgetting.start()
         if self.dependencies.dispatching is not None:
             self.dependencies.dispatching.start()
 
