@@ -24,7 +24,7 @@ from pydantic import (
 from cloudx.domain.access import Role
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
 from cloudx.domain.retention import Retention
-from cloudx.urls import is_database_url, is_loopback, is_redis_url, is_web_url
+from cloudx.urls import is_database_url, is_loopback, is_redis_url, is_web_url, why_no_origin
 
 
 class AuthMode(StrEnum):
@@ -85,6 +85,9 @@ class Settings(BaseModel):
     cloudx_clerk_jwt_key: str | None = None
     cloudx_clerk_default_role: Role = Role.VIEWER
     cloudx_nomad_jwks_url: str | None = Field(None, pattern=r"^https?://[^\s]+$")
+    cloudx_nomad_node_jobs: CommaList = ("node",)
+    cloudx_nomad_namespace: str = Field("default", pattern=r"^[A-Za-z0-9-]{1,128}$")
+    cloudx_nomad_audience: str = Field("cloudx", pattern=r"^[^\s,]{1,128}$")
     cloudx_cors_origins: CommaList = ()
     cloudx_executor: Executor = Executor.RESIDENT
     cloudx_scripts_dir: Path | None = None
@@ -93,6 +96,8 @@ class Settings(BaseModel):
     cloudx_node_rate_limit_pps: int = Field(100_000, ge=1, le=10_000_000)
     cloudx_keep_scans_days: float | None = Field(None, ge=1, le=36_500)
     cloudx_keep_audit_days: float | None = Field(None, ge=1, le=36_500)
+    cloudx_max_nodes: int = Field(5_000, ge=1, le=100_000)
+    cloudx_forget_node_hours: float = Field(168, ge=0.1, le=87_600)
     cloudx_version: str = Field("", pattern=r"^[A-Za-z0-9._+-]{0,64}$")
     cloudx_log_format: str = Field("auto", pattern="^(auto|json|pretty)$")
     cloudx_metrics: str = Field("open", pattern="^(open|token)$")
@@ -112,6 +117,14 @@ class Settings(BaseModel):
         if not is_database_url(url):
             raise ValueError("takes postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:///FILE")
         return url
+
+    @field_validator("cloudx_cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if problem := why_no_origin(origin):
+                raise ValueError(f"{origin[:80]!r} is no origin: {problem}")
+        return origins
 
     @field_validator("cloudx_url", "primary_node_url")
     @classmethod

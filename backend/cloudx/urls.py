@@ -6,6 +6,10 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+# Lower case, as browsers send it; no path, no pattern.
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII
+)
 DATABASE_DRIVERS = ("postgres", "postgresql", "postgresql+psycopg2", "sqlite", "sqlite+pysqlite")
 
 
@@ -35,6 +39,18 @@ def is_web_url(url: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # of the port, or of an IPv6 address
         return False
+
+
+def why_no_origin(text: str) -> str | None:
+    """What is wrong with an origin as a browser sends it (RFC 6454), with the remedy; None where nothing is."""
+    match = _ORIGIN.fullmatch(text)
+    if match is None:
+        return "write scheme, host and port alone, in lower case: https://app.example.org or http://localhost:3000"
+    if not is_web_url(text):
+        return "there is no such port or address"
+    if text.endswith({"http": ":80", "https": ":443"}[match["scheme"]]):
+        return "leave out the port that is usual for the scheme, as browsers do"
+    return None
 
 
 def is_redis_url(url: str) -> bool:

@@ -31,6 +31,8 @@ CALLS = [
     ("GET", "/api/exclusions", None, "viewer"),
     ("GET", "/api/sync-status", None, "viewer"),
     ("GET", "/api/system-monitor", None, "viewer"),
+    ("GET", "/api/system-monitor?target=127.0.0.2", None, "operator"),
+    ("DELETE", "/api/nodes/vps1", None, "admin"),
     ("POST", "/api/scans", SCAN, "operator"),
     ("POST", f"/api/scans/{UNKNOWN}/stop", None, "operator"),
     ("DELETE", f"/api/scans/{UNKNOWN}", None, "operator"),

@@ -66,7 +66,8 @@ class Issuer:
 
     def identity(self, **claims: Any) -> str:
         own = {"iss": None, "azp": None, "nomad_job_id": "node", "nomad_allocation_id": "a1", "aud": "cloudx"}
-        return self.session(**(own | claims))
+        place = {"nomad_namespace": "default", "nomad_node_id": "vps1"}
+        return self.session(**(own | place | claims))
 
 
 @pytest.fixture
@@ -200,7 +201,7 @@ def test_a_session_is_no_node(clerk_api, issuer):
 def test_a_workload_identity_registers_and_beats_and_does_nothing_else(nomad_api, issuer):
     body = {"node_id": "vps1", "hostname": "vps1", "ip": "10.0.0.1"}
     assert nomad_api.post("/api/nodes/register", body, token=issuer.identity()).status_code == 201
-    assert nomad_api.post("/api/nodes/heartbeat", BEAT, token=issuer.identity(aud=None)).status_code == 200
+    assert nomad_api.post("/api/nodes/heartbeat", BEAT, token=issuer.identity(aud=["cloudx", "x"])).status_code == 200
     assert nomad_api.get("/api/nodes", token=issuer.identity()).status_code == 403
     assert nomad_api.get("/api/scans", token=issuer.identity()).status_code == 403
 
@@ -209,7 +210,7 @@ def test_a_workload_identity_registers_and_beats_and_does_nothing_else(nomad_api
 def test_an_identity_that_carries_its_node_speaks_for_that_one_alone(nomad_api, issuer, claim):
     nomad_api.register("vps1")
     nomad_api.register("vps2")
-    token = issuer.identity(**{claim: "vps1"})
+    token = issuer.identity(**({"nomad_node_id": None} | {claim: "vps1"}))
     assert nomad_api.post("/api/nodes/heartbeat", BEAT, token=token).status_code == 200
     assert nomad_api.post("/api/nodes/heartbeat", BEAT | {"node_id": "vps2"}, token=token).status_code == 403
 
@@ -222,10 +223,31 @@ def test_an_identity_that_carries_its_node_speaks_for_that_one_alone(nomad_api, 
         {"exp": 1},
         {"key": OTHER_KEY},
         {"nomad_allocation_id": None},
+        {"aud": None},
+        {"aud": []},
+        {"nomad_job_id": "web"},
+        {"nomad_job_id": "node-2"},
+        {"nomad_namespace": "other"},
+        {"nomad_namespace": None},
+        {"nomad_node_id": None},
     ],
 )
 def test_an_identity_for_somebody_else_or_badly_signed_is_refused(nomad_api, issuer, claims):
     assert nomad_api.post("/api/nodes/heartbeat", BEAT, token=issuer.identity(**claims)).status_code == 401
+
+
+def test_which_jobs_are_nodes_is_a_setting(new_api, issuer):
+    api = new_api(
+        CLOUDX_NOMAD_JWKS_URL=f"{issuer.url}/.well-known/jwks.json",
+        CLOUDX_NOMAD_NODE_JOBS="agents,more-agents",
+        CLOUDX_NOMAD_NAMESPACE="scanning",
+        CLOUDX_NOMAD_AUDIENCE="cloudx-eu",
+    )
+    body = {"node_id": "vps1", "hostname": "vps1", "ip": "10.0.0.1"}
+    ours = {"nomad_job_id": "more-agents", "nomad_namespace": "scanning", "aud": "cloudx-eu"}
+    assert api.post("/api/nodes/register", body, token=issuer.identity(**ours)).status_code == 201
+    for wrong in ({"nomad_job_id": "node"}, {"nomad_namespace": "default"}, {"aud": "cloudx"}):
+        assert api.post("/api/nodes/register", body, token=issuer.identity(**(ours | wrong))).status_code == 401
 
 
 def test_without_the_settings_no_signed_token_enters(api, issuer):

@@ -47,6 +47,9 @@ def enforce_access(app: Flask) -> None:
 
     @app.before_request
     def check() -> None:
+        if deps().authenticate.is_open:
+            _require_own_name()
+            _require_own_page()
         rule = rules.get(request.endpoint or "", Access.ANYONE)  # no endpoint: 404 or 405 follows
         if rule is not Access.ANYONE and request.method != "OPTIONS":
             _admit(rule)
@@ -67,8 +70,6 @@ def _admit(rule: Access) -> None:
             return
         rule = Access.VIEWER
     authenticate = deps().authenticate
-    if authenticate.is_open:
-        _require_own_name()
     try:
         principal = authenticate(request.headers.get("Authorization"))
     except Unauthenticated:
@@ -89,3 +90,22 @@ def _require_own_name() -> None:
             f"An open API answers only to localhost and 127.0.0.1, and was called {host[:64]!r}. Call it by one of "
             "them, or set CLOUDX_AUTH=token."
         )
+
+
+def _require_own_page() -> None:
+    """Keep away pages of other origins. A page cannot forge Origin, Referer or Sec-Fetch-Site (Fetch standard)."""
+    origin = request.headers.get("Origin") or _origin_of(request.headers.get("Referer", ""))
+    if origin:
+        allowed = origin in deps().settings.cloudx_cors_origins or origin == f"{request.scheme}://{request.host}"
+    else:
+        allowed = request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
+    if not allowed:
+        raise Forbidden(
+            f"An open API answers no page of another origin ({(origin or 'not told')[:80]!r}). Name it in "
+            "CLOUDX_CORS_ORIGINS if it is yours, or set CLOUDX_AUTH=token."
+        )
+
+
+def _origin_of(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}" if separator else ""

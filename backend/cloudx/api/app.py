@@ -12,6 +12,7 @@ from cloudx import __version__
 
 from . import metrics
 from .access import enforce_access
+from .body_limits import limit_bodies
 from .context import EXTENSION, ApiProcess
 from .dependencies import Dependencies
 from .embed_results import EmbedResults
@@ -22,8 +23,6 @@ from .rate_limits import RateLimits, limit_rates
 from .request_cycle import wrap_requests
 from .routes import ALL
 from .schemas.common import Error
-
-MAX_BODY_BYTES = 8 << 20  # enough for 100,000 targets
 
 _DESCRIPTION = """Scans networks with nmap, masscan and zmap from a fleet of machines, and accounts for every probe.
 Errors are always `{"error", "code", "details"?}`."""
@@ -52,7 +51,6 @@ def create_app(dependencies: Dependencies, limits: RateLimits | None = None) -> 
         static_folder=None,
     )
     app.openapi_version = "3.1.0"
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions[EXTENSION] = ApiProcess(
         dependencies,
         embed_results=EmbedResults(dependencies.open_ledger),
@@ -65,5 +63,6 @@ def create_app(dependencies: Dependencies, limits: RateLimits | None = None) -> 
     for blueprint in ALL:
         app.register_api(blueprint)
     enforce_access(app)
+    limit_bodies(app)
     limit_rates(app, dependencies.settings, limits or RateLimits())
     return app

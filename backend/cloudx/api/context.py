@@ -27,7 +27,7 @@ class ApiProcess:
     scan_counts: ScanCounts
 
     def start_background(self) -> None:
-        """Begin to watch the fleet, sample this machine, look up excluded names, prune and dispatch.
+        """Begin to watch the fleet, sample this machine, look up excluded names, remove what is old, dispatch.
 
         Once in each process, after the fork.
         """
@@ -35,6 +35,7 @@ class ApiProcess:
         self.dependencies.host_history.start()
         self.dependencies.names.start()
         self.dependencies.pruning.start()
+        self.dependencies.forgetting.start()
         if self.dependencies.dispatching is not None:
             self.dependencies.dispatching.start()
 

@@ -9,6 +9,7 @@ from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.edit_policy import AddExclusion
 from cloudx.services.access.excluded_names import KeepNamesCurrent
 from cloudx.services.dispatch.loop import KeepDispatching
+from cloudx.services.fleet.forget import KeepForgetting
 from cloudx.services.fleet.latency import MeasureLatency
 from cloudx.services.fleet.ports import HostHistory
 from cloudx.services.fleet.readiness import CheckReadiness
@@ -33,4 +34,5 @@ class Dependencies:
     authenticate: Authenticate
     fleet: FleetWatch
     host_history: HostHistory
+    forgetting: KeepForgetting
     dispatching: KeepDispatching | None = None  # where Nomad runs the workers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from cloudx.domain.errors import InvalidInput, TooLarge
 
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 MAX_NESTING = 32
+MAX_NAMES = 100  # in one object; each name that a schema does not know becomes an error of its own
 
 
 def encode(value: Any) -> bytes:
@@ -71,17 +73,21 @@ def read_object(data: bytes) -> dict[str, Any]:
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """In time that grows with the number of names alone, whatever they are."""
     names = dict(pairs)
     if len(names) < len(pairs):
-        twice = next(name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise InvalidInput(twice[:64], f"The field {twice[:64]!r} is there twice. Give it once.")
+    if len(names) > MAX_NAMES:
+        raise InvalidInput("body", f"One object has more than {MAX_NAMES} fields. Leave the unknown ones out.")
     return names
 
 
 def _require_shallow(value: Any) -> None:
     layer: list[Any] = [value]
     for _ in range(MAX_NESTING):
-        layer = [inner for outer in layer for inner in _children(outer)]
+        layer = [inner for outer in layer for inner in _children(outer) if isinstance(inner, dict | list)]
         if not layer:
             return
     raise InvalidInput("body", f"The body is nested more than {MAX_NESTING} deep.")

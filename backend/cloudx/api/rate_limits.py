@@ -46,6 +46,7 @@ class RateLimits:
     submits: str = "3000 per minute"
     latency_probes: str = "1200 per minute"  # a tab of the frontend polls 30 times; this machine's own load is free
     failed_logins: str = "600 per minute"
+    reports_of_a_node: str = "60 per minute"  # a node beats 12 times, and registers when its machine has changed
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,17 @@ def count_failed_login() -> None:
         raise RateLimited("Too many failed logins from this address. Wait a minute.", retry_after_seconds=60)
 
 
+def count_report(node_id: str) -> None:
+    """Count a registration or heartbeat of a node. Raises RateLimited."""
+    active: _Active = current_app.extensions[_EXTENSION]
+    if not _hit(active, active.limits.reports_of_a_node, "node_report", node_id):
+        raise RateLimited(
+            f"Node {node_id[:64]!r} registers and beats too often. One beat in 5 s is enough: wait a minute, and see "
+            "whether two machines have its NODE_ID.",
+            retry_after_seconds=60,
+        )
+
+
 def _hit(active: _Active, limit: str, *identifiers: str) -> bool:
     """Count one; False when that is over the limit. Flask-Limiter falls back by itself only inside a route's limits."""
     try:
@@ -115,7 +127,7 @@ def _hit(active: _Active, limit: str, *identifiers: str) -> bool:
 
 def _caller() -> str:
     principal = g.get("principal")
-    return principal.name if principal else request.remote_addr or "unknown"
+    return principal.key if principal else request.remote_addr or "unknown"
 
 
 def _refuse(breached: RequestLimit) -> Response:

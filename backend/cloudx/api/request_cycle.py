@@ -79,7 +79,8 @@ def _record(response: Response) -> None:
 def _allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
     CORS(
         app,
-        origins=list(origins),
+        # As patterns of our own, escaped: Flask-CORS reads a text with [ or ? in it as a regular expression.
+        origins=[re.compile(re.escape(origin) + r"\Z") for origin in origins],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", REQUEST_ID_HEADER],
         expose_headers=["ETag", "Link", "Location", "Retry-After", REQUEST_ID_HEADER, TOTAL_HEADER],
         max_age=600,

@@ -18,6 +18,7 @@ from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import TokenVerifier
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.fleet.fit import CountFit, KnownFleet
+from cloudx.services.fleet.forget import ForgetSilentNodes, KeepForgetting
 from cloudx.services.fleet.latency import MeasureLatency
 from cloudx.services.fleet.readiness import CheckReadiness
 from cloudx.services.fleet.sources import ClusterWatch
@@ -57,6 +58,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
         fleet=fleet,
         host_history=_host_history(),
         pruning=KeepPruned(PruneLedger(open_ledger, settings.retention)),
+        forgetting=KeepForgetting(ForgetSilentNodes(open_ledger, settings.cloudx_forget_node_hours * 3600)),
         dispatching=_dispatching(settings, open_ledger, CountFit(lambda: fleet.current().reading, known)),
     )
 
@@ -137,9 +139,12 @@ def _clerk_sessions(settings: Settings) -> list[TokenVerifier]:
 def _workload_identities(settings: Settings) -> list[TokenVerifier]:
     if not settings.cloudx_nomad_jwks_url:
         return []
-    from cloudx.adapters.identity.workload_identity import WorkloadIdentities
+    from cloudx.adapters.identity.workload_identity import AcceptedJobs, WorkloadIdentities
 
-    return [WorkloadIdentities(settings.cloudx_nomad_jwks_url, _node_of_allocation(settings))]
+    accepted = AcceptedJobs(
+        settings.cloudx_nomad_node_jobs, settings.cloudx_nomad_namespace, settings.cloudx_nomad_audience
+    )
+    return [WorkloadIdentities(settings.cloudx_nomad_jwks_url, _node_of_allocation(settings), accepted)]
 
 
 def _node_of_allocation(settings: Settings) -> Callable[[str], str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from .connection import Connection
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
+RETRY_PAUSES_SECONDS = (0.0, 0.5)  # at once, and once more when a proxy has had time to notice
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -73,10 +75,10 @@ class ApiClient:
         """Return a document; an API that is silent for `answer_seconds` counts as unreachable."""
         return self._document(self._send("GET", path, answer_seconds, params=query))
 
-    def post(self, path: str, body: Any = None, idempotency_key: str | None = None) -> Any:
-        """Create or do something; with a key, repeating the call is safe."""
+    def post(self, path: str, body: Any = None, idempotency_key: str | None = None, repeatable: bool = False) -> Any:
+        """Create or do something; with a key, or where it is `repeatable`, it is tried again if its answer dies."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
-        return self._document(self._send("POST", path, json=body, headers=headers))
+        return self._document(self._send("POST", path, repeatable=repeatable, json=body, headers=headers))
 
     def delete(self, path: str) -> Any:
         """Remove something."""
@@ -104,22 +106,32 @@ class ApiClient:
                 raise self._refusal(response)
         return response
 
-    def _request(self, method: str, path: str, seconds: float, **options: Any) -> requests.Response:
-        """Once more where a kept connection was closed meanwhile by the server or a proxy, if that is safe."""
-        is_safe = method in ("GET", "DELETE") or "Idempotency-Key" in (options.get("headers") or {})
-        for is_last in (not is_safe, True):
+    def _request(
+        self, method: str, path: str, seconds: float, repeatable: bool = False, **options: Any
+    ) -> requests.Response:
+        """Again where the answer died on its way (an instance was killed, a proxy gave up), if that is safe."""
+        is_safe = repeatable or method != "POST" or "Idempotency-Key" in (options.get("headers") or {})
+        for pause_seconds in RETRY_PAUSES_SECONDS if is_safe else ():
             try:
-                return self._session.request(
-                    method,
-                    self.connection.url + path,
-                    timeout=(CONNECT_SECONDS, seconds),
-                    allow_redirects=False,  # a redirected POST would become a GET
-                    **options,
-                )
-            except requests.ConnectionError as error:
-                if is_last or not _was_cut(error):
+                response = self._once(method, path, seconds, **options)
+            except requests.RequestException as error:
+                if not _was_cut(error):
                     raise
-        raise AssertionError("the second try returns or raises")
+            else:
+                if not _died_behind_proxy(response):
+                    return response
+                response.close()
+            time.sleep(pause_seconds)
+        return self._once(method, path, seconds, **options)
+
+    def _once(self, method: str, path: str, seconds: float, **options: Any) -> requests.Response:
+        return self._session.request(
+            method,
+            self.connection.url + path,
+            timeout=(CONNECT_SECONDS, seconds),
+            allow_redirects=False,  # a redirected POST would become a GET
+            **options,
+        )
 
     def _document(self, response: requests.Response) -> Any:
         if response.status_code == 204:
@@ -133,6 +145,8 @@ class ApiClient:
         url = self.connection.url
         if isinstance(error, requests.exceptions.SSLError):
             return ApiUnreachable(f"The certificate of {url} is not trusted. Is CLOUDX_URL the name it was issued for?")
+        if _was_cut(error):
+            return ApiUnreachable(f"{url} closed the connection before its answer was whole. Try again in a moment.")
         if isinstance(error, requests.Timeout):
             return ApiUnreachable(f"{url} did not answer in time. Is it overloaded, or a firewall in between?")
         if isinstance(error, requests.ConnectionError):
@@ -169,8 +183,16 @@ class ApiClient:
         return ApiUnreachable(message)
 
 
-def _was_cut(error: requests.ConnectionError) -> bool:
-    """True where the other side closed a connection instead of answering on it."""
+def _died_behind_proxy(response: requests.Response) -> bool:
+    """True where a proxy got no answer from the instance it chose; the next try may reach another one."""
+    ours = response.headers.get("Content-Type", "").startswith("application/json")
+    return response.status_code in (502, 504) and not ours
+
+
+def _was_cut(error: requests.RequestException) -> bool:
+    """True where the other side closed a connection instead of answering on it, or in the middle of its answer."""
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return True
     parts = getattr(error.args[0], "args", ()) if error.args else ()
     return any(isinstance(part, ConnectionResetError | BrokenPipeError) for part in parts)
 

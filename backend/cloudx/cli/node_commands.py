@@ -1,20 +1,32 @@
-"""The command that shows the fleet."""
+"""The commands about nodes: the fleet, and forgetting one that is gone."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+
+from cloudx.domain.errors import InvalidInput
 
 from .session import JsonOption, api_session
 
+_NODE_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:-]{1,128}\Z", re.ASCII)  # . and .. would leave the address
 _CHECK_STYLES = {"warning": "yellow", "critical": "red"}
 
 
-def nodes(as_json: JsonOption = False) -> None:
+nodes = typer.Typer()
+
+
+@nodes.callback(invoke_without_command=True)
+def list_nodes(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the nodes: how they are, what they can do, and why where they cannot.
 
     Example: cloudx nodes
     """
+    if context.invoked_subcommand is not None:
+        return
     with api_session() as api:
         from cloudx.terminal import print_json, say
 
@@ -25,6 +37,24 @@ def nodes(as_json: JsonOption = False) -> None:
             say("No node has registered. Start a worker with `cloudx worker` (or use `cloudx up`).")
         else:
             _print_nodes(found)
+
+
+@nodes.command("remove")
+def remove_node(
+    node_id: Annotated[str, typer.Argument(metavar="ID", help="As `cloudx nodes` shows it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Forget a node that is gone; one that beats is refused.
+
+    Example: cloudx nodes remove vps3
+    """
+    if not _NODE_ID.match(node_id):
+        raise InvalidInput("id", f"{node_id[:64]!r} is not a node's id. `cloudx nodes` shows the ids there are.")
+    with api_session() as api:
+        from cloudx.terminal import print_json, say
+
+        answer = api.delete(f"/api/nodes/{node_id}")
+        print_json(answer) if as_json else say(answer["message"])
 
 
 def _print_nodes(found: list[dict[str, Any]]) -> None:

@@ -164,7 +164,7 @@ def stop(scan_id: ScanIdArgument, as_json: JsonOption = False) -> None:
     Example: cloudx stop last
     """
     with api_session() as api:
-        answer = api.post(_path(api, scan_id) + "/stop")
+        answer = api.post(_path(api, scan_id) + "/stop", repeatable=True)
         _print_json(answer) if as_json else _say(answer["message"])
 
 

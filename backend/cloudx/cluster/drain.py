@@ -32,8 +32,8 @@ class DrainNode:
     clock: Callable[[], float] = time.monotonic
 
     def find(self, name: str) -> MachineState:
-        """The machine of this name or id. Raises NotFound, or InvalidInput if there are several."""
-        found = self.machines.find(name)
+        """The machine of this name or id; of several the one that is up. Raises NotFound or InvalidInput."""
+        found = _living(self.machines.find(name))
         if not found:
             raise NotFound(f"Nomad knows no machine {name!r}. `cloudx cluster status` lists them.")
         if len(found) > 1:
@@ -66,6 +66,12 @@ class DrainNode:
     def _left(self, node_id: str) -> tuple[Allocation, ...]:
         found = self.machines.allocations(node_id)
         return tuple(allocation for allocation in found if allocation.status in _LIVE)
+
+
+def _living(found: list[MachineState]) -> list[MachineState]:
+    """A VPS that lost its data comes back under its name with a new id; Nomad remembers the old one as down."""
+    up = [machine for machine in found if machine.status == "ready"]
+    return up if len(up) == 1 else found
 
 
 def has_drained(progress: DrainProgress) -> bool:

@@ -25,12 +25,19 @@ _RANK = {Role.VIEWER: 1, Role.OPERATOR: 2, Role.ADMIN: 3}
 class Principal:
     """The person, token or node that a request comes from.
 
-    A node credential speaks for `node_id` alone, or for any node of the fleet if that is None.
+    A node credential speaks for `node_id` alone, or for any node of the fleet if that is None. `token_id` tells API
+    tokens apart: two may have one name.
     """
 
     name: str
     role: Role
     node_id: str | None = None
+    token_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What is kept for this very credential (idempotency keys, counts of requests) is kept under this."""
+        return f"token-id:{self.token_id}" if self.token_id else self.name
 
     def require(self, needed: Role) -> None:
         """Raise Forbidden unless the role reaches `needed` (viewer, operator or admin)."""
@@ -64,7 +71,7 @@ class ApiToken:
 
     def principal(self) -> Principal:
         """The principal that it stands for."""
-        return Principal(f"token:{self.name}", self.role, self.node_id)
+        return Principal(f"token:{self.name}", self.role, self.node_id, self.id)
 
 
 def check_token_request(role: Role, node_id: str | None) -> None:

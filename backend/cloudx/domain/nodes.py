@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -22,6 +22,9 @@ DEGRADED_AFTER_SECONDS = 15.0
 OFFLINE_AFTER_SECONDS = 30.0
 DEGRADED_MEMORY_PERCENT = 95.0
 RAW_SOCKET = "raw_socket"
+MAX_CHECKS = 32
+MAX_CHECK_OUTPUT = 500  # characters of one check; each viewer's list of nodes carries all of them
+MAX_OUTPUTS = 8_000  # and of all checks of a node
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 
 
@@ -83,6 +86,17 @@ def word_of(name: str) -> str:
     return _NOT_A_WORD.sub("-", name.lower()).strip("-")
 
 
+def bounded_checks(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """The same checks, their outputs cut to what a node may make others read."""
+    left = MAX_OUTPUTS
+    bounded = []
+    for check in checks[:MAX_CHECKS]:
+        output = check.output[: min(left, MAX_CHECK_OUTPUT)]
+        left -= len(output)
+        bounded.append(replace(check, output=output))
+    return tuple(bounded)
+
+
 @dataclass(frozen=True)
 class Node:
     """One VPS as last reported. cpu and mem are percent, loadavg the 1, 5 and 15 minute averages.
@@ -114,7 +128,7 @@ class Node:
 
     def status(self, now: datetime) -> NodeStatus:
         """Its status by its last heartbeat, its own report, Nomad and its checks."""
-        silent_seconds = self._silent_seconds(now)
+        silent_seconds = self.silent_seconds(now)
         # A drain moves the agent too, so it may be gone already.
         if self.client in (ClientState.DRAINING, ClientState.INELIGIBLE):
             return NodeStatus.DRAINING
@@ -136,13 +150,14 @@ class Node:
             return True
         return silent_seconds > OFFLINE_AFTER_SECONDS and not self.is_vouched_for
 
-    def _silent_seconds(self, now: datetime) -> float:
+    def silent_seconds(self, now: datetime) -> float:
+        """Since its last heartbeat; infinite where none ever came."""
         return (now - self.last_seen).total_seconds() if self.last_seen else math.inf
 
     def is_stale(self, now: datetime) -> bool:
         """True when its last heartbeat is too old, or when one of its sources does not answer."""
         has_beaten = self.last_seen is not None
-        return bool(self.stale_sources) or (has_beaten and self._silent_seconds(now) > DEGRADED_AFTER_SECONDS)
+        return bool(self.stale_sources) or (has_beaten and self.silent_seconds(now) > DEGRADED_AFTER_SECONDS)
 
     def why_not(self, scan_type: ScanType) -> str | None:
         """Why it cannot run such a scan, with the remedy; None when it can."""

@@ -61,6 +61,14 @@ def head_of(text: str) -> str:
     return head[: cuts[-1]] if cuts and cuts[-1] > 0 else head
 
 
+def normalised(texts: Iterable[str], field: str = "target") -> str:
+    """The same targets as one text: each entry once, commas between, no comments. Raises TooLarge.
+
+    What somebody pads a list with is not kept: each reader of the scan would be sent it.
+    """
+    return ",".join(dict.fromkeys(_split(texts, field)))
+
+
 def parse_targets(texts: str | Iterable[str], field: str = "target") -> Targets:
     """Read targets separated by comma, space or newline.
 

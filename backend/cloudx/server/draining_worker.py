@@ -1,4 +1,4 @@
-"""A gevent worker that closes idle connections when it is told to stop, instead of waiting out their keep-alive."""
+"""A gevent worker that bounds what its clients may make it wait for, and closes idle connections when told to stop."""
 
 from __future__ import annotations
 
@@ -13,27 +13,43 @@ from gunicorn import util
 from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
 
+from cloudx.server.slow_clients import Connections, WatchedSocket
+
 # A request that is on its way on an idle connection when SIGTERM comes is still served.
 IDLE_GRACE_SECONDS = 2.0
 
 
 class DrainingWorker(GeventWorker):  # type: ignore[misc]
-    """gunicorn's own worker, which also knows the connections that wait for a next request."""
+    """gunicorn's own worker, which also knows what each connection waits for."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._idle: dict[gevent.Greenlet, gevent.Timeout] = {}
+        self._connections = Connections(self.cfg.worker_connections, self.cfg.keepalive)
+        self._served: dict[gevent.Greenlet, WatchedSocket] = {}
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve a connection to its end."""
+        connection, greenlet = WatchedSocket(client), gevent.getcurrent()
+        self._served[greenlet] = connection
+        self._connections.add(connection)
+        try:
+            super().handle(listener, connection, addr)
+        finally:
+            self._connections.remove(connection)
+            del self._served[greenlet]
 
     @contextmanager
     def timeout_ctx(self) -> Iterator[None]:
         """gunicorn enters it while a connection has no request."""
-        waiting = gevent.getcurrent()
-        with gevent.Timeout(self.cfg.keepalive, False) as timeout:
-            self._idle[waiting] = timeout
-            try:
-                yield
-            finally:
-                del self._idle[waiting]
+        connection = self._served[gevent.getcurrent()]
+        connection.wait_for_request()
+        yield
+        connection.begin_request()
+
+    def notify(self) -> None:
+        """gunicorn calls it each second."""
+        super().notify()
+        self._connections.cut_late()
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         """On SIGTERM, finish running requests and soon close idle connections."""
@@ -43,9 +59,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
     def _close_idle(self) -> None:
         while True:
             gevent.sleep(IDLE_GRACE_SECONDS)
-            for waiting, timeout in list(self._idle.items()):
-                # As if its keep-alive had run out, which gunicorn handles by itself.
-                gevent.kill(waiting, timeout)
+            self._connections.cut_idle()
 
 
 def write_json_error(sock: Any, status_int: int, reason: str, mesg: str) -> None:

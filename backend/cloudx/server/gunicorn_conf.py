@@ -65,6 +65,7 @@ workers = _settings.web_concurrency
 worker_class = DrainingWorker
 logger_class = PropagatingLogger
 worker_connections = 1000
+sendfile = False  # so that each piece of an answer has its time (slow_clients.py)
 limit_request_line = 8190
 # The modules are shared already. The application itself is made in each worker, so that no thread, connection or lock
 # goes through a fork.

@@ -21,6 +21,8 @@ PROCESSES = ("up", "serve", "worker", "agent", "db upgrade", "dev", "cluster set
 def _names(command: object, path: str = "") -> Iterator[str]:
     for name, child in getattr(command, "commands", {}).items():
         if hasattr(child, "commands"):
+            if child.invoke_without_command:
+                yield f"{path}{name}"
             yield from _names(child, f"{path}{name} ")
         else:
             yield f"{path}{name}"

@@ -8,13 +8,15 @@ from flask import Response, request
 
 from cloudx.domain.errors import NotFound
 from cloudx.domain.nodes import NodeRole, NodeStatus
+from cloudx.services.fleet.forget import forget_node
 from cloudx.services.fleet.report import beat_node, register_node
 
 from ..access import Access, access
 from ..blueprint import resource
 from ..context import deps, principal, process
 from ..present_nodes import answer_with, show_node
-from ..schemas.common import error_responses
+from ..rate_limits import count_report
+from ..schemas.common import Message, error_responses
 from ..schemas.nodes import HeartbeatBody, NodeItem, NodeList, NodePath, NodesQuery, RegisterBody, Registered
 
 blueprint = resource("nodes", "/api/nodes")
@@ -36,6 +38,20 @@ def answer_poll() -> Response | None:
     return _list() if is_poll else None
 
 
+@blueprint.before_request
+def count_reports_of_a_bound_credential() -> None:
+    """Before the body is read: whoever stole the credential of one node has no more than that node's turns."""
+    bound_to = principal().node_id if request.method == "POST" else None
+    if bound_to is not None:
+        count_report(bound_to)
+
+
+def _count(node_id: str) -> None:
+    """Count a report of a credential that speaks for several nodes."""
+    if principal().node_id is None:
+        count_report(node_id)
+
+
 def _list(status: NodeStatus | None = None, role: NodeRole | None = None) -> Response:
     return answer_with(process().node_lists.of(deps().fleet.current(), status, role))
 
@@ -50,12 +66,15 @@ def show(path: NodePath) -> Any:
     return show_node(node)
 
 
-@blueprint.post("/register", summary="Register a node", responses={200: Registered, 201: Registered})
+@blueprint.post(
+    "/register", summary="Register a node", responses={200: Registered, 201: Registered, **error_responses(409)}
+)
 @access(Access.NODES)
 def register(body: RegisterBody) -> Any:
     """201 the first time, 200 after."""
     deps().authenticate.require_node(principal(), body.node_id)
-    is_new = register_node(deps().open_ledger, body.to_registration())
+    _count(body.node_id)
+    is_new = register_node(deps().open_ledger, body.to_registration(), deps().settings.cloudx_max_nodes)
     deps().fleet.nudge()
     return {"node_id": body.node_id, "status": "registered"}, 201 if is_new else 200
 
@@ -65,7 +84,19 @@ def register(body: RegisterBody) -> Any:
 def heartbeat(body: HeartbeatBody) -> Any:
     """404 node_not_registered tells a node to register (again)."""
     deps().authenticate.require_node(principal(), body.node_id)
+    _count(body.node_id)
     changed = beat_node(deps().open_ledger, body.to_heartbeat())
     if changed:  # the rest is seen with the next regular refresh, within a second
         deps().fleet.nudge()
     return {"node_id": body.node_id, "status": "ok"}
+
+
+@blueprint.delete(
+    "/<node_id>", summary="Forget a node that is gone", responses={200: Message, **error_responses(404, 409)}
+)
+@access(Access.ADMIN)
+def remove(path: NodePath) -> Any:
+    """409 while it beats. Its tokens stay: DELETE /api/tokens/ID revokes them."""
+    forget_node(deps().open_ledger, principal(), path.node_id)
+    deps().fleet.nudge()
+    return {"message": f"Node {path.node_id} is forgotten. A token of it stays good until it is revoked."}

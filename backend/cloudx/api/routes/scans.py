@@ -9,6 +9,7 @@ from cloudx.services.scans.view import get_scan, list_scans
 
 from ..access import Access, access
 from ..blueprint import resource
+from ..body_limits import require_scan_fits
 from ..context import deps, principal, process
 from ..json_codec import encode, json_response
 from ..metrics import SUBMITTED
@@ -24,6 +25,7 @@ blueprint = resource("scans", "/api/scans")
 @access(Access.OPERATOR)
 def submit(header: SubmitHeaders, body: SubmitBody) -> Any:
     """202 means that the scan is in the database."""
+    require_scan_fits(body.tool)
     scan = deps().submit_scan(body.to_request(), principal(), header.idempotency_key)
     SUBMITTED.labels(scan.tool.value).inc()
     return {"job_id": scan.id, "status": scan.status}, 202, {"Location": f"/api/scans/{scan.id}"}

@@ -28,6 +28,7 @@ def list_tokens() -> Any:
 @access(Access.ADMIN)
 def create(body: TokenBody) -> Any:
     """Its secret is in this answer, and nowhere else."""
+    deps().authenticate.require_closed()
     token, secret = issue_token(
         deps().open_ledger,
         principal(),

@@ -7,7 +7,16 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 from cloudx.domain.errors import InvalidInput
-from cloudx.domain.nodes import Check, CheckStatus, Heartbeat, NodeRole, NodeStatus, Registration
+from cloudx.domain.nodes import (
+    MAX_CHECKS,
+    Check,
+    CheckStatus,
+    Heartbeat,
+    NodeRole,
+    NodeStatus,
+    Registration,
+    bounded_checks,
+)
 from cloudx.domain.reach import MAX_RANGES, Reach
 from cloudx.domain.targets import parse_targets
 
@@ -63,7 +72,7 @@ class RegisterBody(_NodeBody):
     role: NodeRole = NodeRole.WORKER
     capabilities: Annotated[list[_Word], Field(max_length=32)] = []
     version: PlainText = ""
-    checks: Annotated[list[CheckBody], Field(max_length=64)] = []
+    checks: Annotated[list[CheckBody], Field(max_length=MAX_CHECKS)] = []
     rate_limit_pps: _Pps | None = None
     reach: ReachBody | None = None
 
@@ -76,7 +85,7 @@ class RegisterBody(_NodeBody):
             role=self.role,
             capabilities=tuple(self.capabilities),
             version=self.version,
-            checks=tuple(check.to_check() for check in self.checks),
+            checks=bounded_checks(tuple(check.to_check() for check in self.checks)),
             rate_limit_pps=self.rate_limit_pps,
             reach=self.reach.to_reach() if self.reach else None,
         )

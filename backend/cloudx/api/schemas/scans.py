@@ -133,7 +133,7 @@ class ScanItem(BaseModel):
 
     job_id: str
     tool: str
-    target: str = Field(description="As it was written; in a list at most 2 KB of it")
+    target: str = Field(description="What was written, each entry once, commas between; in a list at most 2 KB of it")
     target_truncated: bool = Field(description="The target is cut; GET /api/scans/ID has it whole")
     target_count: int = Field(description="Addresses, the excluded included")
     scan_type: str

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cloudx.domain.access import Principal, Role
-from cloudx.domain.errors import Unauthenticated
+from cloudx.domain.errors import Forbidden, Unauthenticated
 from cloudx.services.ledger.ledger import OpenLedger
 
 from .ports import TokenVerifier
@@ -79,6 +79,14 @@ class Authenticate:
         """Raise Forbidden unless the principal may speak for this node; with open access every caller may."""
         if not self.is_open:
             principal.require_node(node_id)
+
+    def require_closed(self) -> None:
+        """Raise Forbidden with open access: a token made there would outlive it."""
+        if self.is_open:
+            raise Forbidden(
+                "An open API makes no tokens: whoever reaches it could keep one for later. Set CLOUDX_AUTH=token, "
+                "and ask again with the admin's."
+            )
 
     def _by_ledger(self, token: str) -> Principal:
         sha256 = hash_token(token)

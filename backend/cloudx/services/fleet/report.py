@@ -6,18 +6,26 @@ from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
-from cloudx.domain.errors import NodeNotRegistered
+from cloudx.domain.errors import Conflict, NodeNotRegistered
 from cloudx.domain.nodes import Heartbeat, Node, Registration
 from cloudx.services.ledger.ledger import OpenLedger
 
 from .ports import NodeReporter
 
 
-def register_node(open_ledger: OpenLedger, registration: Registration) -> bool:
-    """Add a node or bring what is known of it up to date; True when it is new."""
+def register_node(open_ledger: OpenLedger, registration: Registration, max_nodes: int | None = None) -> bool:
+    """Add a node or bring what is known of it up to date; True when it is new.
+
+    Raises Conflict where it would be one more than `max_nodes`.
+    """
     with open_ledger() as ledger:
         now = ledger.now()
         known = ledger.nodes.get(registration.node_id)
+        if known is None and max_nodes is not None and ledger.nodes.count() >= max_nodes:
+            raise Conflict(
+                f"There are {max_nodes:,} nodes, as many as CLOUDX_MAX_NODES allows. Forget those that are gone with "
+                "`cloudx nodes remove ID`, or raise it."
+            )
         node = Node(
             node_id=registration.node_id,
             hostname=registration.hostname,

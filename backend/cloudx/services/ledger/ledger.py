@@ -34,6 +34,18 @@ class Nodes(Protocol):
         """Insert or replace."""
         ...
 
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    def silent_since(self, moment: datetime) -> list[str]:
+        """The ids of those whose last heartbeat is older."""
+        ...
+
+    def delete(self, node_id: str) -> bool:
+        """Remove one; False when there was none."""
+        ...
+
     def scans_running(self) -> dict[str, int]:
         """How many different scans each node works on, by node id."""
         ...

@@ -20,6 +20,7 @@ from cloudx.domain.proof.tries import tries_of
 from cloudx.domain.reach import blocked_everywhere
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import require_in_scope
+from cloudx.domain.targets import normalised
 from cloudx.domain.tools import DEFAULT_RATE_PPS, SCAN_TYPES, PortRule, ScanType, Tool, scan_type_named
 from cloudx.services.access.excluded_names import keep_answers
 from cloudx.services.access.policy import PolicyCache
@@ -139,7 +140,7 @@ class SubmitScan:
             id=new_id(),
             tool=scan_type.tool,
             type_name=scan_type.name,
-            target_text=" ".join(request.targets),
+            target_text=normalised(request.targets),
             addresses=kept,
             ports=ports,
             rate_pps=_rate_pps(request, scan_type),
@@ -170,7 +171,7 @@ class SubmitScan:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
             write_results(ledger, scan.id, make_document(scan.tool, NOTHING))
         if idempotency_key is not None:
-            ledger.scans.remember_key(principal.name, idempotency_key, request.sha256(), scan.id)
+            ledger.scans.remember_key(principal.key, idempotency_key, request.sha256(), scan.id)
         ledger.audit.record(principal, "scan.submit", scan.id, **_audit_detail(scan))
         ledger.dispatches.notify()
         return scan
@@ -197,7 +198,7 @@ def _audit_detail(scan: Scan) -> Mapping[str, object]:
 
 
 def _earlier(ledger: Ledger, request: ScanRequest, principal: Principal, key: str | None) -> Scan | None:
-    known = ledger.scans.recall_key(principal.name, key) if key is not None else None
+    known = ledger.scans.recall_key(principal.key, key) if key is not None else None
     if known is None:
         return None
     body_sha256, scan_id = known

@@ -12,6 +12,7 @@ from typing_extensions import override
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import audit
 from cloudx.domain.access import Principal
+from cloudx.services.ledger.audit_detail import bounded_detail
 from cloudx.services.ledger.ids import new_id
 from cloudx.services.ledger.ledger import Audit
 from cloudx.services.ledger.records import AuditEntry
@@ -25,6 +26,8 @@ class SqlAudit(Audit):
 
     @override
     def record(self, principal: Principal, action: str, subject: str, **detail: Any) -> None:
+        # Names of tokens are not unique.
+        by_token = {"token_id": principal.token_id} if principal.token_id else {}
         self._connection.execute(
             insert(audit).values(
                 id=new_id(),
@@ -33,7 +36,7 @@ class SqlAudit(Audit):
                 role=principal.role.value,
                 action=action,
                 subject=subject,
-                detail=json.dumps(detail),
+                detail=json.dumps(bounded_detail(detail) | by_token),
             )
         )
 
@@ -59,4 +62,4 @@ class SqlAudit(Audit):
 
 
 def _entry(row: RowMapping) -> AuditEntry:
-    return AuditEntry(**{**row, "detail": json.loads(row["detail"])})
+    return AuditEntry(**{**row, "detail": bounded_detail(json.loads(row["detail"]))})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
@@ -38,6 +39,19 @@ class SqlNodes(Nodes):
         self._connection.execute(
             insert(nodes).values(**values).on_conflict_do_update(index_elements=["node_id"], set_=values)
         )
+
+    @override
+    def count(self) -> int:
+        return int(self._connection.execute(select(func.count()).select_from(nodes)).scalar_one())
+
+    @override
+    def silent_since(self, moment: datetime) -> list[str]:
+        query = select(nodes.c.node_id).where(nodes.c.last_seen < moment).order_by(nodes.c.node_id)
+        return list(self._connection.execute(query).scalars())
+
+    @override
+    def delete(self, node_id: str) -> bool:
+        return bool(self._connection.execute(delete(nodes).where(nodes.c.node_id == node_id)).rowcount)
 
     @override
     def scans_running(self) -> dict[str, int]:

@@ -1,0 +1,83 @@
+"""Forget nodes that are gone: one at an admin's word, all those that have been silent for long."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cloudx.domain.access import Principal, Role
+from cloudx.domain.errors import CloudxError, Conflict, NotFound
+from cloudx.domain.nodes import OFFLINE_AFTER_SECONDS
+from cloudx.services.ledger.ledger import OpenLedger
+
+LOOK_SECONDS = 60.0
+_ITSELF = Principal("cloudx", Role.ADMIN)
+
+log = logging.getLogger(__name__)
+
+
+def forget_node(open_ledger: OpenLedger, principal: Principal, node_id: str) -> None:
+    """Forget a node that is silent. Raises NotFound, or Conflict while it beats: it would be back at once."""
+    with open_ledger() as ledger:
+        node = ledger.nodes.get(node_id)
+        if node is None:
+            raise NotFound(
+                f"No node {node_id[:64]!r} has registered. `cloudx nodes` and GET /api/nodes list them; one that only "
+                "Consul or Nomad knows goes by `consul force-leave` or `nomad system gc`."
+            )
+        silent_seconds = node.silent_seconds(ledger.now())
+        if silent_seconds <= OFFLINE_AFTER_SECONDS:
+            raise Conflict(
+                f"Node {node_id[:64]!r} beat {max(0, silent_seconds):.0f} s ago. Stop its worker or agent (and revoke "
+                f"its token if it is not yours any more), then ask again after {OFFLINE_AFTER_SECONDS:.0f} s."
+            )
+        ledger.nodes.delete(node_id)
+        ledger.audit.record(principal, "node.delete", node_id, hostname=node.hostname, ip=node.ip)
+        ledger.commit()
+
+
+@dataclass(frozen=True)
+class ForgetSilentNodes:
+    """Forgets the nodes that have been silent for so long; their number."""
+
+    open_ledger: OpenLedger
+    after_seconds: float
+
+    def __call__(self) -> int:
+        """Each is forgotten, and in the audit, once, however many processes look. Raises DependencyUnavailable."""
+        longest = timedelta(seconds=self.after_seconds)
+        with self.open_ledger(read_only=True) as ledger:  # it never waits for a writer
+            if not ledger.nodes.silent_since(ledger.now() - longest):
+                return 0
+        with self.open_ledger() as ledger:
+            gone = ledger.nodes.silent_since(ledger.now() - longest)
+            forgotten = [node_id for node_id in gone if ledger.nodes.delete(node_id)]
+            for node_id in forgotten:
+                ledger.audit.record(_ITSELF, "node.prune", node_id, silent_seconds=self.after_seconds)
+            ledger.commit()
+        return len(forgotten)
+
+
+class KeepForgetting:
+    """Looks at intervals for the life of a process, and outlives every error."""
+
+    def __init__(self, forget: Callable[[], object]) -> None:
+        self._forget = forget
+
+    def start(self) -> None:
+        """Begin, after the fork."""
+        threading.Thread(target=self._run, name="forget-nodes", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._forget()
+            except CloudxError as error:
+                log.info("nodes.forget_waits: %s", error.message)
+            except Exception:  # the thread has to outlive a defect
+                log.exception("nodes.forget_failed")
+            time.sleep(LOOK_SECONDS)
