@@ -161,6 +161,11 @@ class Settings(BaseModel):
         """True if the database is the file in the data folder."""
         return not self.database_url and self.database_url_file is None
 
+    @property
+    def uses_sqlite(self) -> bool:
+        """True if the database is a file, and not a server."""
+        return self.database_url_file is None and self.sqlalchemy_url.startswith("sqlite")
+
     def require_for_dispatching(self) -> None:
         """Stop an API that could not dispatch. Raises BadConfiguration."""
         if self.cloudx_executor is not Executor.NOMAD:

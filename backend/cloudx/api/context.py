@@ -27,7 +27,7 @@ class ApiProcess:
     scan_counts: ScanCounts
 
     def start_background(self) -> None:
-        """Begin to watch the fleet, sample this machine, look up excluded names and dispatch.
+        """Begin to watch the fleet, sample this machine, look up excluded names, dispatch and reconcile.
 
         Once in each process, after the fork.
         """
@@ -36,6 +36,8 @@ class ApiProcess:
         self.dependencies.names.start()
         if self.dependencies.dispatching is not None:
             self.dependencies.dispatching.start()
+        if self.dependencies.reconciling is not None:
+            self.dependencies.reconciling.start()
 
 
 def process() -> ApiProcess:

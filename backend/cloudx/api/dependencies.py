@@ -8,6 +8,7 @@ from cloudx.config import Settings
 from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.edit_policy import AddExclusion
 from cloudx.services.access.excluded_names import KeepNamesCurrent
+from cloudx.services.chunks.keep_reconciled import KeepReconciled
 from cloudx.services.dispatch.loop import KeepDispatching
 from cloudx.services.fleet.latency import MeasureLatency
 from cloudx.services.fleet.ports import HostHistory
@@ -31,4 +32,5 @@ class Dependencies:
     authenticate: Authenticate
     fleet: FleetWatch
     host_history: HostHistory
-    dispatching: KeepDispatching | None = None  # where Nomad runs the workers
+    dispatching: KeepDispatching | None = None  # where Nomad runs the workers; its leader reconciles too
+    reconciling: KeepReconciled | None = None  # where resident workers share a server, by logins that may not
