@@ -182,6 +182,11 @@ class Settings(BaseModel):
         """How long things are kept."""
         return Retention(self.cloudx_keep_scans_days, self.cloudx_keep_audit_days)
 
+    @property
+    def uses_sqlite(self) -> bool:
+        """True if the database is a file, and not a server."""
+        return self.database_url_file is None and self.sqlalchemy_url.startswith("sqlite")
+
     def require_for_dispatching(self) -> None:
         """Stop an API that could not dispatch. Raises BadConfiguration."""
         if self.cloudx_executor is not Executor.NOMAD:

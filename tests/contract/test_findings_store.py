@@ -15,7 +15,6 @@ from cloudx.domain.findings import AnyFinding, Finding, HostFinding
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import RunOutput, complete_chunk
 from cloudx.services.ledger.ledger import OpenLedger
-from cloudx.services.ledger.records import KeptResults
 from cloudx.services.scans.control import delete_scan
 from cloudx.services.scans.results import page_findings, stream_findings
 from fixtures.ledgers import ADMIN, SEEN_AT, Desk, NameTable, found
@@ -151,9 +150,7 @@ def test_deleting_a_scan_removes_everything_of_it_and_nothing_of_others(desk: De
     scans = [desk.submit("10.0.0.0/24", tool="nmap", key=f"key-{number}") for number in range(2)]
     for scan in scans:
         desk.complete(desk.must_claim(only_scan=scan.id), found("10.0.0.1"), HostFinding("10.0.0.1", "up", SEEN_AT))
-        with desk.open_ledger() as ledger:
-            ledger.scans.keep_results(scan.id, KeptResults(b"", 0, truncated=False))
-            ledger.commit()
+        desk.run_to_end(scan)
     before = {table: desk.count(table) for table in tables}
     assert all(before.values())
     delete_scan(desk.open_ledger, scans[0].id, ADMIN)

@@ -10,11 +10,12 @@ from sqlalchemy.exc import ProgrammingError
 
 from cloudx.adapters.database import open_ledger_on, upgrade
 from cloudx.adapters.database.schema.rights import BACKEND, OWNER, WORKER
+from cloudx.domain.errors import DependencyUnavailable
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.chunks.finish import fail_chunk, release_chunk
 from cloudx.services.chunks.reconcile import reconcile_scans
-from fixtures.ledgers import Desk, found
+from fixtures.ledgers import Desk, desk_without_node, found
 from fixtures.servers.postgres import PostgresServer, new_server
 
 
@@ -36,10 +37,10 @@ def desks(server: PostgresServer, new_engine: Callable[[str], Engine]) -> tuple[
     upgrade(engine)
     ensure_first_scope(open_ledger_on(engine))
     workers_engine = new_engine(server.url.replace("cloudx@", "a_worker@"))
-    return Desk(open_ledger_on(engine), engine), Desk(open_ledger_on(workers_engine), workers_engine)
+    return Desk(open_ledger_on(engine), engine), desk_without_node(workers_engine)
 
 
-def test_a_worker_claims_renews_completes_fails_gives_back_and_takes_back_with_its_rights(
+def test_a_worker_claims_renews_completes_fails_gives_back_and_finishes_with_its_rights(
     desks: tuple[Desk, Desk],
 ) -> None:
     operator, worker = desks
@@ -51,8 +52,10 @@ def test_a_worker_claims_renews_completes_fails_gives_back_and_takes_back_with_i
     returned = worker.must_claim("a", "m")
     release_chunk(worker.open_ledger, returned)
     lost = worker.must_claim("a", "m")
-    worker.expire(lost)
-    assert reconcile_scans(worker.open_ledger) == 1
+    operator.expire(lost)
+    with pytest.raises(DependencyUnavailable, match="refuses this login"):
+        reconcile_scans(worker.open_ledger)
+    assert reconcile_scans(operator.open_ledger) == 1
     assert worker.claim("waits", node_limit_pps=0) is None
     while claim := worker.claim("b"):
         worker.complete(claim, found(str(next(iter(claim.addresses)))))

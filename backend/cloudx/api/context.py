@@ -38,6 +38,8 @@ class ApiProcess:
         self.dependencies.forgetting.start()
         if self.dependencies.dispatching is not None:
             self.dependencies.dispatching.start()
+        if self.dependencies.reconciling is not None:
+            self.dependencies.reconciling.start()
 
 
 def process() -> ApiProcess:

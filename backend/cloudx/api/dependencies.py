@@ -8,6 +8,7 @@ from cloudx.config import Settings
 from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.edit_policy import AddExclusion
 from cloudx.services.access.excluded_names import KeepNamesCurrent
+from cloudx.services.chunks.keep_reconciled import KeepReconciled
 from cloudx.services.dispatch.loop import KeepDispatching
 from cloudx.services.fleet.forget import KeepForgetting
 from cloudx.services.fleet.latency import MeasureLatency
@@ -35,4 +36,5 @@ class Dependencies:
     fleet: FleetWatch
     host_history: HostHistory
     forgetting: KeepForgetting
-    dispatching: KeepDispatching | None = None  # where Nomad runs the workers
+    dispatching: KeepDispatching | None = None  # where Nomad runs the workers; its leader reconciles too
+    reconciling: KeepReconciled | None = None  # where resident workers share a server, by logins that may not

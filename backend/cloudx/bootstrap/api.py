@@ -16,6 +16,7 @@ from cloudx.services.access.excluded_names import KeepNamesCurrent, RefreshExclu
 from cloudx.services.access.names_now import NamesNow
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import TokenVerifier
+from cloudx.services.chunks.keep_reconciled import KeepReconciled
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.fleet.fit import CountFit, KnownFleet
 from cloudx.services.fleet.forget import ForgetSilentNodes, KeepForgetting
@@ -60,6 +61,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
         pruning=KeepPruned(PruneLedger(open_ledger, settings.retention)),
         forgetting=KeepForgetting(ForgetSilentNodes(open_ledger, settings.cloudx_forget_node_hours * 3600)),
         dispatching=_dispatching(settings, open_ledger, CountFit(lambda: fleet.current().reading, known)),
+        reconciling=_reconciling(settings, open_ledger),
     )
 
 
@@ -92,6 +94,13 @@ def _dispatching(settings: Settings, open_ledger: OpenLedger, count_fit: CountFi
         reconcile=lambda: reconcile_scans(open_ledger),
         leader_lock=PostgresLeaderLock(lambda: settings.sqlalchemy_url),
     )
+
+
+def _reconciling(settings: Settings, open_ledger: OpenLedger) -> KeepReconciled | None:
+    """None on SQLite, where the worker does: waiting for its write lock would stop a process's event loop."""
+    if settings.cloudx_executor is Executor.NOMAD or settings.uses_sqlite:
+        return None
+    return KeepReconciled(open_ledger)
 
 
 def _cluster_watch(settings: Settings) -> ClusterWatch:

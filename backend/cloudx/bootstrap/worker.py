@@ -98,6 +98,7 @@ class WorkerStart:
             canaries=canaries,
             max_idle_seconds=LOCAL_IDLE_SECONDS if is_local else MAX_IDLE_SECONDS,
             renew_seconds=LOCAL_RENEW_SECONDS if is_local else RENEW_SECONDS,
+            reconciles=settings.uses_sqlite,
         )
 
     def _agent(self, open_ledger: OpenLedger, checks: MachineChecks) -> NodeAgent:

@@ -12,12 +12,12 @@ import structlog
 
 from cloudx.domain.backoff import Backoff
 from cloudx.domain.chunks import RENEW_SECONDS
-from cloudx.domain.errors import CloudxError, NotFound
+from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import Check, CheckStatus
 from cloudx.services.chunks.claim import Claimant, ClaimChunk
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.chunks.renew import RenewalResult, RenewLeases, RunState
-from cloudx.services.scans.view import get_scan
+from cloudx.services.scans.view import is_over
 
 from .claim_pacing import ClaimPacing
 from .run_chunk import ChunkRun, RunContext
@@ -59,7 +59,10 @@ class ResidentWorker:
         canaries: Callable[[], Check],
         max_idle_seconds: float = MAX_IDLE_SECONDS,
         renew_seconds: float = RENEW_SECONDS,
+        *,
+        reconciles: bool = False,
     ) -> None:
+        """`reconciles` is for a local file: on a server the API does, since a worker's login may not."""
         self._claimant = claimant
         self._claim_chunk = claim_chunk
         self._renew_leases = renew_leases
@@ -68,6 +71,7 @@ class ResidentWorker:
         self._is_fit = is_fit
         self._canaries = canaries
         self._renew_seconds = renew_seconds
+        self._reconciles = reconciles
         self._polling = Backoff(IDLE_SECONDS, max_idle_seconds, factor=IDLE_FACTOR)
         self._pacing = ClaimPacing(max_idle_seconds)
         self._runs: list[ChunkRun] = []
@@ -81,7 +85,9 @@ class ResidentWorker:
 
     def run(self) -> int:
         """Work until stopped; the exit code."""
-        background = [self._renew_until, self._fence_until, self._reconcile_until, self._listen_until]
+        background = [self._renew_until, self._fence_until, self._listen_until]
+        if self._reconciles:
+            background.append(self._reconcile_until)
         if self._agent is not None:  # under Nomad, an agent of its own reports the machine
             background.append(self._agent.run_until)
         threads = [threading.Thread(target=work, args=(self._stopping,), daemon=True) for work in background]
@@ -144,9 +150,7 @@ class ResidentWorker:
         if scan_id is None or self._runs:
             return False
         try:
-            return get_scan(self._context.open_ledger, scan_id).scan.status.is_final
-        except NotFound:
-            return True
+            return is_over(self._context.open_ledger, scan_id)
         except CloudxError:
             return False  # the database is away: try again
 

@@ -15,15 +15,15 @@ from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.connection.engine import committing_at_once
 from cloudx.adapters.database.connection.outages import has_lost_its_rights, outage
 from cloudx.adapters.database.repositories.audit import SqlAudit
-from cloudx.adapters.database.repositories.chunks import SqlChunks
+from cloudx.adapters.database.repositories.chunks import chunks_on
 from cloudx.adapters.database.repositories.claims import claims_on
 from cloudx.adapters.database.repositories.dispatches import SqlDispatches
-from cloudx.adapters.database.repositories.findings import SqlFindings
+from cloudx.adapters.database.repositories.findings import findings_on
 from cloudx.adapters.database.repositories.nodes import SqlNodes
 from cloudx.adapters.database.repositories.old_records import SqlOldRecords
 from cloudx.adapters.database.repositories.policies import SqlPolicies
-from cloudx.adapters.database.repositories.scans import SqlScans
-from cloudx.adapters.database.repositories.splits import SqlSplits
+from cloudx.adapters.database.repositories.postgres_scans import scans_on
+from cloudx.adapters.database.repositories.splits import splits_on
 from cloudx.adapters.database.repositories.tokens import SqlTokens
 from cloudx.domain.errors import Conflict
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
@@ -34,17 +34,17 @@ class SqlLedger:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.scans = SqlScans(connection)
+        self.scans = scans_on(connection)
         self.claims = claims_on(connection)
-        self.chunks = SqlChunks(connection)
+        self.chunks = chunks_on(connection)
         self.dispatches = SqlDispatches(connection)
-        self.findings = SqlFindings(connection)
+        self.findings = findings_on(connection)
         self.nodes = SqlNodes(connection)
         self.tokens = SqlTokens(connection)
         self.policies = SqlPolicies(connection)
         self.audit = SqlAudit(connection)
-        self.splits = SqlSplits(connection)
         self.old_records = SqlOldRecords(connection)
+        self.splits = splits_on(connection)
 
     def now(self) -> datetime:
         """As Ledger has it."""

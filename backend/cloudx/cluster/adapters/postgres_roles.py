@@ -9,6 +9,7 @@ import psycopg2
 from psycopg2 import sql
 from typing_extensions import override
 
+from cloudx.adapters.database.schema.functions import SQL
 from cloudx.adapters.database.schema.rights import BACKEND, OWNER, WORKER
 from cloudx.cluster.identity_ports import DatabaseLogin, DatabaseRoles
 from cloudx.domain.errors import ClusterUnavailable
@@ -36,18 +37,13 @@ class PostgresRoles(DatabaseRoles):
             cursor.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(groups, sql.Identifier(login.user)))
             self._make_database(cursor)
         with self._session(self._database) as cursor:
-            cursor.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(OWNER)))
-            cursor.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-            users = sql.SQL(", ").join(map(sql.Identifier, (BACKEND, WORKER)))
-            cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(users))
+            cursor.execute((SQL / "cluster" / "close_database.sql").read_text(encoding="utf-8"))
 
     def _make_database(self, cursor: psycopg2.extensions.cursor) -> None:
-        name, groups = sql.Identifier(self._database), sql.SQL(", ").join(map(sql.Identifier, GROUPS))
+        name = sql.Identifier(self._database)
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (self._database,))
         if cursor.fetchone() is None:
             cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, sql.Identifier(OWNER)))
-        cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
-        cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, groups))
         # Vault's own login connects here to make the others.
         cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO cloudx_vault").format(name))
 

@@ -19,8 +19,6 @@ from cloudx.services.access.policy import PolicyCache
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.ledger.records import ClaimRequest, Leased, Participants, Refusal, WaitingScan
 
-from .end_early import end_early
-
 KNOWN_SECONDS = 0.25  # shares are decided on a queue read at most this long ago
 NAMES_SECONDS = 1.0  # what a claim waits for the addresses of excluded names: its lease runs meanwhile
 NOTE_SECONDS = 1.0  # a worker without work is noted at most this often
@@ -209,7 +207,7 @@ class ClaimChunk:
         addresses = assigned - excluded_part(assigned, excluded)
         outside = unauthorised_part(addresses, policy.allowed(leased.now, scan.host_names))
         if outside:
-            fail_out_of_scope(self.open_ledger, scan.id, outside)
+            fail_out_of_scope(self.open_ledger, lease, outside)
             with self.open_ledger() as ledger:
                 ledger.chunks.release(lease, "cancelled")
                 ledger.commit()
@@ -228,13 +226,11 @@ class ClaimChunk:
         self._noted_at[claimant.worker_id] = now
 
 
-def fail_out_of_scope(open_ledger: OpenLedger, scan_id: str, outside: AddressSet) -> None:
-    """Fail a scan whose targets lost their authorisation, unless it has ended."""
+def fail_out_of_scope(open_ledger: OpenLedger, lease: Lease, outside: AddressSet) -> None:
+    """Fail the scan of a lease, whose targets lost their authorisation, unless it has ended."""
     shown = ", ".join(outside.texts()[:3])
     error = f"{shown} is in no live scope any more (expired or removed). Add the scope again and resubmit."
     # A transaction of its own: lock order is scan before chunks, and the claim holds a chunk.
     with open_ledger() as ledger:
-        scan = ledger.scans.lock(scan_id)
-        if scan is not None and not scan.status.is_final:
-            end_early(ledger, scan, ScanStatus.FAILED, error)
+        if ledger.scans.fail(lease, error):
             ledger.commit()

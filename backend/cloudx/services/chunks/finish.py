@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from cloudx.domain.chunks import ChunkState, Lease, after_failure
 from cloudx.domain.coverage import Unprobed
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.findings import AnyFinding
 from cloudx.domain.names import with_host_names
-from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.domain.scans import ScanStatus
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
-from cloudx.services.results.keep import build_results, keep_results_if_settled, write_results
+from cloudx.services.ledger.records import Settled
+from cloudx.services.results.keep import build_results, keep_results_if_settled, packed
 
 from .claim import Claim
 
@@ -34,12 +36,16 @@ def complete_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput) -> 
     Raises LeaseLost, having written nothing, when another attempt owns the chunk
     by now: the fence that makes every chunk count exactly once.
     """
-    with open_ledger() as ledger:
-        if not ledger.chunks.finish(claim.lease, claim.excluded_units, output.unprobed, output.packets_sent):
+    findings = iter(_named(claim, output))
+    first = next(findings, None)
+    with open_ledger(at_once=first is None) as ledger:  # without findings it is one statement
+        settled = ledger.chunks.finish(claim.lease, claim.excluded_units, output.unprobed, output.packets_sent)
+        if settled is Settled.LOST:
             raise _lost(claim.lease)
-        stored = ledger.findings.store(claim.lease, _named(claim, output))
+        stored = 0 if first is None else ledger.findings.store(claim.lease, chain([first], findings))
         ledger.commit()
-    finish_scan_if_done(open_ledger, claim.lease.scan_id)
+    if settled is Settled.MAY_BE_LAST:
+        finish_scan_if_done(open_ledger, claim.lease.scan_id, claim.lease)
     return stored
 
 
@@ -54,7 +60,7 @@ def keep_stopped_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput,
             return None
         stored = ledger.findings.store(claim.lease, _named(claim, output))
         ledger.commit()
-    keep_results_if_settled(open_ledger, claim.lease.scan_id)
+    keep_results_if_settled(open_ledger, claim.lease.scan_id, claim.lease)
     return stored
 
 
@@ -69,37 +75,35 @@ def fail_chunk(open_ledger: OpenLedger, claim: Claim, error: str, packets_sent: 
         ledger.chunks.record_failure(lease, verdict, error, packets_sent)
         ledger.commit()
     if verdict.state is ChunkState.FAILED:
-        finish_scan_if_done(open_ledger, lease.scan_id)
+        finish_scan_if_done(open_ledger, lease.scan_id, lease)
     return verdict.state
 
 
 def release_chunk(open_ledger: OpenLedger, claim: Claim) -> None:
     """Give an unfinished chunk back at once for the next claim; does nothing if the lease is lost."""
-    with open_ledger() as ledger:
-        ledger.chunks.release(claim.lease, "released")
+    with open_ledger(at_once=True) as ledger:
+        settled = ledger.chunks.release(claim.lease, "released")
         ledger.commit()
-    keep_results_if_settled(open_ledger, claim.lease.scan_id)
+    if settled is Settled.MAY_BE_LAST:
+        keep_results_if_settled(open_ledger, claim.lease.scan_id, claim.lease)
 
 
-def finish_scan_if_done(open_ledger: OpenLedger, scan_id: str) -> None:
+def finish_scan_if_done(open_ledger: OpenLedger, scan_id: str, lease: Lease | None = None) -> None:
     """End the scan once its last chunk is finished, with its inline results in the same transaction.
 
-    In a transaction after the chunk's: two transactions that finish the last two chunks at once do not see each other,
-    but a later one sees both. If the worker dies before it, reconcile_scans ends the scan.
+    A worker names the `lease` that it settled. In a transaction after the chunk's: two transactions that finish the
+    last two chunks at once do not see each other, but a later one sees both. If the worker dies before it,
+    reconcile_scans ends the scan.
     """
     with open_ledger(read_only=True) as ledger:
         summary = ledger.scans.summary(scan_id) if ledger.scans.finishable(scan_id) else None
     if summary is None:
-        keep_results_if_settled(open_ledger, scan_id)  # it was stopped, and this was its last run
+        keep_results_if_settled(open_ledger, scan_id, lease)  # it was stopped, and this was its last run
         return
     results = build_results(open_ledger, summary, is_over=True)  # every chunk is over: nothing is added to them
     with open_ledger() as ledger:
-        scan = ledger.scans.lock(scan_id)
-        if scan is None or scan.status.is_final or not ledger.scans.finishable(scan_id):
-            return
-        ledger.scans.save_state(_finished(ledger, scan))
-        write_results(ledger, scan_id, results)
-        ledger.commit()
+        if ledger.scans.finish(scan_id, *_end_of(ledger, scan_id), packed(results), lease):
+            ledger.commit()
 
 
 def _named(claim: Claim, output: RunOutput) -> Iterable[AnyFinding]:
@@ -108,16 +112,17 @@ def _named(claim: Claim, output: RunOutput) -> Iterable[AnyFinding]:
     return with_host_names(output.findings, names) if names else output.findings
 
 
-def _finished(ledger: Ledger, scan: Scan) -> Scan:
-    tally = ledger.scans.tally(scan.id)
+def _end_of(ledger: Ledger, scan_id: str) -> tuple[ScanStatus, str | None]:
+    """The status and error of a scan whose chunks are all over; sql/end_scan.sql holds a worker to the status."""
+    tally = ledger.scans.tally(scan_id)
     if tally.chunks_failed == 0 and (tally.completed_units or not tally.failed_units):
-        return scan.moved_to(ScanStatus.COMPLETED, ledger.now())
+        return ScanStatus.COMPLETED, None
     if tally.chunks_failed == 0:
-        (_, reason), *_ = ledger.chunks.unprobed(scan.id, 1)
-        return scan.moved_to(ScanStatus.FAILED, ledger.now(), f"Nothing of it was probed. The first reason: {reason}")
-    first_error = ledger.chunks.first_error(scan.id) or "no reason was recorded"
+        (_, reason), *_ = ledger.chunks.unprobed(scan_id, 1)
+        return ScanStatus.FAILED, f"Nothing of it was probed. The first reason: {reason}"
+    first_error = ledger.chunks.first_error(scan_id) or "no reason was recorded"
     error = f"{tally.chunks_failed} of {tally.chunks_total} chunks failed three times. The first: {first_error}"
-    return scan.moved_to(ScanStatus.FAILED, ledger.now(), error)
+    return ScanStatus.FAILED, error
 
 
 def _lost(lease: Lease) -> LeaseLost:

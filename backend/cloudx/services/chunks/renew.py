@@ -56,7 +56,7 @@ class RenewLeases:
     def _result(self, claim: Claim, policy: ScanPolicy, now: datetime) -> RenewalResult:
         outside = unauthorised_part(claim.addresses, policy.allowed(now, claim.scan.host_names))
         if outside:
-            fail_out_of_scope(self.open_ledger, claim.scan.id, outside)
+            fail_out_of_scope(self.open_ledger, claim.lease, outside)
             return RenewalResult.DROP
         # It asks no name server: a renewal that waits for one could lose the lease.
         excluded = self.policies.excluded(policy, claim.scan.host_names, claim.scan.excluded_names)

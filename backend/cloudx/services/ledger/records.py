@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease
@@ -162,6 +162,14 @@ class Renewed:
     held: tuple[bool, ...]
     policy_version: int
     now: datetime
+
+
+class Settled(IntEnum):
+    """What became of the end of a lease; false where it was not this attempt's any more."""
+
+    LOST = 0
+    MORE_WAITS = 1  # a chunk of the scan waits for a worker, so the scan is not over
+    MAY_BE_LAST = 2
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from .records import (
     RunReport,
     ScanRecord,
     ScanSummary,
+    Settled,
     SummaryRecord,
     Tally,
     WaitingScan,
@@ -85,7 +86,7 @@ class Scans(Protocol):
         ...
 
     def tally(self, scan_id: str) -> Tally:
-        """Where its chunks and units stand."""
+        """Where its chunks and units stand; zeros where there is no such scan."""
         ...
 
     def remember_key(self, principal: str, key: str, body_sha256: str, scan_id: str) -> None:
@@ -112,8 +113,24 @@ class Scans(Protocol):
         """The inline results that are kept, by scan."""
         ...
 
-    def keep_results(self, scan_id: str, results: KeptResults) -> None:
-        """Keep the inline results of a scan that is over."""
+    def finish(
+        self, scan_id: str, status: ScanStatus, error: str | None, results: KeptResults, lease: Lease | None = None
+    ) -> bool:
+        """End a scan whose chunks are all done or failed, with its inline results.
+
+        False, having written nothing, where it has ended or is not finishable. A worker names a lease that it settled.
+        """
+        ...
+
+    def fail(self, lease: Lease, error: str) -> bool:
+        """Fail an open scan and cancel what is pending of it; False if it is over, or the lease lost."""
+        ...
+
+    def keep_results(self, scan_id: str, results: KeptResults, lease: Lease | None = None) -> bool:
+        """Keep the inline results of a scan that lacks them (`lacks_results`); False where it does not.
+
+        A worker names a lease that it settled.
+        """
         ...
 
     def lacks_results(self, scan_id: str) -> bool:
@@ -157,16 +174,16 @@ class Chunks(Protocol):
 
     def finish(
         self, lease: Lease, excluded_units: int, unprobed: Unprobed | None = None, packets_sent: int | None = None
-    ) -> bool:
-        """Mark done if the lease is still this attempt's; False otherwise.
+    ) -> Settled:
+        """Mark done if the lease is still this attempt's.
 
         What the run did not probe counts as failed. `packets_sent` is what the kernel counted in this attempt, None
         where it did not.
         """
         ...
 
-    def stop(self, lease: Lease, sent_share: float, reason: str, packets_sent: int | None = None) -> bool:
-        """Cancel a chunk of a scan that is over, keeping how much of it was sent (0-1); False where it is not ours."""
+    def stop(self, lease: Lease, sent_share: float, reason: str, packets_sent: int | None = None) -> Settled:
+        """Cancel a chunk of a scan that is over, keeping how much of it was sent (0-1); lost where the scan goes on."""
         ...
 
     def failures_of(self, lease: Lease) -> tuple[int, tuple[str, ...]] | None:
@@ -181,8 +198,8 @@ class Chunks(Protocol):
         """Give a chunk back that cannot be run here; `failed_nodes` has the refusals too (domain/chunks.py)."""
         ...
 
-    def release(self, lease: Lease, outcome: str) -> bool:
-        """Give a chunk back untouched; False when it is not this attempt's any more."""
+    def release(self, lease: Lease, outcome: str) -> Settled:
+        """Give a chunk back untouched."""
         ...
 
     def expired(self) -> list[Lease]:

@@ -49,7 +49,7 @@ class Splits(Protocol):
         ...
 
     def cut_held(self, lease: Lease, parts: Sequence[ChunkSpan]) -> bool:
-        """End a lease and put the parts of its chunk into the queue; False when it is not this attempt's any more."""
+        """End a lease and put the parts of its chunk, by address, into the queue; False when it is lost."""
         ...
 
     def cut_pending(self, scan_id: str, parts: Sequence[ChunkSpan]) -> None:

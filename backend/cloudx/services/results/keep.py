@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
+from cloudx.domain.chunks import Lease
 from cloudx.domain.errors import CloudxError, Conflict, DependencyUnavailable
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.ledger.records import KeptResults, ShownScan
@@ -19,10 +20,10 @@ def build_results(open_ledger: OpenLedger, scan: ShownScan, is_over: bool) -> Re
     return ResultsDocument(None) if findings is None else make_document(scan.tool, findings)
 
 
-def write_results(ledger: Ledger, scan_id: str, results: ResultsDocument) -> None:
-    """Write the document of a scan that is over."""
+def packed(results: ResultsDocument) -> KeptResults:
+    """The document as it is kept."""
     json = results.json or b"null"
-    ledger.scans.keep_results(scan_id, KeptResults(pack(json), len(json), results.truncated))
+    return KeptResults(pack(json), len(json), results.truncated)
 
 
 def read_results(ledger: Ledger, scan_ids: Sequence[str]) -> dict[str, ResultsDocument]:
@@ -31,24 +32,23 @@ def read_results(ledger: Ledger, scan_ids: Sequence[str]) -> dict[str, ResultsDo
     return {scan_id: ResultsDocument(unpack(one.packed), one.truncated) for scan_id, one in kept.items()}
 
 
-def keep_results(open_ledger: OpenLedger, scan_id: str, results: ResultsDocument) -> None:
+def keep_results(open_ledger: OpenLedger, scan_id: str, results: ResultsDocument, lease: Lease | None = None) -> None:
     """Keep the document of a scan that is over, for every process, until the scan is deleted.
 
     It can be made again: when the database is busy, another process was first or the scan is gone, nothing is kept.
     """
     with suppress(DependencyUnavailable, Conflict), open_ledger() as ledger:
-        if ledger.scans.lock(scan_id) is not None and ledger.scans.lacks_results(scan_id):
-            write_results(ledger, scan_id, results)
+        if ledger.scans.keep_results(scan_id, packed(results), lease):
             ledger.commit()
 
 
-def keep_results_if_settled(open_ledger: OpenLedger, scan_id: str) -> None:
+def keep_results_if_settled(open_ledger: OpenLedger, scan_id: str, lease: Lease | None = None) -> None:
     """Keep them now if the scan is over and no run of it is left: after a stop, and after the last run that it ended.
 
-    What could not be kept is made by the first request for it.
+    A worker names the `lease` that it settled. What could not be kept is made by the first request for it.
     """
     with suppress(CloudxError):
         with open_ledger(read_only=True) as ledger:
             scan = ledger.scans.summary(scan_id) if ledger.scans.lacks_results(scan_id) else None
         if scan is not None:
-            keep_results(open_ledger, scan_id, build_results(open_ledger, scan, is_over=True))
+            keep_results(open_ledger, scan_id, build_results(open_ledger, scan, is_over=True), lease)

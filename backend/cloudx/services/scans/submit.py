@@ -30,7 +30,7 @@ from cloudx.services.ledger.ids import new_id
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.results.document import make_document
 from cloudx.services.results.inline import NOTHING
-from cloudx.services.results.keep import write_results
+from cloudx.services.results.keep import packed
 
 from .resolve_targets import ResolvedTargets, resolve_targets
 
@@ -169,7 +169,7 @@ class SubmitScan:
         ledger.scans.add(scan, plan(scan, expected_workers=workers, chunk_seconds=self.chunk_seconds / tries_of(scan)))
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
-            write_results(ledger, scan.id, make_document(scan.tool, NOTHING))
+            ledger.scans.keep_results(scan.id, packed(make_document(scan.tool, NOTHING)))
         if idempotency_key is not None:
             ledger.scans.remember_key(principal.key, idempotency_key, request.sha256(), scan.id)
         ledger.audit.record(principal, "scan.submit", scan.id, **_audit_detail(scan))

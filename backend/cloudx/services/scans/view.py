@@ -87,6 +87,13 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView[Scan]:
         return replace(view, waiting_reason=reason, packets_sent=packets_sent, warnings=_warnings(ledger, view))
 
 
+def is_over(open_ledger: OpenLedger, scan_id: str) -> bool:
+    """True once a scan has ended, or is deleted."""
+    with open_ledger(read_only=True) as ledger:
+        summary = ledger.scans.summary(scan_id)
+    return summary is None or summary.status.is_final
+
+
 def _warnings(ledger: Ledger, view: ScanView[Scan]) -> tuple[str, ...]:
     """What the submit said, and one sentence for each reason why a part was not probed, up to SHOWN_WARNINGS."""
     unit = "host" if view.scan.counts_hosts else "probe"

@@ -27,6 +27,6 @@ def outage(error: object) -> DependencyUnavailable:
     if has_lost_its_rights(error):
         return DependencyUnavailable(
             f"The database refuses this login ({reason}): its lease may have ended. The next login is used as soon as "
-            "it is there; see whether Vault is unsealed."
+            "it is there; see whether Vault is unsealed. A worker's own login reports no node: set PRIMARY_NODE_URL."
         )
     return DependencyUnavailable(f"The database does not answer ({reason}). Try again shortly.")

@@ -12,15 +12,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select, update
 from typing_extensions import override
 
-from cloudx.adapters.database.connection.column_types import db_now
+from cloudx.adapters.database.connection.column_types import db_now, plain
 from cloudx.adapters.database.schema.tables import attempts, chunks, scan_nodes, scans
 from cloudx.domain.chunks import ChunkState, Lease, Verdict
 from cloudx.domain.coverage import Unprobed
-from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, WorkerShare
+from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, Settled, WorkerShare
 from cloudx.services.ledger.scans import Chunks
 
 from .chunk_rows import LEASED, OPEN_SCANS, PENDING, held, lease_of, span_of
 from .scan_rows import OPEN
+from .server_functions import call, fence_of
 
 _EXPIRED_BATCH = 500
 # The state of a returned chunk: pending for the next worker, or cancelled once its scan is over.
@@ -36,22 +37,22 @@ class SqlChunks(Chunks):
     @override
     def finish(
         self, lease: Lease, excluded_units: int, unprobed: Unprobed | None = None, packets_sent: int | None = None
-    ) -> bool:
+    ) -> Settled:
         counted: dict[str, Any] = {"excluded_units": excluded_units}
         if unprobed:
             each = lease.span.port_count
             counted["failed_units"] = unprobed.addresses.size * each
             counted["not_reached_units"] = unprobed.timed_out * each
             counted["last_error"] = unprobed.reason
-        return self._settle(lease, ChunkState.DONE, "done", packets_sent, sent_share=1.0, **counted)
+        return self._settle(lease, "done", packets_sent, sent_share=1.0, **counted)
 
     @override
-    def stop(self, lease: Lease, sent_share: float, reason: str, packets_sent: int | None = None) -> bool:
+    def stop(self, lease: Lease, sent_share: float, reason: str, packets_sent: int | None = None) -> Settled:
         is_open = select(scans.c.id).where(scans.c.id == lease.scan_id, scans.c.status.in_(OPEN))
         if self._connection.execute(is_open).first() is not None:
-            return False
-        words = {"sent_share": sent_share, "last_error": reason}
-        return self._settle(lease, ChunkState.CANCELLED, "stopped", packets_sent, **words)
+            return Settled.LOST
+        words: dict[str, Any] = {"sent_share": sent_share, "last_error": reason}
+        return self._settle(lease, "stopped", packets_sent, **words)
 
     @override
     def failures_of(self, lease: Lease) -> tuple[int, tuple[str, ...]] | None:
@@ -63,37 +64,41 @@ class SqlChunks(Chunks):
     def record_failure(self, lease: Lease, verdict: Verdict, error: str, packets_sent: int | None = None) -> None:
         self._settle(
             lease,
-            verdict.state if verdict.state is not ChunkState.PENDING else _RETURNED,
             "failed",
             packets_sent,
+            is_final=verdict.state is ChunkState.FAILED,
             failures=verdict.failures,
             failed_nodes="".join(f"{node}\n" for node in verdict.failed_nodes),
             last_error=error,
-            available_at=db_now(verdict.retry_seconds),
+            wait_seconds=verdict.retry_seconds,
         )
 
     @override
     def refuse(self, lease: Lease, failed_nodes: Sequence[str]) -> None:
         lines = "".join(f"{node}\n" for node in failed_nodes)
-        self._settle(lease, _RETURNED, "unreachable", sent_share=0.0, failed_nodes=lines)
+        self._settle(lease, "unreachable", sent_share=0.0, failed_nodes=lines)
 
     @override
-    def release(self, lease: Lease, outcome: str) -> bool:
-        return self._settle(lease, _RETURNED, outcome, sent_share=0.0)
+    def release(self, lease: Lease, outcome: str) -> Settled:
+        return self._settle(lease, outcome, sent_share=0.0)
 
     def _settle(
         self,
         lease: Lease,
-        state: str | ColumnElement[str],
         outcome: str,
         packets_sent: int | None = None,
+        *,
+        is_final: bool = False,
+        wait_seconds: float | None = None,
         **values: Any,
-    ) -> bool:
-        changed = self._connection.execute(
-            update(chunks).where(held(lease)).values(state=state, sending=False, lease_until=None, **values)
-        )
+    ) -> Settled:
+        """End the lease; `values` are those of the chunk's columns that its outcome changes."""
+        values |= {"state": _state_after(outcome, is_final), "sending": False, "lease_until": None}
+        if wait_seconds is not None:
+            values["available_at"] = db_now(wait_seconds)
+        changed = self._connection.execute(update(chunks).where(held(lease)).values(**values))
         if not changed.rowcount:
-            return False
+            return Settled.LOST
         of_attempt = and_(
             attempts.c.scan_id == lease.scan_id,
             attempts.c.number == lease.span.number,
@@ -101,7 +106,7 @@ class SqlChunks(Chunks):
         )
         ended = {"ended_at": db_now(), "outcome": outcome, "packets_sent": packets_sent}
         self._connection.execute(update(attempts).where(of_attempt).values(**ended))
-        return True
+        return Settled.MAY_BE_LAST
 
     @override
     def expired(self) -> list[Lease]:
@@ -181,3 +186,59 @@ class SqlChunks(Chunks):
         failed = and_(chunks.c.scan_id == scan_id, chunks.c.state == ChunkState.FAILED.value)
         query = select(chunks.c.last_error).where(failed).order_by(chunks.c.number).limit(1)
         return self._connection.execute(query).scalar()
+
+
+def _state_after(outcome: str, is_final: bool) -> str | ColumnElement[str]:
+    """As in sql/settle_chunk.sql."""
+    if outcome == "done":
+        return ChunkState.DONE.value
+    if outcome == "failed" and is_final:
+        return ChunkState.FAILED.value
+    return ChunkState.CANCELLED.value if outcome == "stopped" else _RETURNED
+
+
+class PostgresChunks(SqlChunks):
+    """Ends leases by functions of the server, which a worker's login needs (docs/adr/0026)."""
+
+    @override
+    def failures_of(self, lease: Lease) -> tuple[int, tuple[str, ...]] | None:
+        rows = call(self._connection, "lock_chunk", *fence_of(lease))
+        return (rows[0][0], tuple(rows[0][1].splitlines())) if rows else None
+
+    @override
+    def _settle(
+        self,
+        lease: Lease,
+        outcome: str,
+        packets_sent: int | None = None,
+        *,
+        is_final: bool = False,
+        wait_seconds: float | None = None,
+        **values: Any,
+    ) -> Settled:
+        error, nodes = values.get("last_error"), values.get("failed_nodes")
+        rows = call(
+            self._connection,
+            "settle_chunk",
+            *fence_of(lease),
+            outcome,
+            is_final,
+            values.get("sent_share"),
+            packets_sent,
+            error if error is None else plain(error),
+            values.get("excluded_units"),
+            values.get("failed_units"),
+            values.get("not_reached_units"),
+            values.get("failures"),
+            nodes if nodes is None else plain(nodes),
+            wait_seconds,
+        )
+        ((is_ours, may_be_last),) = rows
+        if not is_ours:
+            return Settled.LOST
+        return Settled.MAY_BE_LAST if may_be_last else Settled.MORE_WAITS
+
+
+def chunks_on(connection: Connection) -> SqlChunks:
+    """Chunks for the database of a connection."""
+    return PostgresChunks(connection) if connection.dialect.name == "postgresql" else SqlChunks(connection)

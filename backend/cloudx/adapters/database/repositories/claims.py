@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, timedelta
 from typing import Any
 
 import psycopg2
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now, plain
@@ -35,6 +35,7 @@ from cloudx.services.ledger.scans import Claims
 
 from .chunk_rows import OPEN_SCANS, claimable, held, lease_of
 from .scan_rows import OPEN
+from .server_functions import LEASE_KEY, call, call_untranslated
 
 MOMENT_SECONDS = 3.0  # how long a worker counts as a participant after it asked for work or ended a chunk
 ARRIVE_SECONDS = 5.0  # how long a dispatched worker counts before its first request
@@ -42,33 +43,12 @@ _FORGET_ASKING_SECONDS = 60.0
 MAX_COLLISIONS = 5
 _COLLISION = "CX001"  # raised by cloudx_claim_chunk
 
-# Written for the driver, not SQLAlchemy: they run thousands of times a second.
-_CLAIM = "SELECT * FROM cloudx_claim_chunk(%s::uuid, %s, %s, %s, %s, %s)"
-_RENEW = (
-    "SELECT is_held, policy_version, at FROM cloudx_renew_chunks("
-    "%s, %s::uuid[], %s::integer[], %s::integer[], %s::double precision[], %s::boolean[], %s) ORDER BY place"
-)
-
 
 class _AnyDatabase(Claims):
     """What both databases share."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-
-    @override
-    def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:
-        asking = asking_workers.c
-        values = {"only_scan": only_scan, "capabilities": f",{','.join(capabilities)},", "asked_at": db_now()}
-        upsert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
-        self._connection.execute(
-            upsert(asking_workers)
-            .values(node_id=node_id, worker_id=worker_id, **values)
-            .on_conflict_do_update(index_elements=["node_id", "worker_id"], set_=values)
-        )
-        # Earlier workers of the node left theirs behind.
-        is_over = asking.asked_at < db_now(-_FORGET_ASKING_SECONDS)
-        self._connection.execute(delete(asking_workers).where(asking.node_id == node_id, is_over))
 
     @override
     def participants_of(self, scan_id: str, scan_type: ScanType) -> Participants:
@@ -114,10 +94,18 @@ class PostgresClaims(_AnyDatabase):
     """Implements Claims by functions of the server."""
 
     @override
+    def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:
+        words = plain(_words(capabilities))
+        call(
+            self._connection, "note_asking", plain(worker_id), plain(node_id), words, only_scan, _FORGET_ASKING_SECONDS
+        )
+
+    @override
     def claim(self, request: ClaimRequest) -> Leased | Refusal:
         arguments = (
             request.scan_id,
             plain(request.worker_id),
+            LEASE_KEY,
             plain(request.node_id),
             request.share_pps,
             request.node_limit_pps,
@@ -136,45 +124,49 @@ class PostgresClaims(_AnyDatabase):
         """Claim, and again after a collision: each time some other claim got what was free."""
         for _ in range(MAX_COLLISIONS):
             try:
-                return self._rows(_CLAIM, arguments)[0]
+                return call_untranslated(self._connection, "claim_chunk", *arguments)[0]
             except psycopg2.Error as error:
                 if error.pgcode != _COLLISION:
                     raise translated(error) from error
                 self._connection.rollback()
         return (Refusal.NO_RATE.value, *[None] * 9)
 
-    def _rows(self, statement: str, arguments: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        """Execute by the driver itself, which takes half of SQLAlchemy's time for one row."""
-        if not self._connection.in_transaction():
-            self._connection.begin()  # SQLAlchemy sees no statement below, and would have nothing to commit
-        cursor = self._connection.connection.cursor()
-        try:
-            cursor.execute(statement, arguments)
-            return list(cursor.fetchall())
-        finally:
-            cursor.close()
-
     @override
     def renew(self, worker_id: str, reports: Sequence[RunReport]) -> Renewed:
         leases = [report.lease for report in reports]
-        arguments = (
-            plain(worker_id),
-            [lease.scan_id for lease in leases],
-            [lease.span.number for lease in leases],
-            [lease.attempt for lease in leases],
-            [report.sent_share for report in reports],
-            [report.sending for report in reports],
-            LEASE_SECONDS,
+        rows = sorted(
+            call(
+                self._connection,
+                "renew_chunks",
+                plain(worker_id),
+                LEASE_KEY,
+                _array(lease.scan_id for lease in leases),
+                _array(lease.span.number for lease in leases),
+                _array(lease.attempt for lease in leases),
+                _array(report.sent_share for report in reports),
+                _array(report.sending for report in reports),
+                LEASE_SECONDS,
+            )
         )
-        try:
-            rows = self._rows(_RENEW, arguments)
-        except psycopg2.Error as error:
-            raise translated(error) from error
-        return Renewed(tuple(row[0] for row in rows), rows[0][1], rows[0][2].astimezone(UTC))
+        (_, _, policy_version, now), *_ = rows
+        return Renewed(tuple(is_held for _, is_held, *_ in rows), policy_version, now.astimezone(UTC))
 
 
 class SqliteClaims(_AnyDatabase):
     """Implements Claims statement by statement: SQLite has one writer at a time."""
+
+    @override
+    def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:
+        asking = asking_workers.c
+        values = {"only_scan": only_scan, "capabilities": _words(capabilities), "asked_at": db_now()}
+        self._connection.execute(
+            sqlite.insert(asking_workers)
+            .values(node_id=node_id, worker_id=worker_id, **values)
+            .on_conflict_do_update(index_elements=["node_id", "worker_id"], set_=values)
+        )
+        # Earlier workers of the node left theirs behind.
+        is_over = asking.asked_at < db_now(-_FORGET_ASKING_SECONDS)
+        self._connection.execute(delete(asking_workers).where(asking.node_id == node_id, is_over))
 
     @override
     def claim(self, request: ClaimRequest) -> Leased | Refusal:
@@ -261,6 +253,15 @@ class SqliteClaims(_AnyDatabase):
 
     def _policy_version(self) -> int:
         return int(self._connection.execute(select(policy_version.c.version)).scalar_one())
+
+
+def _words(capabilities: tuple[str, ...]) -> str:
+    return f",{','.join(capabilities)},"
+
+
+def _array(values: Iterable[object]) -> str:
+    """As PostgreSQL writes an array of any type; none of these values holds a comma or a quote."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def claims_on(connection: Connection) -> PostgresClaims | SqliteClaims:

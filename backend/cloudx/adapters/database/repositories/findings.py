@@ -8,9 +8,10 @@ from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, RowMapping, case, func, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from typing_extensions import override
 
+from cloudx.adapters.database.connection.column_types import plain
 from cloudx.adapters.database.schema.tables import findings, hosts
 from cloudx.domain.chunks import Lease
 from cloudx.domain.findings import AnyFinding, Finding, HostFinding
@@ -19,6 +20,7 @@ from cloudx.services.ledger.scans import Findings
 
 from .copy_findings import copy_rows
 from .insert_findings import insert_rows
+from .server_functions import call
 
 _BATCH = 5_000
 _OPTIONAL_OF_HOST = ("hostname", "os_name", "extra")
@@ -38,14 +40,13 @@ class SqlFindings(Findings):
         seen_hosts: list[HostFinding] = []
         write = copy_rows if self._connection.dialect.name == "postgresql" else insert_rows
         stored = write(self._connection, lease, _without_hosts(findings, seen_hosts))
+        seen_hosts.sort(key=lambda host: host.ip)  # one order, so that two commits never wait for each other
         self._insert_hosts(lease, seen_hosts)
         return stored
 
     def _insert_hosts(self, lease: Lease, seen: list[HostFinding]) -> None:
         """Of a host whose ports were cut several chunks tell: what one of them knows is kept."""
-        seen = sorted(seen, key=lambda host: host.ip)  # one order, so that two commits never wait for each other
-        insert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
-        statement = insert(hosts)
+        statement = sqlite.insert(hosts)
         known = {name: func.coalesce(statement.excluded[name], hosts.c[name]) for name in _OPTIONAL_OF_HOST}
         state = case((hosts.c.state == "up", hosts.c.state), else_=statement.excluded.state)
         statement = statement.on_conflict_do_update(index_elements=["scan_id", "ip"], set_={"state": state, **known})
@@ -69,6 +70,26 @@ class SqlFindings(Findings):
         if after_ip is not None:
             query = query.where(hosts.c.ip > after_ip)
         return [_host_row(row) for row in self._connection.execute(query.order_by(hosts.c.ip).limit(limit)).mappings()]
+
+
+class PostgresFindings(SqlFindings):
+    """Writes hosts by a function of the server, which a worker's login needs (docs/adr/0026)."""
+
+    @override
+    def _insert_hosts(self, lease: Lease, seen: list[HostFinding]) -> None:
+        for start in range(0, len(seen), _BATCH):
+            rows = [_host_values(lease, host) for host in seen[start : start + _BATCH]]
+            call(self._connection, "store_hosts", json.dumps([_plain_values(row) for row in rows]))
+
+
+def findings_on(connection: Connection) -> SqlFindings:
+    """Findings for the database of a connection."""
+    return PostgresFindings(connection) if connection.dialect.name == "postgresql" else SqlFindings(connection)
+
+
+def _plain_values(row: dict[str, Any]) -> dict[str, Any]:
+    texts = {name: plain(value) for name, value in row.items() if isinstance(value, str)}
+    return row | texts | {"observed_at": row["observed_at"].isoformat()}
 
 
 def _without_hosts(findings: Iterable[AnyFinding], seen_hosts: list[HostFinding]) -> Iterator[Finding]:

@@ -24,14 +24,14 @@ from cloudx.adapters.database.schema.tables import (
     scan_targets,
     scans,
 )
-from cloudx.domain.chunks import ChunkSpan
+from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease
 from cloudx.domain.dispatch.states import DispatchState
 from cloudx.domain.planning.chunk_plan import claim_order
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.ledger.records import KeptResults, ScanRecord, ScanSummary, SummaryRecord, Tally, WaitingScan
 from cloudx.services.ledger.scans import Scans
 
-from .chunk_rows import LEASED
+from .chunk_rows import LEASED, PENDING, held
 from .insert_chunks import insert_chunks
 from .scan_rows import (
     BULK,
@@ -156,8 +156,8 @@ class SqlScans(Scans):
     @override
     def tally(self, scan_id: str) -> Tally:
         query = select(scans.c.id, scans.c.status, scans.c.chunks_total).where(scans.c.id == scan_id)
-        row = self._connection.execute(query).mappings().one()
-        return tally_of(row, self._counted([scan_id]).get(scan_id), 0.0)
+        row = self._connection.execute(query).mappings().first()
+        return tally_of(row, self._counted([scan_id]).get(scan_id), 0.0) if row else Tally()
 
     @override
     def remember_key(self, principal: str, key: str, body_sha256: str, scan_id: str) -> None:
@@ -209,9 +209,40 @@ class SqlScans(Scans):
         return {row[0]: KeptResults(*row[1:]) for row in self._connection.execute(query)}
 
     @override
-    def keep_results(self, scan_id: str, results: KeptResults) -> None:
+    def finish(
+        self, scan_id: str, status: ScanStatus, error: str | None, results: KeptResults, lease: Lease | None = None
+    ) -> bool:
+        scan = self.lock(scan_id)
+        if scan is None or scan.status.is_final or not self.finishable(scan_id):
+            return False
+        self.save_state(scan.moved_to(status, self._now(), error))
+        self._keep(scan_id, results)
+        return True
+
+    @override
+    def fail(self, lease: Lease, error: str) -> bool:
+        scan = self.lock(lease.scan_id)
+        is_held = self._connection.execute(select(chunks.c.number).where(held(lease))).first() is not None
+        if scan is None or scan.status.is_final or not is_held:
+            return False
+        self.save_state(scan.moved_to(ScanStatus.FAILED, self._now(), error))
+        cancelled = {"state": ChunkState.CANCELLED.value}
+        self._connection.execute(update(chunks).where(chunks.c.scan_id == lease.scan_id, PENDING).values(**cancelled))
+        return True
+
+    @override
+    def keep_results(self, scan_id: str, results: KeptResults, lease: Lease | None = None) -> bool:
+        if self.lock(scan_id) is None or not self.lacks_results(scan_id):
+            return False
+        self._keep(scan_id, results)
+        return True
+
+    def _keep(self, scan_id: str, results: KeptResults) -> None:
         self._connection.execute(delete(inline_results).where(inline_results.c.scan_id == scan_id))
         self._connection.execute(insert(inline_results).values(scan_id=scan_id, **vars(results)))
+
+    def _now(self) -> datetime:
+        return self._connection.execute(select(db_now())).scalar_one()
 
     @override
     def lacks_results(self, scan_id: str) -> bool:

@@ -15,6 +15,7 @@ from cloudx.services.ledger.splits import ExhaustedScan, Splits
 
 from .chunk_rows import held
 from .scan_rows import OPEN, type_of
+from .server_functions import call, fence_of
 
 _PENDING = chunks.c.state == ChunkState.PENDING.value
 _SENDING = and_(chunks.c.state == ChunkState.LEASED.value, chunks.c.sending)
@@ -167,3 +168,17 @@ def _span_values(part: ChunkSpan) -> dict[str, int]:
         "port_start": part.port_start,
         "port_count": part.port_count,
     }
+
+
+class PostgresSplits(SqlSplits):
+    """Cuts what is held by a function of the server, which a worker's login needs (docs/adr/0026)."""
+
+    @override
+    def cut_held(self, lease: Lease, parts: Sequence[ChunkSpan]) -> bool:
+        edges = ",".join(str(part.address_start) for part in parts[1:])
+        return bool(call(self._connection, "cut_chunk", *fence_of(lease), f"{{{edges}}}")[0][0])
+
+
+def splits_on(connection: Connection) -> SqlSplits:
+    """Splits for the database of a connection."""
+    return PostgresSplits(connection) if connection.dialect.name == "postgresql" else SqlSplits(connection)

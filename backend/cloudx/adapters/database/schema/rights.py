@@ -13,20 +13,22 @@ WORKER = "cloudx_worker"
 _ALL = "SELECT, INSERT, UPDATE, DELETE"
 _VERSION_TABLE = "alembic_version"
 
-# A worker claims and completes chunks, inserts what it found, finishes scans. It reads no token and writes no policy.
+# A worker changes its leases by the functions in sql/ alone, which run with the owner's rights and check the lease.
+# What it inserts, findings, a trigger holds to the chunk that it settles. It reads no token and no lease's key
+# (docs/adr/0026).
+_READABLE_CHUNK = ", ".join(column.name for column in metadata.tables["chunks"].c if column.name != "lease_key")
 _WORKER_MAY = {
-    "scans": "SELECT, UPDATE",
+    "scans": "SELECT",
     "scan_targets": "SELECT",
-    "chunks": "SELECT, INSERT, UPDATE",  # a straggler's chunk is split into new ones
-    "attempts": "SELECT, INSERT, UPDATE",
-    "dispatches": "SELECT",  # how many workers are on their way to a scan
-    "scan_nodes": "SELECT, INSERT, UPDATE",
-    "node_grants": "SELECT, INSERT, UPDATE",
-    "asking_workers": "SELECT, INSERT, UPDATE, DELETE",
+    "chunks": f"SELECT ({_READABLE_CHUNK})",
+    "dispatches": "SELECT (scan_id, state, created_at)",  # how many workers are on their way to a scan
+    "scan_nodes": "SELECT",
+    "node_grants": "SELECT",
+    "asking_workers": "SELECT (node_id, only_scan, capabilities, asked_at)",
     "findings": "SELECT, INSERT",
-    "hosts": "SELECT, INSERT, UPDATE",  # of one whose ports were cut, several chunks tell
-    "inline_results": "SELECT, INSERT, DELETE",
-    "nodes": "SELECT, INSERT, UPDATE",
+    "hosts": "SELECT",
+    "inline_results": "SELECT (scan_id)",
+    "nodes": "SELECT",
     "policy_version": "SELECT",
     "scopes": "SELECT",
     "exclusions": "SELECT",
@@ -44,8 +46,8 @@ def grant_to_groups(connection: Connection) -> None:
         _grant(connection, _WORKER_MAY.get(table), table, WORKER)
     for group in (BACKEND, WORKER):
         _grant(connection, "SELECT", _VERSION_TABLE, group)
-        # They run with their caller's rights, so they give nothing away.
         for function in function_signatures(connection):
+            connection.execute(text(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC"))
             connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {group}"))
 
 

@@ -88,6 +88,7 @@ chunks = Table(
     Column("attempt", Integer, nullable=False, default=0, comment="the fence: grows with every lease"),
     Column("worker_id", PlainText),
     Column("node_id", PlainText),
+    Column("lease_key", PlainText, comment="its process's secret; PostgreSQL alone, and no worker's login reads it"),
     Column("rate_pps", BigInteger, nullable=False, default=0),
     Column("lease_until", UtcDateTime),
     Column("sending", Boolean, nullable=False, default=False, comment="false while only late replies are awaited"),

@@ -5,13 +5,18 @@
 -- tries again.
 -- The function counts the lease itself: the trigger would cost a third of a claim. What it writes is soft state: a lease that a
 -- crash of the server takes back is a lost lease (docs/adr/0009).
+-- A worker's login has no other way to a lease, so what it passes is bounded here: no share is negative, no lease
+-- longer than a minute. `holders_key` is its process's secret, without which nobody else settles or renews the lease (docs/adr/0026).
 -- The plan is generic: statistics may say that a new scan has no chunks, and a plan made for that reads all of them.
+DROP FUNCTION IF EXISTS cloudx_claim_chunk(uuid, text, text, bigint, bigint, double precision);
 CREATE OR REPLACE FUNCTION cloudx_claim_chunk(
-    wanted_scan uuid, claimant text, claimants_node text, share bigint, limit_pps bigint, lease_seconds double precision
+    wanted_scan uuid, claimant text, holders_key text, claimants_node text, share bigint, limit_pps bigint,
+    lease_seconds double precision
 ) RETURNS TABLE (
     outcome text, number integer, address_start bigint, address_count bigint, port_start integer, port_count integer,
     attempt integer, rate_pps bigint, lease_until timestamptz, policy_version bigint
-) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     is_soft text := set_config('synchronous_commit', 'off', true);
@@ -38,7 +43,7 @@ BEGIN
         outcome := 'over'; RETURN NEXT; RETURN;
     END IF;
     limit_pps := least(limit_pps, registered);
-    share := least(share, limit_pps);
+    share := greatest(0, least(share, limit_pps));
     granted := cloudx_clamp_pps(share, least(limit_pps - node_granted, scans_rate - coalesce(scan_granted, 0)));
     IF granted = 0 THEN
         outcome := CASE cloudx_clamp_pps(share, limit_pps - node_granted) WHEN 0 THEN 'node_full' ELSE 'no_rate' END;
@@ -62,8 +67,9 @@ BEGIN
     IF NOT FOUND THEN
         outcome := 'no_chunk'; RETURN NEXT; RETURN;
     END IF;
-    lease_until := at + make_interval(secs => lease_seconds);
+    lease_until := at + make_interval(secs => least(lease_seconds, 60));
     UPDATE chunks c SET state = 'leased', attempt = c.attempt + 1, worker_id = claimant, node_id = claimants_node,
+        lease_key = holders_key,
         rate_pps = granted, lease_until = cloudx_claim_chunk.lease_until, sending = true, sent_share = 0
         WHERE c.scan_id = wanted_scan AND c.number = chosen
         RETURNING c.number, c.address_start, c.address_count, c.port_start, c.port_count, c.attempt

@@ -1,0 +1,13 @@
+-- Remembers that a worker has just asked for work and got none, and forgets earlier workers of its node.
+CREATE OR REPLACE FUNCTION cloudx_note_asking(
+    asker text, askers_node text, can text, wanted_scan uuid, forget_seconds double precision
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    INSERT INTO asking_workers AS known (node_id, worker_id, only_scan, capabilities, asked_at)
+        VALUES (askers_node, asker, wanted_scan, can, clock_timestamp())
+        ON CONFLICT (node_id, worker_id) DO UPDATE SET
+            only_scan = excluded.only_scan, capabilities = excluded.capabilities, asked_at = excluded.asked_at;
+    DELETE FROM asking_workers w
+        WHERE w.node_id = askers_node AND w.asked_at < clock_timestamp() - make_interval(secs => forget_seconds);
+END $$;

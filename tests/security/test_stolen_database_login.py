@@ -1,0 +1,302 @@
+"""One worker's login on PostgreSQL is stolen, as Vault makes it on a database as `cluster set-up` prepares it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg2 import errors
+from sqlalchemy import Engine
+
+from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
+from cloudx.adapters.database.repositories.server_functions import LEASE_KEY
+from cloudx.adapters.database.schema.tables import metadata
+from cloudx.cluster.adapters.postgres_roles import PostgresRoles
+from cloudx.cluster.identity_ports import DatabaseLogin
+from cloudx.domain.findings import HostFinding
+from cloudx.domain.scans import ScanStatus
+from cloudx.services.access.edit_policy import ensure_first_scope
+from cloudx.services.chunks.claim import Claim
+from cloudx.services.chunks.renew import RenewalResult
+from fixtures.ledgers import SEEN_AT, Desk, desk_without_node, found
+from fixtures.servers.postgres import PostgresServer, new_server
+
+VAULT = Path(__file__).parents[2] / "vault" / "database"
+TABLES = [*metadata.tables, "alembic_version"]
+UNREADABLE = ("tokens", "audit", "idempotency_keys", "attempts")
+LOCKS = ("SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE")
+LOGINS = {"v-migrate": "migrate", "v-backend": "backend", "v-worker": "worker", "v-thief": "worker"}
+OF_SCANS = ("chunks", "scans", "scan_targets", "scan_nodes", "attempts", "findings", "hosts", "inline_results")
+# A chunk of the thief's, done: what is left to say are the excluded and the failed units.
+SETTLE = (
+    "SELECT is_ours FROM cloudx_settle_chunk('{}', {}, 1, 'thief', 'key', 'done', false, 1, 1, NULL, {}, {}, 0, "
+    "NULL, NULL, NULL)"
+)
+GUESSED_KEY = "0" * len(LEASE_KEY)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A server of its own with the product's roles and rights, and logins made by Vault's own statements."""
+    server = new_server(is_durable=False)
+    admin_url = server.url_of("").replace("+psycopg2", "").rstrip("/")
+    PostgresRoles(admin_url, "cloudx").prepare(DatabaseLogin("cloudx_vault", "x"))
+    for name, role in LOGINS.items():
+        for statement in json.loads((VAULT / f"{role}.json").read_text())["creation_statements"]:
+            values = {"{{name}}": name, "{{password}}": "secret", "{{expiration}}": "2999-01-01"}
+            for placeholder, value in values.items():
+                statement = statement.replace(placeholder, value)
+            server.execute(statement)
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def engine_of(server: PostgresServer) -> Iterator[Callable[[str], Engine]]:
+    """An engine by a login, on the migrated database."""
+    opened: list[Engine] = []
+
+    def open_as(login: str) -> Engine:
+        opened.append(engine_for(server.url_of("cloudx").replace("cloudx@", f"{login}@")))
+        return opened[-1]
+
+    upgrade(open_as("v-migrate"))
+    ensure_first_scope(open_ledger_on(open_as("v-backend")))
+    yield open_as
+    for engine in opened:
+        engine.dispose()
+
+
+@pytest.fixture
+def office(engine_of: Callable[[str], Engine]) -> Iterator[Desk]:
+    """The API's login; the scans of a test are gone after it."""
+    office = Desk(open_ledger_on(engine := engine_of("v-backend")), engine)
+    yield office
+    with engine.begin() as connection:
+        for table in OF_SCANS:
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+
+
+@pytest.fixture
+def victim(engine_of: Callable[[str], Engine]) -> Desk:
+    """Another VPS's worker, with a login of its own."""
+    return desk_without_node(engine_of("v-worker"))
+
+
+@pytest.fixture
+def thief(server: PostgresServer, engine_of: Callable[[str], Engine]) -> Iterator[Thief]:
+    """Whoever has the stolen login, with any client of PostgreSQL."""
+    thief = Thief(psycopg2.connect(host="127.0.0.1", port=server.port, user="v-thief", dbname="cloudx"))
+    yield thief
+    thief.session.close()
+
+
+class Thief:
+    """A session by the stolen login: each call is a transaction, which is kept where it succeeds."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    def rows(self, *statements: str, **values: object) -> list[tuple[Any, ...]]:
+        """The rows of the last of these statements, in one transaction."""
+        with self.session, self.session.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement, values)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def is_refused(self, *statements: str, **values: object) -> None:
+        """PostgreSQL says that the login may not."""
+        with pytest.raises(errors.InsufficientPrivilege):
+            self.rows(*statements, **values)
+
+    def settle(self, claim: Claim, key: str, how: str = "done", **more: int) -> bool:
+        """Say that a lease has ended; True if the server took it."""
+        values = {"excluded": 0, "failed": 0} | more
+        statement = (
+            "SELECT is_ours FROM cloudx_settle_chunk(%(scan)s, %(number)s, %(attempt)s, %(worker)s, %(key)s, %(how)s, "
+            "true, 1.0, 1, 'stolen', %(excluded)s, %(failed)s, 0, 3, '', 0)"
+        )
+        return bool(self.rows(statement, key=key, how=how, **fence(claim), **values)[0][0])
+
+    def claim(self, scan_id: str, key: str, share: int = 1, limit: int = 1000, seconds: float = 12) -> tuple[Any, ...]:
+        """Lease a chunk by the function."""
+        statement = "SELECT * FROM cloudx_claim_chunk(%(scan)s, 'thief', %(key)s, 'n', %(share)s, %(limit)s, %(for)s)"
+        return self.rows(statement, scan=scan_id, key=key, share=share, limit=limit, **{"for": seconds})[0]
+
+
+def fence(claim: Claim) -> dict[str, object]:
+    """All of a lease that tables, the API and logs tell."""
+    lease = claim.lease
+    return {"scan": lease.scan_id, "number": lease.span.number, "attempt": lease.attempt, "worker": lease.worker_id}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_no_row_of_any_table_is_changed_removed_locked_or_reserved(thief: Thief, office: Desk, table: str) -> None:
+    with office.engine.connect() as connection:
+        query = "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND table_schema = 'public'"
+        columns = connection.exec_driver_sql(query, (table,)).scalars().all()
+    assert columns
+    for column in columns:
+        thief.is_refused(f"UPDATE {table} SET {column} = DEFAULT")
+    thief.is_refused(f"DELETE FROM {table}")
+    thief.is_refused(f"TRUNCATE {table}")
+    thief.is_refused(f"SELECT 1 FROM {table} FOR KEY SHARE")
+    for lock in LOCKS:
+        thief.is_refused(f"LOCK TABLE {table} IN {lock} MODE")
+    if table != "findings":
+        thief.is_refused(f"INSERT INTO {table} DEFAULT VALUES")
+
+
+@pytest.mark.parametrize("table", UNREADABLE)
+def test_tokens_the_trail_and_the_key_of_no_lease_are_read(thief: Thief, office: Desk, table: str) -> None:
+    thief.is_refused(f"SELECT * FROM {table}")
+    thief.is_refused("SELECT lease_key FROM chunks")
+    thief.is_refused("SELECT count(*) FROM chunks WHERE lease_key LIKE '0%%'")
+    thief.is_refused("SELECT packed FROM inline_results")
+    thief.is_refused("SELECT query FROM pg_stat_activity")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT pg_advisory_lock(1)",
+        "SELECT pg_advisory_xact_lock(1668247672, 1)",
+        "SELECT pg_try_advisory_lock(7165919275421168484)",
+        "SELECT pg_try_advisory_xact_lock_shared(1)",
+        "SELECT lo_create(0)",
+        "SELECT lo_from_bytea(0, 'x')",
+        "SELECT pg_read_file('/etc/passwd')",
+        "COPY findings TO PROGRAM 'id'",
+        "CREATE TABLE mine (x int)",
+        "CREATE TEMP TABLE chunks (x int)",
+        "CREATE FUNCTION public.clock_timestamp() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE SCHEMA mine",
+        "DROP TRIGGER guard_findings ON findings",
+        "ALTER TABLE findings DISABLE TRIGGER ALL",
+        "SET session_replication_role = replica",
+        "SET ROLE cloudx_owner",
+        "SET ROLE cloudx_backend",
+        "SET SESSION AUTHORIZATION 'v-backend'",
+        'GRANT cloudx_backend TO "v-thief"',
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE pid <> pg_backend_pid()",
+    ],
+)
+def test_no_lock_that_others_wait_for_no_object_and_no_other_role_is_taken(
+    thief: Thief, office: Desk, statement: str
+) -> None:
+    with office.engine.begin() as connection:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(77)")  # a session with a lock, for the last of them
+        thief.is_refused(statement)
+
+
+def test_nobody_settles_renews_cuts_or_fails_what_another_worker_holds(
+    thief: Thief, office: Desk, victim: Desk
+) -> None:
+    scan = office.submit("10.0.0.0/20", rate_pps=100)
+    claim = victim.must_claim("v", "n")
+    before = office.chunk_rows(scan), office.books(scan)
+    for key in (GUESSED_KEY, "", None):
+        for how in ("done", "failed", "stopped", "released", "cancelled", "unreachable", "anything"):
+            assert not thief.settle(claim, key, how)  # type: ignore[arg-type]
+        held = "%(scan)s, %(number)s, %(attempt)s, %(worker)s, %(key)s"
+        known = fence(claim) | {"key": key}
+        assert thief.rows(f"SELECT * FROM cloudx_lock_chunk({held})", **known) == []
+        assert thief.rows(f"SELECT cloudx_cut_chunk({held}, '{{1}}')", **known) == [(False,)]
+        assert thief.rows(f"SELECT cloudx_fail_scan({held}, 'stolen')", **known) == [(False,)]
+        renew = (
+            "SELECT is_held FROM cloudx_renew_chunks(%(worker)s, %(key)s, ARRAY[%(scan)s]::uuid[], ARRAY[%(number)s], "
+            "ARRAY[%(attempt)s], '{0}', '{f}', 60)"
+        )
+        assert thief.rows(renew, **known) == [(False,)]
+        for status in ("completed", "failed", None):
+            thief.is_refused(
+                "SELECT cloudx_end_scan(%(scan)s, %(number)s, %(key)s, %(status)s, 'stolen', '', 0, false)",
+                **known, status=status,
+            )  # fmt: skip
+    assert (office.chunk_rows(scan), office.books(scan)) == before
+    assert victim.renew(claim) is RenewalResult.GO_ON
+    assert victim.complete(claim, found(str(next(iter(claim.addresses))))) == 1
+
+
+def test_findings_and_hosts_are_written_of_the_chunk_alone_that_the_same_transaction_settles(
+    thief: Thief, office: Desk, victim: Desk
+) -> None:
+    mine, other = office.submit("10.0.0.0/20", rate_pps=100), office.submit("10.1.0.0/20", rate_pps=100)
+    claim = victim.must_claim("v", "n", only_scan=other.id)
+    number = thief.claim(mine.id, "key")[1]
+    settle = SETTLE.format(mine.id, number, 0, 0)
+    finding = "INSERT INTO findings VALUES ('{}', '10.0.0.1', 'tcp', {}, 'open', NULL, NULL, now(), '{}', NULL)"
+    row = '[{{"scan_id": "{}", "ip": "10.0.0.1", "state": "up", "observed_at": "2026-01-01", "node_id": "{}"}}]'
+    host = f"SELECT cloudx_store_hosts('{row}')"
+    claims_it = f"SELECT set_config('cloudx.settled', '{other.id} {claim.lease.span.number}', true)"
+    for write in (finding.format(other.id, 1, "n"), host.format(other.id, "n")):
+        thief.is_refused(write)
+        thief.is_refused(claims_it, write)
+        thief.is_refused(settle, write)
+        thief.is_refused(settle, claims_it, write)
+    thief.is_refused(settle, finding.format(mine.id, 1, "another-node"))
+    assert office.count("findings") == office.count("hosts") == 0
+
+    thief.rows(settle, finding.format(mine.id, 1, "n"), host.format(mine.id, "n"))
+    assert office.count("findings") == office.count("hosts") == 1, "of its own chunk it says what it likes"
+    thief.is_refused(finding.format(mine.id, 2, "n"))
+    thief.is_refused(host.format(mine.id, "n"))
+
+
+def test_what_is_claimed_stays_within_the_books(thief: Thief, office: Desk) -> None:
+    scan = office.submit("10.0.0.0/20", rate_pps=100)
+    for share, limit in ((-1000, 1000), (0, 1000), (1000, -1000), (-(2**62), -(2**62))):
+        assert thief.claim(scan.id, "key", share, limit)[0] == "node_full"
+    assert office.books(scan) == ({}, {})
+    outcome, number, *_ = thief.claim(scan.id, "key", 10, seconds=1e9)
+    assert outcome == "leased"
+    row = office.chunk_rows(scan)[number]
+    with office.open_ledger(read_only=True) as ledger:
+        assert (row["lease_until"] - ledger.now()).total_seconds() <= 60, "no lease lasts a year"
+    claim = {"scan": scan.id, "number": number, "attempt": 1, "worker": "thief"}
+    units = row["address_count"] * row["port_count"]
+    for excluded, failed in ((-1, 0), (0, -1), (units, 1), (units + 1, 0), (-(2**40), 2**40)):
+        assert thief.rows(SETTLE.format(scan.id, number, excluded, failed)) == [(False,)]
+    for edges in ("{0}", "{-5}", f"{{{row['address_start'] + row['address_count']}}}", "{7,7}", "{NULL}"):
+        with pytest.raises(psycopg2.Error):
+            thief.rows(
+                f"SELECT cloudx_cut_chunk(%(scan)s, %(number)s, %(attempt)s, %(worker)s, 'key', '{edges}')", **claim
+            )
+    assert office.books(scan) == office.recounted(scan)
+
+
+def test_a_scan_does_not_end_before_its_chunks_have_nor_otherwise_than_they_have(thief: Thief, office: Desk) -> None:
+    scan = office.submit("10.0.0.1")
+    number = thief.claim(scan.id, "key")[1]
+    end = f"SELECT cloudx_end_scan('{scan.id}', {number}, 'key', %(status)s, 'stolen', '', 0, false)"
+    assert thief.rows(end, status="completed") == [(False,)], "its chunk is still leased"
+    assert thief.rows(SETTLE.format(scan.id, number, 0, 0)) == [(True,)]
+    for status in ("failed", "stopped", "submitted", "running", None):
+        assert thief.rows(end, status=status) == [(False,)], status
+    assert thief.rows(end, status="completed") == [(True,)]
+    assert office.show(scan).scan.status is ScanStatus.COMPLETED
+
+
+def test_the_stolen_login_opens_no_more_sessions_than_a_worker_needs(server: PostgresServer, thief: Thief) -> None:
+    sessions = []
+    with pytest.raises(psycopg2.OperationalError, match="too many connections for role"):
+        for _ in range(60):
+            sessions.append(psycopg2.connect(host="127.0.0.1", port=server.port, user="v-thief", dbname="cloudx"))
+    for session in sessions:
+        session.close()
+
+
+def test_a_worker_does_all_of_its_work_by_such_a_login(office: Desk, victim: Desk) -> None:
+    scan = office.submit("10.0.0.1", "10.0.0.2", tool="nmap")
+    chunks = 0
+    while claim := victim.claim("v", "n"):
+        chunks += 1
+        ip = str(next(iter(claim.addresses)))
+        victim.complete(claim, found(ip), HostFinding(ip, "up", SEEN_AT))
+    view = office.show(scan)
+    assert (view.scan.status, view.coverage.balances, view.coverage.remaining) == (ScanStatus.COMPLETED, True, 0)
+    assert (office.count("findings"), office.count("hosts"), office.count("inline_results")) == (chunks, chunks, 1)
