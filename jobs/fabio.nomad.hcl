@@ -153,6 +153,10 @@ job "fabio" {
           "-proxy.shutdownwait", "5s",
           "-proxy.keepalivetimeout", "15s",
           "-proxy.noroutestatus", "503",
+          # An instance whose machine lost its power answers nothing. By default Fabio dials it for 30 s, and waits for the
+          # answer to a request on a connection that was open already without end.
+          "-proxy.dialtimeout", "1s",
+          "-proxy.responseheadertimeout", "8s",
           "-log.level", "WARN", # at INFO Fabio first logs its configuration, the token included
         ], var.arguments)
       }
