@@ -5,6 +5,7 @@ A namespace of the test's own is that machine. Needs root.
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -123,7 +124,7 @@ def seconds(option: str) -> float:
 
 def test_every_fabio_gives_up_dialling_within_a_second_and_waiting_before_ten():
     arguments = job("fabio", "driver=raw_exec")["TaskGroups"][0]["Tasks"][0]["Config"]["args"]
-    of_the_job = dict(zip(arguments, arguments[1:], strict=False))
+    of_the_job = dict(itertools.pairwise(arguments))
     for option, most in (("proxy.dialtimeout", 1), ("proxy.responseheadertimeout", CALLERS_PATIENCE_SECONDS - 1)):
         assert 0 < seconds(of_the_job[f"-{option}"]) <= most
         assert front_options()[option] == of_the_job[f"-{option}"]

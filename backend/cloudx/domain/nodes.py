@@ -22,6 +22,7 @@ DEGRADED_AFTER_SECONDS = 15.0
 OFFLINE_AFTER_SECONDS = 30.0
 DEGRADED_MEMORY_PERCENT = 95.0
 RAW_SOCKET = "raw_socket"
+CONTROL_POOL = "control"  # at Nomad: the machines that run the API, and no scan
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 
 
