@@ -1,5 +1,6 @@
-# A Consul client, on every VPS. Files beside it, mode 0600, hold what differs: tokens.hcl (acl { tokens { agent, default } }),
-# encrypt.hcl, and the VPS's addresses (bind_addr, retry_join).
+# A Consul client, on every VPS. Files beside it, mode 0600, hold what differs: tokens.hcl (acl { tokens { agent } }, its own:
+# `cloudx cluster admit NAME`), encrypt.hcl, and the VPS's addresses (bind_addr, retry_join). No default token: that would be
+# everybody's who reaches the agent.
 server      = false
 data_dir    = "/var/lib/consul"
 client_addr = "127.0.0.1"

@@ -1,4 +1,4 @@
-# The API behind Fabio. jobs/README.md tells what it needs and how to roll it out.
+# The API behind Fabio, on the control nodes. jobs/README.md tells what it needs and how to roll it out.
 
 variable "driver" {
   type        = string
@@ -35,9 +35,21 @@ variable "datacenters" {
   default     = ["*"]
 }
 
+variable "node_pool" {
+  type        = string
+  description = "The Nomad node pool that runs it. Its tasks hold the install's secrets: never a pool of VPSes that scan."
+  default     = "control"
+}
+
+variable "control_nodes" {
+  type        = list(string)
+  description = "The Nomad ids of the machines that may run it; [] trusts the pool, which each machine names itself."
+  default     = []
+}
+
 variable "count" {
   type        = number
-  description = "How many instances, spread over the VPSes. One is enough to roll out without a lost request; two outlive a VPS."
+  description = "How many instances, spread over the control nodes. One is enough for a rollout without a lost request; two outlive a machine."
   default     = 2
 }
 
@@ -104,7 +116,17 @@ locals {
 
 job "backend" {
   datacenters = var.datacenters
+  node_pool   = var.node_pool
   type        = "service"
+
+  dynamic "constraint" {
+    for_each = length(var.control_nodes) > 0 ? ["these"] : []
+    content {
+      attribute = "${node.unique.id}"
+      operator  = "set_contains_any"
+      value     = join(",", var.control_nodes)
+    }
+  }
 
   update {
     max_parallel      = 1
@@ -181,12 +203,14 @@ job "backend" {
       }
 
       config {
-        image          = local.is_docker ? var.image : null
-        network_mode   = local.is_docker ? var.network_mode : null
-        cap_drop       = local.is_docker ? ["all"] : null
-        auth_soft_fail = local.is_docker ? true : null
-        command        = local.is_docker ? "cloudx" : var.command
-        args           = ["db", "upgrade"]
+        image           = local.is_docker ? var.image : null
+        network_mode    = local.is_docker ? var.network_mode : null
+        cap_drop        = local.is_docker ? ["all"] : null
+        readonly_rootfs = local.is_docker ? true : null
+        security_opt    = local.is_docker ? ["no-new-privileges"] : null
+        auth_soft_fail  = local.is_docker ? true : null
+        command         = local.is_docker ? "cloudx" : var.command
+        args            = ["db", "upgrade"]
       }
 
       vault {
@@ -221,14 +245,16 @@ job "backend" {
       kill_timeout = "30s" # gunicorn gives requests 25
 
       config {
-        image          = local.is_docker ? var.image : null
-        network_mode   = local.is_docker ? var.network_mode : null
-        ports          = local.is_docker && var.network_mode != "host" ? ["http"] : null
-        cap_drop       = local.is_docker ? ["all"] : null
-        cap_add        = local.is_docker ? local.capabilities : null
-        auth_soft_fail = local.is_docker ? true : null
-        command        = local.is_docker ? "cloudx" : var.command
-        args           = ["serve"]
+        image           = local.is_docker ? var.image : null
+        network_mode    = local.is_docker ? var.network_mode : null
+        ports           = local.is_docker && var.network_mode != "host" ? ["http"] : null
+        cap_drop        = local.is_docker ? ["all"] : null
+        cap_add         = local.is_docker ? local.capabilities : null
+        readonly_rootfs = local.is_docker ? true : null
+        security_opt    = local.is_docker ? ["no-new-privileges"] : null
+        auth_soft_fail  = local.is_docker ? true : null
+        command         = local.is_docker ? "cloudx" : var.command
+        args            = ["serve"]
       }
 
       # nomad/policies and consul/policies hold the rights of these two.

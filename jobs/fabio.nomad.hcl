@@ -1,8 +1,8 @@
-# Fabio on each VPS sends requests to the API's instances that are healthy in Consul.
+# Fabio on each control node sends requests to the API's instances that are healthy in Consul.
 
 variable "driver" {
   type        = string
-  description = "docker (the image) or raw_exec (a fabio installed on the VPS)."
+  description = "docker (the image) or raw_exec (a fabio installed on the machine)."
   default     = "docker"
 
   validation {
@@ -19,7 +19,7 @@ variable "image" {
 
 variable "fabio_command" {
   type        = string
-  description = "The path of fabio on the VPS, for raw_exec; `scripts/find-servers fabio` prints it."
+  description = "The path of fabio on the machine, for raw_exec; `scripts/find-servers fabio` prints it."
   default     = "/usr/local/bin/fabio"
 }
 
@@ -33,6 +33,18 @@ variable "datacenters" {
   type        = list(string)
   description = "The datacenters it may run in."
   default     = ["*"]
+}
+
+variable "node_pool" {
+  type        = string
+  description = "The Nomad node pool that runs it. It sees every caller's token: never a pool of VPSes that scan."
+  default     = "control"
+}
+
+variable "control_nodes" {
+  type        = list(string)
+  description = "The Nomad ids of the machines that may run it; [] trusts the pool, which each machine names itself."
+  default     = []
 }
 
 variable "address" {
@@ -55,7 +67,7 @@ variable "page_port" {
 
 variable "consul_addr" {
   type        = string
-  description = "HOST:PORT of the VPS's Consul agent."
+  description = "HOST:PORT of the machine's Consul agent."
   default     = "127.0.0.1:8500"
 }
 
@@ -83,13 +95,24 @@ locals {
 
 job "fabio" {
   datacenters = var.datacenters
+  node_pool   = var.node_pool
   type        = "system"
 
+  dynamic "constraint" {
+    for_each = length(var.control_nodes) > 0 ? ["these"] : []
+    content {
+      attribute = "${node.unique.id}"
+      operator  = "set_contains_any"
+      value     = join(",", var.control_nodes)
+    }
+  }
+
   update {
-    max_parallel     = 1
-    health_check     = "checks"
-    min_healthy_time = "3s"
-    healthy_deadline = "60s"
+    max_parallel      = 1
+    health_check      = "checks"
+    min_healthy_time  = "3s"
+    healthy_deadline  = "60s"
+    progress_deadline = "0s" # the first instance that is not healthy in time ends the rollout; the default is 10 minutes
   }
 
   group "fabio" {
@@ -137,11 +160,13 @@ job "fabio" {
       kill_timeout = "15s" # -proxy.shutdownwait, and the requests under way
 
       config {
-        image          = local.is_docker ? var.image : null
-        network_mode   = local.is_docker ? "host" : null
-        cap_drop       = local.is_docker ? ["all"] : null
-        auth_soft_fail = local.is_docker ? true : null
-        command        = local.is_docker ? "/usr/bin/fabio" : var.fabio_command
+        image           = local.is_docker ? var.image : null
+        network_mode    = local.is_docker ? "host" : null
+        cap_drop        = local.is_docker ? ["all"] : null
+        readonly_rootfs = local.is_docker ? true : null
+        security_opt    = local.is_docker ? ["no-new-privileges"] : null
+        auth_soft_fail  = local.is_docker ? true : null
+        command         = local.is_docker ? "/usr/bin/fabio" : var.fabio_command
         args = concat([
           "-proxy.addr", "${var.address}:${var.port}",
           "-ui.addr", "127.0.0.1:${var.page_port}",
@@ -153,6 +178,10 @@ job "fabio" {
           "-proxy.shutdownwait", "5s",
           "-proxy.keepalivetimeout", "15s",
           "-proxy.noroutestatus", "503",
+          # An instance whose machine lost its power answers nothing. By default Fabio dials it for 30 s, and waits for the
+          # answer to a request on a connection that was open already without end.
+          "-proxy.dialtimeout", "1s",
+          "-proxy.responseheadertimeout", "8s",
           "-log.level", "WARN", # at INFO Fabio first logs its configuration, the token included
         ], var.arguments)
       }

@@ -35,9 +35,15 @@ variable "datacenters" {
   default     = ["*"]
 }
 
+variable "node_pool" {
+  type        = string
+  description = "The Nomad node pool whose machines it runs on: those that scan."
+  default     = "default"
+}
+
 variable "primary_url" {
   type        = string
-  description = "The API's address for the VPSes: Fabio, which runs on each."
+  description = "The API's address for the VPSes: Fabio on a control node; by default this machine, as with make dev."
   default     = "http://127.0.0.1:9999"
 }
 
@@ -61,13 +67,15 @@ locals {
 
 job "node" {
   datacenters = var.datacenters
+  node_pool   = var.node_pool
   type        = "system"
 
   update {
-    max_parallel     = 1
-    health_check     = "checks"
-    min_healthy_time = "3s"
-    healthy_deadline = "60s"
+    max_parallel      = 1
+    health_check      = "checks"
+    min_healthy_time  = "3s"
+    healthy_deadline  = "60s"
+    progress_deadline = "0s" # the first instance that is not healthy in time ends the rollout; the default is 10 minutes
   }
 
   group "node" {
@@ -120,13 +128,15 @@ job "node" {
       kill_timeout = "10s"
 
       config {
-        image          = local.is_docker ? var.image : null
-        network_mode   = local.is_docker ? "host" : null # the checks read the machine's own interfaces
-        cap_drop       = local.is_docker ? ["all"] : null
-        cap_add        = local.is_docker ? ["net_raw"] : null
-        auth_soft_fail = local.is_docker ? true : null
-        command        = local.is_docker ? "cloudx" : var.command
-        args           = ["agent", "--checks", "${NOMAD_ADDR_checks}"]
+        image           = local.is_docker ? var.image : null
+        network_mode    = local.is_docker ? "host" : null # the checks read the machine's own interfaces
+        cap_drop        = local.is_docker ? ["all"] : null
+        cap_add         = local.is_docker ? ["net_raw"] : null
+        readonly_rootfs = local.is_docker ? true : null
+        security_opt    = local.is_docker ? ["no-new-privileges"] : null
+        auth_soft_fail  = local.is_docker ? true : null
+        command         = local.is_docker ? "cloudx" : var.command
+        args            = ["agent", "--checks", "${NOMAD_ADDR_checks}"]
       }
 
       # The agent's credential at the API, in place of a token.

@@ -35,6 +35,18 @@ variable "datacenters" {
   default     = ["*"]
 }
 
+variable "node_pool" {
+  type        = string
+  description = "The Nomad node pool of the machine with the volume. Its task holds the superuser's password: never one that scans."
+  default     = "control"
+}
+
+variable "control_nodes" {
+  type        = list(string)
+  description = "The Nomad ids of the machines that may run it; [] trusts the pool, which each machine names itself."
+  default     = []
+}
+
 variable "volume" {
   type        = string
   description = "The host volume with the data; the job runs on the VPS that has it."
@@ -71,13 +83,24 @@ locals {
 
 job "postgres" {
   datacenters = var.datacenters
+  node_pool   = var.node_pool
   type        = "service"
 
+  dynamic "constraint" {
+    for_each = length(var.control_nodes) > 0 ? ["these"] : []
+    content {
+      attribute = "${node.unique.id}"
+      operator  = "set_contains_any"
+      value     = join(",", var.control_nodes)
+    }
+  }
+
   update {
-    max_parallel     = 1 # the old instance leaves before the new one starts: both use one data folder
-    health_check     = "checks"
-    min_healthy_time = "3s"
-    healthy_deadline = "2m"
+    max_parallel      = 1 # the old instance leaves before the new one starts: both use one data folder
+    health_check      = "checks"
+    min_healthy_time  = "3s"
+    healthy_deadline  = "2m"
+    progress_deadline = "0s" # the first instance that is not healthy in time ends the rollout; the default is 10 minutes
   }
 
   group "postgres" {
@@ -123,14 +146,16 @@ job "postgres" {
       kill_timeout = "30s"
 
       config {
-        image          = local.is_docker ? var.image : null
-        network_mode   = local.is_docker ? "host" : null
-        cap_drop       = local.is_docker ? ["all"] : null
-        cap_add        = local.is_docker ? ["chown", "dac_override", "fowner", "setgid", "setuid"] : null
-        auth_soft_fail = local.is_docker ? true : null
-        entrypoint     = local.is_docker ? [] : null
-        command        = "/bin/sh"
-        args           = ["${NOMAD_TASK_DIR}/start"]
+        image           = local.is_docker ? var.image : null
+        network_mode    = local.is_docker ? "host" : null
+        cap_drop        = local.is_docker ? ["all"] : null
+        cap_add         = local.is_docker ? ["chown", "dac_override", "fowner", "setgid", "setuid"] : null
+        readonly_rootfs = local.is_docker ? true : null
+        security_opt    = local.is_docker ? ["no-new-privileges"] : null
+        auth_soft_fail  = local.is_docker ? true : null
+        entrypoint      = local.is_docker ? [] : null
+        command         = "/bin/sh"
+        args            = ["${NOMAD_TASK_DIR}/start"]
       }
 
       dynamic "volume_mount" {

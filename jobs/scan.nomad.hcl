@@ -36,6 +36,12 @@ variable "datacenters" {
   default     = ["*"]
 }
 
+variable "node_pool" {
+  type        = string
+  description = "The Nomad node pool whose machines it may run on: those that scan."
+  default     = "default"
+}
+
 variable "database" {
   type        = string
   description = "HOST:PORT/NAME of PostgreSQL; the login comes from Vault. A query such as ?sslmode=verify-full may follow."
@@ -73,6 +79,7 @@ locals {
 
 job "scan" {
   datacenters = var.datacenters
+  node_pool   = var.node_pool
   type        = "batch"
   priority    = var.priority
 
@@ -111,13 +118,15 @@ job "scan" {
       kill_timeout = "20s" # the worker gives its chunks back within 8 s
 
       config {
-        image          = local.is_docker ? var.image : null
-        network_mode   = local.is_docker ? "host" : null # an interface on a bridge has offloads on, which cost replies
-        cap_drop       = local.is_docker ? ["all"] : null
-        cap_add        = local.is_docker ? ["net_raw"] : null
-        auth_soft_fail = local.is_docker ? true : null
-        command        = local.is_docker ? "cloudx" : var.command
-        args           = ["worker", "--scan", "${NOMAD_META_scan_id}"]
+        image           = local.is_docker ? var.image : null
+        network_mode    = local.is_docker ? "host" : null # an interface on a bridge has offloads on, which cost replies
+        cap_drop        = local.is_docker ? ["all"] : null
+        cap_add         = local.is_docker ? ["net_raw"] : null
+        readonly_rootfs = local.is_docker ? true : null
+        security_opt    = local.is_docker ? ["no-new-privileges"] : null
+        auth_soft_fail  = local.is_docker ? true : null
+        command         = local.is_docker ? "cloudx" : var.command
+        args            = ["worker", "--scan", "${NOMAD_META_scan_id}"]
       }
 
       vault {

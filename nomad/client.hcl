@@ -1,5 +1,6 @@
-# A Nomad client, on every VPS. Files beside it, mode 0600, hold what differs: tokens.hcl (consul { token }), tls.hcl, and the
-# VPS's addresses (bind_addr, client { network_interface }, vault { address }).
+# A Nomad client, on every VPS. Files beside it, mode 0600, hold what differs: tokens.hcl (consul { token }, its own: `cloudx cluster
+# admit NAME`), tls.hcl, and addresses (bind_addr, client { network_interface, server_join }, vault { address }).
+# A control node, which runs the API, Fabio or PostgreSQL, takes control.hcl too.
 data_dir = "/var/lib/nomad"
 
 client {
@@ -25,7 +26,9 @@ acl {
 }
 
 consul {
-  address = "127.0.0.1:8500"
+  address          = "127.0.0.1:8500"
+  auto_advertise   = false
+  client_auto_join = false # it is told the servers' addresses: a name in Consul may be taken over
 }
 
 vault {

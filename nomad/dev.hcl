@@ -1,4 +1,4 @@
-# `make dev`: one Nomad, server and client, on loopback, run with -dev -dev-consul -dev-vault.
+# `make dev`: one Nomad, server and client, on loopback, run with -dev -dev-vault.
 # A second, private file under .dev/ holds its Consul token and its data folder.
 bind_addr            = "127.0.0.1"
 log_level            = "WARN"
@@ -6,6 +6,16 @@ disable_update_check = true
 
 acl {
   enabled = true
+}
+
+# As in server.hcl and client.hcl. Not by -dev-consul, with which services would log in to Consul by identities of their own.
+consul {
+  auto_advertise = false
+
+  task_identity {
+    aud = ["consul.io"]
+    ttl = "1h"
+  }
 }
 
 client {

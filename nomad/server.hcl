@@ -16,12 +16,11 @@ acl {
 }
 
 consul {
-  address = "127.0.0.1:8500"
+  address          = "127.0.0.1:8500"
+  auto_advertise   = false # the agents are told the servers' addresses: a name in Consul may be taken over
+  server_auto_join = false
 
-  service_identity {
-    aud = ["consul.io"]
-    ttl = "1h"
-  }
+  # No service_identity: agents register services by their own tokens, which say what their machine may run.
   task_identity {
     aud = ["consul.io"]
     ttl = "1h"

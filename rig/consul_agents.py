@@ -24,7 +24,7 @@ def server_launch(folder: RigFolder, program: Path, tokens: Tokens, machine: str
 
 def client_launch(folder: RigFolder, program: Path, tokens: Tokens, machine: str) -> Launch:
     """A Consul client of a VPS."""
-    own = {"acl": {"tokens": {"agent": tokens.consul_agent, "default": tokens.consul_agent}}}
+    own = {"acl": {"tokens": {"agent": tokens.of_agents[machine].consul_agent}}}
     return _launch(folder, program, tokens, machine, "client", own)
 
 

@@ -20,11 +20,9 @@ URL = f"http://{ip_of(MACHINE)}:{FABIO_PORT}"
 PAGE = f"http://{ip_of(MACHINE)}:{FABIO_PAGE_PORT}"
 
 
-def launch(folder: RigFolder, program: Path, tokens: Tokens) -> Launch:
-    """Fabio with the options and the rights of jobs/fabio.nomad.hcl."""
-    token_file = folder.path / "front-token"
-    write_private(token_file, tokens.front)
-    options = {
+def options() -> dict[str, str]:
+    """The options of jobs/fabio.nomad.hcl, for this machine."""
+    return {
         "proxy.addr": f"{ip_of(MACHINE)}:{FABIO_PORT}",
         "ui.addr": f"{ip_of(MACHINE)}:{FABIO_PAGE_PORT}",
         "ui.access": "ro",
@@ -35,7 +33,15 @@ def launch(folder: RigFolder, program: Path, tokens: Tokens) -> Launch:
         "proxy.shutdownwait": "1s",
         "proxy.keepalivetimeout": "15s",
         "proxy.noroutestatus": "503",
+        "proxy.dialtimeout": "1s",
+        "proxy.responseheadertimeout": "8s",
         "log.level": "WARN",
     }
-    command = [str(program), *(f"-{name}={value}" for name, value in options.items())]
+
+
+def launch(folder: RigFolder, program: Path, tokens: Tokens) -> Launch:
+    """Fabio with the options and the rights of jobs/fabio.nomad.hcl."""
+    token_file = folder.path / "front-token"
+    write_private(token_file, tokens.front)
+    command = [str(program), *(f"-{name}={value}" for name, value in options().items())]
     return Launch(MACHINE, "front", command, plain_environment(CONSUL_HTTP_TOKEN_FILE=str(token_file)))

@@ -11,8 +11,9 @@ import requests
 from typing_extensions import override
 
 from cloudx import __version__
+from cloudx.cluster.admit import AdmitMachine, MachineKind
 from cloudx.cluster.bootstrap import cluster_identities
-from cloudx.cluster.identities import ClusterPlan, SetUpIdentities, give_nomad_agent_policy
+from cloudx.cluster.identities import ClusterPlan, SetUpIdentities
 from cloudx.cluster.identity_ports import DatabaseAdmin
 from cloudx.config import load_settings
 from cloudx.devcluster.jobs import JOBS
@@ -33,7 +34,7 @@ HEALTHY_SECONDS = 300.0
 
 
 class NomadRig(Rig):
-    """`settings` go to the backend, `variables` to every job.
+    """`settings` go to the backend, `variables` to every job. The servers' machines are the control nodes.
 
     Tasks are processes, since a Docker would run its containers in its own network, not in that of the VPS.
     """
@@ -134,10 +135,11 @@ class NomadRig(Rig):
             self.launch(consul_agents.server_launch(self.folder, self._programs["consul"], self._tokens, machine))
         self.wait("Consul's access control", lambda: self.consul("acl/token/self"), key=f"{SERVERS[0]}.consul")
         identities = self._identities("")
-        give_nomad_agent_policy(identities.files, identities.consul)
-        identities.consul.put_policy("consul-agent", identities.files.consul_policies["consul-agent"])
-        identities.consul.put_token(self._tokens.nomad_in_consul, "Nomad's agents", ("nomad-agent",))
-        identities.consul.put_token(self._tokens.consul_agent, "Consul's agents on the VPSes", ("consul-agent",))
+        admit = AdmitMachine(identities.files, identities.consul)
+        for machine in SERVERS:
+            self._tokens.of_agents[machine] = admit.run(machine, MachineKind.CONTROL)
+        for machine in self.vpses:
+            self._tokens.of_agents[machine] = admit.run(machine, MachineKind.VPS)
         for machine in SERVERS:
             self.launch(nomad_agents.server_launch(self.folder, self._programs["nomad"], self._tokens, machine))
         for machine in self.vpses:
@@ -193,6 +195,7 @@ class NomadRig(Rig):
             "version": __version__,
             "database": DATABASE_ADDRESS,
             "fabio_command": str(self._programs["fabio"]),
+            "primary_url": front.URL,
         } | self._variables
         if self._settings:
             variables["settings"] = json.dumps(self._settings)
@@ -206,7 +209,7 @@ class NomadRig(Rig):
 
     def _clients_are_ready(self) -> bool:
         nodes = self.nomad("nodes") or []
-        return {node["Name"] for node in nodes if node["Status"] == "ready"} == set(self.vpses)
+        return {node["Name"] for node in nodes if node["Status"] == "ready"} == {*self.vpses, *SERVERS}
 
     def _link_programs(self) -> None:
         folder = Path(self.programs)

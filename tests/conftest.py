@@ -10,7 +10,7 @@ settings.register_profile("cloudx", deadline=None)
 settings.load_profile("cloudx")
 
 # Quick ones first; a folder that is not named comes last.
-ORDER = ("unit", "integration", "contract", "image", "cluster")
+ORDER = ("unit", "integration", "contract", "security", "image", "cluster")
 HERE = Path(__file__).parent
 
 
@@ -36,6 +36,7 @@ pytest_plugins = [
         "gunicorn",
         "redis",
         "cluster_servers",
+        "fabio",
         "identities",
         "cluster",
         "fleet",

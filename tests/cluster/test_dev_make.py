@@ -30,7 +30,9 @@ def test_kill_9_of_make_ends_what_it_started_and_the_next_make_dev_waits_for_tha
     until(lambda: not our_processes(FOLDER) and not our_mounts(FOLDER), 60)
 
 
-def test_with_docker_the_image_runs_with_net_raw_for_scanners_alone_and_leaves_no_container(stopped_dev_cluster):
+def test_with_docker_the_image_runs_read_only_with_net_raw_for_scanners_alone_and_leaves_no_container(
+    stopped_dev_cluster,
+):
     if stopped_dev_cluster.process is not None:
         stopped_dev_cluster.stop()
     stopped_dev_cluster.start_by_make("DRIVER=docker")
@@ -40,6 +42,7 @@ def test_with_docker_the_image_runs_with_net_raw_for_scanners_alone_and_leaves_n
     for container in our_containers(FOLDER):
         about = json.loads(docker("inspect", container))[0]
         status = Path(f"/proc/{about['State']['Pid']}/status").read_text()
+        assert about["HostConfig"]["ReadonlyRootfs"] and "NoNewPrivs:\t1" in status
         rights[about["Name"].strip("/").rsplit("-", 5)[0]] = int(status.split("CapBnd:")[1].split()[0], 16)
     assert rights == {"backend": 0, "node": NET_RAW, "scan": NET_RAW}
     stopped_dev_cluster.api("DELETE", f"/api/scans/{scan_id}")

@@ -57,7 +57,7 @@ def test_a_killed_leader_of_nomad_stops_no_scan(fleet: NomadRig) -> None:
 
 def test_the_backend_killed_at_submit_at_dispatch_and_while_chunks_finish_loses_nothing(fleet: NomadRig) -> None:
     def backend() -> list[psutil.Process]:
-        return faults.processes_of_task(fleet.vpses, "backend")
+        return faults.processes_of_task(list(fleet.servers), "backend")
 
     before = backend()  # looked for in advance: the kill comes right after the answer
     assert len(before) >= 4, "an arbiter and its workers, twice"

@@ -79,17 +79,11 @@ def test_a_binding_rule_that_is_not_ours_is_taken_away_and_ours_stay(identities)
     assert rules() == before
 
 
-def test_a_service_can_register_itself_in_consul_and_no_other(identities):
-    login = identities.consul_login(identities.issuer.identity("consul.io", "backend", nomad_service="cloudx-backend"))
-    token = {"X-Consul-Token": login.json()["SecretID"]}
-
-    def register(name: str) -> int:
-        url = f"{identities.consul.url}/v1/agent/service/register"
-        return requests.put(url, json={"Name": name, "Port": 1}, headers=token, timeout=5).status_code
-
-    assert register("cloudx-backend") == 200
-    assert register("cloudx-node") == 403
-    identities.consul.call("PUT", "/v1/agent/service/deregister/cloudx-backend")
+@pytest.mark.parametrize(("job", "service"), [("backend", "cloudx-backend"), ("node", "cloudx-node")])
+def test_no_identity_of_a_service_becomes_a_token_of_consul(identities, job, service):
+    """Agents register services, by tokens that say what their machine may run."""
+    answer = identities.consul_login(identities.issuer.identity("consul.io", job, nomad_service=service))
+    assert answer.status_code == 403 and "SecretID" not in answer.text
 
 
 def test_the_backends_task_reads_the_fleet_in_consul_and_writes_nothing(identities):
@@ -97,19 +91,26 @@ def test_the_backends_task_reads_the_fleet_in_consul_and_writes_nothing(identiti
     token = {"X-Consul-Token": login.json()["SecretID"]}
     nodes = requests.get(f"{identities.consul.url}/v1/catalog/nodes", headers=token, timeout=5)
     assert [node["Node"] for node in nodes.json()] == ["consul-of-the-test"]
+    seen = requests.get(f"{identities.consul.url}/v1/catalog/services", headers=token, timeout=5).json()
+    assert set(seen) <= {"cloudx-node"}
     url = f"{identities.consul.url}/v1/agent/service/register"
     assert requests.put(url, json={"Name": "cloudx-node"}, headers=token, timeout=5).status_code == 403
     assert requests.put(f"{identities.consul.url}/v1/kv/x", data="x", headers=token, timeout=5).status_code == 403
 
 
 @pytest.mark.parametrize(
-    ("audience", "job", "namespace"),
-    [("consul.io", "somebody", "default"), ("consul.io", "backend", "other"), ("vault.io", "backend", "default")],
+    ("audience", "job", "namespace", "task"),
+    [
+        ("consul.io", "somebody", "default", "somebody"),
+        ("consul.io", "scan", "default", "backend"),
+        ("consul.io", "backend", "default", "migrate"),
+        ("consul.io", "backend", "other", "backend"),
+        ("vault.io", "backend", "default", "backend"),
+        ("cloudx", "backend", "default", "backend"),
+    ],
 )
-def test_consul_gives_no_token_to_an_unknown_job_another_namespace_or_another_audience(
-    identities, audience, job, namespace
-):
-    identity = identities.issuer.identity(audience, job, namespace=namespace, nomad_task="backend")
+def test_consul_gives_no_token_to_another_job_task_namespace_or_audience(identities, audience, job, namespace, task):
+    identity = identities.issuer.identity(audience, job, namespace=namespace, nomad_task=task)
     answer = identities.consul_login(identity)
     assert answer.status_code in (403, 500)  # 500 is Consul's word for a wrong audience
     assert "SecretID" not in answer.text
@@ -177,6 +178,43 @@ def test_the_admin_token_stays_what_it_was_made_as(identities):
     before = identities.set_up.admin_token()
     identities.set_up.run(replace(identities.plan, admin_token="cx_another"))
     assert identities.set_up.admin_token() == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "secret/data/cloudx/api", None),
+        ("PUT", "secret/destroy/cloudx/api", {"versions": [1, 2, 3, 4, 5, 6, 7, 8, 9]}),
+        ("DELETE", "secret/metadata/cloudx/api", None),
+    ],
+    ids=["deleted", "destroyed", "metadata-deleted"],
+)
+def test_an_admin_token_that_was_taken_out_of_vault_is_made_anew_and_then_stays(identities, method, path, body):
+    before = identities.set_up.admin_token()
+    identities.vault.call(method, f"/v1/{path}", body)
+    assert identities.set_up.vault.read_secret("cloudx/api") == {}
+    identities.set_up.run(identities.plan)
+    made = identities.set_up.admin_token()
+    assert made.startswith("cx_") and made != before
+    identities.set_up.run(identities.plan)
+    assert identities.set_up.admin_token() == made
+
+
+def test_of_two_set_ups_at_once_the_second_keeps_what_the_first_wrote(identities, monkeypatch):
+    """The other one writes between our look at the version and our write."""
+    path, vault = "cloudx/raced", identities.set_up.vault
+    look = vault.read_secret
+
+    def look_and_lose(name: str) -> dict[str, str]:
+        monkeypatch.setattr(vault, "read_secret", look)
+        found: dict[str, str] = look(name)
+        identities.vault.call("POST", f"/v1/secret/data/{name}", {"data": {"admin_token": "theirs"}})
+        return found
+
+    monkeypatch.setattr(vault, "read_secret", look_and_lose)
+    vault.keep_secret(path, {"admin_token": "ours"})
+    assert vault.read_secret(path) == {"admin_token": "theirs"}
+    identities.vault.call("DELETE", f"/v1/secret/metadata/{path}")
 
 
 def test_the_tables_belong_to_the_shared_owner_so_a_migrate_login_leaves_nothing_behind(schema):
@@ -289,9 +327,8 @@ def test_logins_live_as_long_as_the_plan_says(identities):
 
 def test_a_token_with_a_chosen_secret_can_be_given_again(identities):
     secret = "77777777-2222-3333-4444-555555555555"
-    identities.set_up.consul.put_policy("nomad-agent", identities.set_up.files.consul_policies["nomad-agent"])
     for _ in range(2):
-        identities.set_up.consul.put_token(secret, "a test's", ("nomad-agent",))
+        identities.set_up.consul.put_token(secret, "a test's", ("cloudx-fabio",))
     assert identities.consul.call("GET", "/v1/acl/token/self", params={"token": secret}) is not None
     held = [t for t in identities.consul.call("GET", "/v1/acl/tokens") if t["Description"] == "a test's"]
     assert len(held) == 1

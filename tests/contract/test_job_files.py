@@ -6,10 +6,12 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fixtures.servers.cluster_servers import ROOT, server_path
+from fixtures.servers.fabio import job
 
 
 def validate(checkout: Path, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -59,3 +61,43 @@ def test_a_job_file_that_nomad_would_refuse_fails_the_check(checkout: Path, chan
 def test_without_nomad_the_check_says_that_it_did_not_look(checkout: Path, tmp_path: Path) -> None:
     done = validate(checkout, cache=tmp_path / "nothing")
     assert (done.returncode, done.stdout.partition(":")[0]) == (0, "jobs/ is not validated")
+
+
+JOBS = sorted(file.name.partition(".")[0] for file in (ROOT / "jobs").glob("*.nomad.hcl"))
+SECRET_JOBS = {"backend", "fabio", "postgres"}  # their tasks hold what belongs to the whole install
+DEFAULT_DEADLINE_NS = 10 * 60 * 10**9
+
+
+def tasks(name: str, driver: str) -> list[dict[str, Any]]:
+    return [task for group in job(name, f"driver={driver}")["TaskGroups"] for task in group["Tasks"]]
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_container_has_a_read_only_root_no_new_privileges_and_no_capability_it_does_not_name(name: str) -> None:
+    for task in tasks(name, "docker"):
+        config = task["Config"]
+        assert (config["readonly_rootfs"], config["security_opt"]) == (True, ["no-new-privileges"]), task["Name"]
+        assert config["cap_drop"] == ["all"], task["Name"]
+        assert not config.get("privileged") and "volumes" not in config, task["Name"]
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_job_with_an_update_block_says_when_a_rollout_has_failed(name: str) -> None:
+    about = job(name)
+    updates = [each["Update"] for each in (about, *about["TaskGroups"]) if each["Update"]]
+    assert bool(updates) == (about["Type"] != "batch")
+    for update in updates:
+        assert update["ProgressDeadline"] is not None and update["ProgressDeadline"] < DEFAULT_DEADLINE_NS
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_what_holds_the_install_s_secrets_runs_on_control_nodes_and_the_rest_beside_them(name: str) -> None:
+    pool = job(name)["NodePool"]
+    assert pool == ("control" if name in SECRET_JOBS else "default")
+
+
+@pytest.mark.parametrize("name", sorted(SECRET_JOBS))
+def test_control_nodes_may_be_named_one_by_one(name: str) -> None:
+    assert job(name)["Constraints"] is None
+    (constraint,) = job(name, 'control_nodes=["one","two"]')["Constraints"]
+    assert constraint == {"LTarget": "${node.unique.id}", "Operand": "set_contains_any", "RTarget": "one,two"}

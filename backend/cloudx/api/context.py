@@ -33,13 +33,10 @@ class ApiProcess:
         """
         self.dependencies.fleet.start()
         self.dependencies.host_history.start()
-        self.dependencies.names.start()
-        self.dependencies.pruning.start()
-        self.dependencies.forgetting.start()
+        for rounds in self.dependencies.rounds:
+            rounds.start()
         if self.dependencies.dispatching is not None:
             self.dependencies.dispatching.start()
-        if self.dependencies.reconciling is not None:
-            self.dependencies.reconciling.start()
 
 
 def process() -> ApiProcess:

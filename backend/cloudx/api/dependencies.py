@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from cloudx.config import Settings
 from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.edit_policy import AddExclusion
-from cloudx.services.access.excluded_names import KeepNamesCurrent
-from cloudx.services.chunks.keep_reconciled import KeepReconciled
 from cloudx.services.dispatch.loop import KeepDispatching
-from cloudx.services.fleet.forget import KeepForgetting
 from cloudx.services.fleet.latency import MeasureLatency
 from cloudx.services.fleet.ports import HostHistory
 from cloudx.services.fleet.readiness import CheckReadiness
 from cloudx.services.fleet.watch import FleetWatch
 from cloudx.services.ledger.ledger import OpenLedger
-from cloudx.services.scans.prune import KeepPruned
+from cloudx.services.rounds import Rounds
 from cloudx.services.scans.submit import SubmitScan
 
 
@@ -30,11 +27,8 @@ class Dependencies:
     submit_scan: SubmitScan
     check_readiness: CheckReadiness
     measure_latency: MeasureLatency
-    names: KeepNamesCurrent
-    pruning: KeepPruned
     authenticate: Authenticate
     fleet: FleetWatch
     host_history: HostHistory
-    forgetting: KeepForgetting
+    rounds: tuple[Rounds, ...]  # what this process does again and again
     dispatching: KeepDispatching | None = None  # where Nomad runs the workers; its leader reconciles too
-    reconciling: KeepReconciled | None = None  # where resident workers share a server, by logins that may not

@@ -12,20 +12,20 @@ from cloudx.adapters.machine.resolver import SystemResolver
 from cloudx.config import AuthMode, Executor, Settings
 from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.edit_policy import AddExclusion
-from cloudx.services.access.excluded_names import KeepNamesCurrent, RefreshExcludedNames
+from cloudx.services.access.excluded_names import CLOCK_SECONDS, RefreshExcludedNames
 from cloudx.services.access.names_now import NamesNow
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import TokenVerifier
-from cloudx.services.chunks.keep_reconciled import KeepReconciled
-from cloudx.services.chunks.reconcile import reconcile_scans
+from cloudx.services.chunks.reconcile import RECONCILE_SECONDS, reconcile_scans
 from cloudx.services.fleet.fit import CountFit, KnownFleet
-from cloudx.services.fleet.forget import ForgetSilentNodes, KeepForgetting
+from cloudx.services.fleet.forget import LOOK_SECONDS, ForgetSilentNodes
 from cloudx.services.fleet.latency import MeasureLatency
 from cloudx.services.fleet.readiness import CheckReadiness
 from cloudx.services.fleet.sources import ClusterWatch
 from cloudx.services.fleet.watch import FleetWatch, LedgerFleet
 from cloudx.services.ledger.ledger import OpenLedger
-from cloudx.services.scans.prune import KeepPruned, PruneLedger
+from cloudx.services.rounds import Rounds
+from cloudx.services.scans.prune import PRUNE_SECONDS, PruneLedger
 from cloudx.services.scans.submit import SubmitScan
 
 from .database import open_ledger_of
@@ -54,14 +54,11 @@ def api_dependencies(settings: Settings) -> Dependencies:
         submit_scan=SubmitScan(open_ledger, resolver, policies, known, settings.cloudx_chunk_seconds),
         check_readiness=CheckReadiness(open_ledger, fleet),
         measure_latency=MeasureLatency(open_ledger, resolver, policies, EchoOrConnect()),
-        names=KeepNamesCurrent(RefreshExcludedNames(open_ledger, resolver, policies)),
         authenticate=_authenticate(settings, open_ledger),
         fleet=fleet,
         host_history=_host_history(),
-        pruning=KeepPruned(PruneLedger(open_ledger, settings.retention)),
-        forgetting=KeepForgetting(ForgetSilentNodes(open_ledger, settings.cloudx_forget_node_hours * 3600)),
+        rounds=_rounds(settings, open_ledger, RefreshExcludedNames(open_ledger, resolver, policies)),
         dispatching=_dispatching(settings, open_ledger, CountFit(lambda: fleet.current().reading, known)),
-        reconciling=_reconciling(settings, open_ledger),
     )
 
 
@@ -96,11 +93,18 @@ def _dispatching(settings: Settings, open_ledger: OpenLedger, count_fit: CountFi
     )
 
 
-def _reconciling(settings: Settings, open_ledger: OpenLedger) -> KeepReconciled | None:
-    """None on SQLite, where the worker does: waiting for its write lock would stop a process's event loop."""
-    if settings.cloudx_executor is Executor.NOMAD or settings.uses_sqlite:
-        return None
-    return KeepReconciled(open_ledger)
+def _rounds(settings: Settings, open_ledger: OpenLedger, refresh_names: RefreshExcludedNames) -> tuple[Rounds, ...]:
+    forget = ForgetSilentNodes(open_ledger, settings.cloudx_forget_node_hours * 3600)
+    rounds = [
+        Rounds("names.refresh", refresh_names, CLOCK_SECONDS / 4),  # several processes share the names that are due
+        Rounds("nodes.forget", forget, LOOK_SECONDS),
+    ]
+    if not settings.retention.keeps_everything:
+        rounds.append(Rounds("prune", PruneLedger(open_ledger, settings.retention), PRUNE_SECONDS))
+    # Not on SQLite, where the worker does it: waiting for its write lock would stop a process's event loop.
+    if settings.cloudx_executor is not Executor.NOMAD and not settings.uses_sqlite:
+        rounds.append(Rounds("reconcile", lambda: reconcile_scans(open_ledger), RECONCILE_SECONDS))
+    return tuple(rounds)
 
 
 def _cluster_watch(settings: Settings) -> ClusterWatch:

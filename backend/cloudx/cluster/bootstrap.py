@@ -10,6 +10,7 @@ from cloudx.config import Settings
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from .admit import AdmitMachine
     from .drain import DrainNode
     from .identities import SetUpIdentities
     from .identity_ports import DatabaseAdmin
@@ -41,6 +42,17 @@ def cluster_identities(settings: Settings, folder: Path, database: DatabaseAdmin
         vault=HvacVaultSetup(vault, _plain(settings.vault_token)),
         database=PostgresRoles(database.admin_url, database.name),
     )
+
+
+def admissions(settings: Settings, folder: Path) -> AdmitMachine:
+    """Build the admission of machines to Consul from the operator's address and token."""
+    from cloudx.cluster.adapters.consul_acl import HttpConsulAcl
+
+    from .admit import AdmitMachine
+    from .files import read_cluster_files
+
+    consul = settings.consul_http_addr or _LOCAL_CONSUL
+    return AdmitMachine(read_cluster_files(folder), HttpConsulAcl(consul, _plain(settings.consul_http_token)))
 
 
 def rollouts(settings: Settings) -> RollOut:

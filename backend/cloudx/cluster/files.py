@@ -16,7 +16,7 @@ _Found = TypeVar("_Found")
 class ClusterFiles:
     """The files' contents. Each mapping is keyed by the file's name without its ending."""
 
-    consul_policies: dict[str, str]
+    consul_agent_policies: dict[str, dict[str, str]]  # by kind of machine (vps, control)
     consul_job_policies: dict[str, str]
     nomad_job_policies: dict[str, str]
     vault_policies: dict[str, str]
@@ -27,7 +27,7 @@ class ClusterFiles:
 def read_cluster_files(root: Path) -> ClusterFiles:
     """Read all of them. Raises BadConfiguration that names the file."""
     return ClusterFiles(
-        consul_policies=_texts(root / "consul/policies"),
+        consul_agent_policies={kind: _texts(root / "consul/policies" / kind) for kind in ("vps", "control")},
         consul_job_policies=_texts(root / "consul/policies/jobs"),
         nomad_job_policies=_texts(root / "nomad/policies/jobs"),
         vault_policies=_texts(root / "vault/policies"),

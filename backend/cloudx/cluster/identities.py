@@ -6,6 +6,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from cloudx.domain.nodes import CONTROL_POOL
+
 from .files import ClusterFiles
 from .identity_ports import BindingRule, ConsulAcl, DatabaseLogin, DatabaseRoles, NomadAcl, VaultSetup
 
@@ -15,8 +17,7 @@ VAULT_MOUNT = "jwt-nomad"  # as above, for Vault
 VAULT_LOGIN = "cloudx_vault"
 CONNECTION = "cloudx"
 API_SECRET = "cloudx/api"  # noqa: S105 - a path
-NOMAD_AGENT_POLICY = "nomad-agent"
-_CLAIMS = ("nomad_namespace", "nomad_job_id", "nomad_task", "nomad_service")
+_CLAIMS = ("nomad_namespace", "nomad_job_id", "nomad_task")
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,16 @@ class SetUpIdentities:
     def _nomad(self, plan: ClusterPlan) -> None:
         for job, rules in self.files.nomad_job_policies.items():
             self.nomad.put_job_policy(f"cloudx-{job}", rules, plan.namespace, job)
+        self.nomad.put_node_pool(CONTROL_POOL, "Cloud-X: machines that run the API, Fabio and PostgreSQL, and no scan.")
 
     def _consul(self, plan: ClusterPlan) -> None:
-        give_nomad_agent_policy(self.files, self.consul)
         for job, rules in self.files.consul_job_policies.items():
             self.consul.put_policy(f"cloudx-{job}", rules)
             self.consul.put_role(f"nomad-{plan.namespace}-{job}", (f"cloudx-{job}",))
         self.consul.put_jwt_method(CONSUL_METHOD, plan.jwks_url, CONSUL_AUDIENCE, _CLAIMS)
-        self.consul.keep_binding_rules(CONSUL_METHOD, consul_binding_rules(plan.namespace))
+        self.consul.keep_binding_rules(
+            CONSUL_METHOD, consul_binding_rules(plan.namespace, tuple(self.files.consul_job_policies))
+        )
 
     def _vault(self, plan: ClusterPlan) -> None:
         for name, rules in self.files.vault_policies.items():
@@ -86,20 +89,17 @@ class SetUpIdentities:
             self.vault.put_database_role(name, with_ttls(body, plan.login_ttl, plan.login_max_ttl))
 
 
-def give_nomad_agent_policy(files: ClusterFiles, consul: ConsulAcl) -> None:
-    """Make the policy of the token that Nomad's agents carry; they need it before they start."""
-    consul.put_policy(NOMAD_AGENT_POLICY, files.consul_policies[NOMAD_AGENT_POLICY])
+def consul_binding_rules(namespace: str, jobs: tuple[str, ...]) -> tuple[BindingRule, ...]:
+    """A job's main task, which has the job's name, gets the role of the job. No identity may register a service.
+
+    Nomad's agents register services by their own tokens, which say what their machine may run (consul/policies).
+    """
+    return tuple(BindingRule(_only_task(namespace, job), "role", f"nomad-{namespace}-{job}") for job in jobs)
 
 
-def consul_binding_rules(namespace: str) -> tuple[BindingRule, ...]:
-    """A service may register itself and nothing else; a task gets the role of its job, if there is one."""
-    here = f'value.nomad_namespace == "{namespace}"'
-    return (
-        BindingRule(f'"nomad_service" in value and {here}', "service", "${value.nomad_service}"),
-        BindingRule(
-            f'"nomad_service" not in value and {here}', "role", "nomad-${value.nomad_namespace}-${value.nomad_job_id}"
-        ),
-    )
+def _only_task(namespace: str, job: str) -> str:
+    wanted = {"nomad_namespace": namespace, "nomad_job_id": job, "nomad_task": job}
+    return " and ".join(f'value.{claim} == "{value}"' for claim, value in wanted.items())
 
 
 def with_ttls(body: dict[str, Any], ttl: str | None, max_ttl: str | None) -> dict[str, Any]:

@@ -59,6 +59,9 @@ class NomadAcl(Protocol):
     def put_job_policy(self, name: str, rules: str, namespace: str, job_id: str) -> None:
         """Put a policy for the workload identities of a job; `rules` are Nomad's HCL."""
 
+    def put_node_pool(self, name: str, description: str) -> None:
+        """Put a pool of machines, to which jobs may be restricted."""
+
 
 class VaultSetup(Protocol):
     """Vault's policies, logins and engines. Each `put_` creates or updates. All raise ClusterUnavailable."""

@@ -33,6 +33,7 @@ def shell_variables(secrets: DevSecrets, admin_token: str, driver: str, fabio: P
 def job_variables(driver: str, fabio: Path) -> dict[str, str]:
     """The jobs' variables, as NOMAD_VAR_…"""
     variables = {"driver": driver, "version": __version__, "database": DATABASE_ADDRESS, "fabio_command": str(fabio)}
+    variables["node_pool"] = "all"  # the one machine is a control node and a VPS
     if driver == "raw_exec":
         variables["command"] = str(Path(sys.executable).parent / "cloudx")
     return {f"NOMAD_VAR_{name}": value for name, value in variables.items()}

@@ -11,6 +11,7 @@ from cloudx.private_files import write_private
 from .layout import HOST, POSTGRES_PORT, VAULT_PORT, DevFolder
 from .secrets import DevSecrets
 
+CONSUL_NODE = "dev"  # consul/dev.hcl names it
 # PostgreSQL refuses to run as root; the capability lets it reach its data in a checkout that is closed to others.
 _AS_POSTGRES = [
     "setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups",
@@ -46,7 +47,7 @@ def nomad_command(programs: dict[str, Path], folder: DevFolder, secrets: DevSecr
     private = _private_config(folder, "nomad.json", own)
     shared = folder.checkout / "nomad/dev.hcl"
     return [
-        str(programs["nomad"]), "agent", "-dev", "-dev-consul", "-dev-vault", f"-config={shared}", f"-config={private}",
+        str(programs["nomad"]), "agent", "-dev", "-dev-vault", f"-config={shared}", f"-config={private}",
     ]  # fmt: skip
 
 

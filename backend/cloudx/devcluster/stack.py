@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudx.cluster.admit import AdmitMachine, MachineKind, MachineTokens
 from cloudx.cluster.bootstrap import cluster_identities
-from cloudx.cluster.identities import ClusterPlan, SetUpIdentities, give_nomad_agent_policy
+from cloudx.cluster.identities import ClusterPlan, SetUpIdentities
 from cloudx.cluster.identity_ports import DatabaseAdmin
 from cloudx.config import load_settings
 from cloudx.domain.errors import ClusterUnavailable
@@ -22,7 +23,15 @@ from .layout import CONSUL_PORT, DATABASE, HOST, NOMAD_PORT, POSTGRES_PORT, VAUL
 from .leftovers import MARK
 from .programs import PLUGIN, find_servers
 from .secrets import DATABASE_ADDRESS, DevSecrets
-from .servers import as_postgres, consul_command, initdb_command, nomad_command, postgres_command, vault_command
+from .servers import (
+    CONSUL_NODE,
+    as_postgres,
+    consul_command,
+    initdb_command,
+    nomad_command,
+    postgres_command,
+    vault_command,
+)
 from .waiting import answers, wait_until
 
 CONSUL_URL, NOMAD_URL, VAULT_URL = (f"http://{HOST}:{port}" for port in (CONSUL_PORT, NOMAD_PORT, VAULT_PORT))
@@ -94,8 +103,9 @@ class Stack:
     def _admit_nomad(self, identities: SetUpIdentities) -> None:
         wait_for_acl = f"{CONSUL_URL}/v1/acl/token/self"
         self._wait("Consul's access control", lambda: answers(wait_for_acl, {"X-Consul-Token": self.secrets.consul}))
-        give_nomad_agent_policy(identities.files, identities.consul)
-        identities.consul.put_token(self.secrets.nomad_in_consul, "Nomad's agent", ("nomad-agent",))
+        # The one machine is a VPS and a control node. Its Consul agent is the server, with the administrator's token.
+        tokens = MachineTokens(nomad_agent=self.secrets.nomad_in_consul)
+        AdmitMachine(identities.files, identities.consul).run(CONSUL_NODE, *MachineKind, tokens=tokens)
 
     def _set_up(self, identities: SetUpIdentities) -> None:
         identities.nomad.bootstrap(self.secrets.nomad)

@@ -25,6 +25,7 @@ RAW_SOCKET = "raw_socket"
 MAX_CHECKS = 32
 MAX_CHECK_OUTPUT = 500  # characters of one check; each viewer's list of nodes carries all of them
 MAX_OUTPUTS = 8_000  # and of all checks of a node
+CONTROL_POOL = "control"  # at Nomad: the machines that run the API, and no scan
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 
 

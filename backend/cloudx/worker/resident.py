@@ -15,7 +15,7 @@ from cloudx.domain.chunks import RENEW_SECONDS
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import Check, CheckStatus
 from cloudx.services.chunks.claim import Claimant, ClaimChunk
-from cloudx.services.chunks.reconcile import reconcile_scans
+from cloudx.services.chunks.reconcile import RECONCILE_SECONDS, reconcile_scans
 from cloudx.services.chunks.renew import RenewalResult, RenewLeases, RunState
 from cloudx.services.scans.view import is_over
 
@@ -34,7 +34,6 @@ MAX_RUNS = 12  # including those that only wait for late replies
 IDLE_SECONDS = 0.1  # between the first polls of a worker without work; each later pause is longer by the factor
 IDLE_FACTOR = 1.5
 MAX_IDLE_SECONDS = 0.5  # for a shared database; a local file may be polled more often
-RECONCILE_SECONDS = 2.0
 CANARY_SECONDS = 1.0  # between two questions whether the last look is still fresh
 FENCE_SECONDS = 0.25
 WORKER_LEAVE_SECONDS = 8.0  # within Nomad's and Docker's usual grace

@@ -1,5 +1,5 @@
-# The API reads the fleet's health and changes nothing.
-service_prefix "cloudx-" {
+# The API reads the health of the node agents and changes nothing.
+service "cloudx-node" {
   policy = "read"
 }
 

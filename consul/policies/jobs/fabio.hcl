@@ -1,5 +1,6 @@
-# Fabio makes its routes from the healthy instances and changes nothing.
-service_prefix "" {
+# Fabio makes its routes from the healthy instances and changes nothing. It routes by tag whatever service it can read, and one tag
+# that does not parse stops its whole table: so it reads this service alone.
+service "cloudx-backend" {
   policy = "read"
 }
 

@@ -47,7 +47,7 @@ def test_consul_is_in_dev_mode_unless_it_must_be_durable(folder):
 def test_nomad_and_vault_are_in_dev_mode_and_carry_no_token_in_their_arguments(folder):
     nomad = servers.nomad_command(PROGRAMS, folder, SECRETS)
     files = [f"-config={folder.checkout}/nomad/dev.hcl", f"-config={folder.path}/nomad.json"]
-    assert nomad == ["/programs/nomad", "agent", "-dev", "-dev-consul", "-dev-vault", *files]
+    assert nomad == ["/programs/nomad", "agent", "-dev", "-dev-vault", *files]
     assert servers.vault_command(PROGRAMS, folder) == [
         "/programs/vault", "server", "-dev", "-dev-no-store-token", "-dev-listen-address=127.0.0.1:8200",
         f"-dev-plugin-dir={folder.path}/vault-plugins", "-log-level=warn",

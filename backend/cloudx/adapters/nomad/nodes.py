@@ -10,7 +10,7 @@ from nomad.api.exceptions import BaseNomadException
 from requests import Response
 from typing_extensions import override
 
-from cloudx.domain.nodes import ClientState
+from cloudx.domain.nodes import CONTROL_POOL, ClientState
 from cloudx.services.fleet.ports import Answer, BlockingQuery, NomadClient
 
 from .client import nomad_client, nomad_failure
@@ -44,7 +44,7 @@ class NomadNodes(BlockingQuery[tuple[NomadClient, ...]]):
 
 
 def parse_clients(stubs: list[dict[str, Any]]) -> tuple[NomadClient, ...]:
-    """The clients in an answer of /v1/nodes, in its order."""
+    """The clients in an answer of /v1/nodes, in its order, without the control nodes, which scan nothing."""
     return tuple(
         NomadClient(
             node_id=stub["ID"],
@@ -54,6 +54,7 @@ def parse_clients(stubs: list[dict[str, Any]]) -> tuple[NomadClient, ...]:
             remark=stub.get("StatusDescription") or "",
         )
         for stub in stubs
+        if stub.get("NodePool") != CONTROL_POOL
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +19,8 @@ _ADMIN = typer.Option(help="A file with a superuser's URL, postgresql://user:pas
 _DATABASE = typer.Option(help="host:port/database, as Vault reaches PostgreSQL.")
 _JWKS = typer.Option(help="Where Consul and Vault read Nomad's keys; NOMAD_ADDR's own by default.")
 _PLUGIN = typer.Option(help="PostgreSQL's plugin, in Vault's plugin folder; only for a Vault without it built in.")
+
+_CONTROL = "It runs the API, Fabio or PostgreSQL, and no scan."
 
 
 @cluster.command("set-up")
@@ -51,6 +55,34 @@ def set_up(
     )
     cluster_identities(settings, folder, admin).run(plan)
     typer.echo("The cluster's identities are set up.")
+
+
+@cluster.command("admit")
+def admit(
+    name: Annotated[
+        str, typer.Argument(help="The machine's name in Consul: node_name of its agent, or its host name.")
+    ],
+    control: Annotated[bool, typer.Option("--control", help=_CONTROL)] = False,
+    folder: Annotated[Path, _FOLDER] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Give a machine's Consul and Nomad agents tokens of their own; those they had before end.
+
+    Each token speaks for that machine alone, so a stolen VPS cannot speak for another. They are shown this once.
+    Needs an administrator's CONSUL_HTTP_TOKEN, and CONSUL_HTTP_ADDR.
+
+    Example: cloudx cluster admit vps7
+    """
+    from cloudx.cluster.admit import MachineKind
+    from cloudx.cluster.bootstrap import admissions
+
+    kind = MachineKind.CONTROL if control else MachineKind.VPS
+    tokens = admissions(load_settings(), folder).run(name, kind)
+    if as_json:
+        typer.echo(json.dumps({"name": name, "kind": kind, **asdict(tokens)}))
+        return
+    typer.echo(f'acl {{ tokens {{ agent = "{tokens.consul_agent}" }} }}  # beside consul/client.hcl, mode 0600')
+    typer.echo(f'consul {{ token = "{tokens.nomad_agent}" }}  # beside nomad/client.hcl, mode 0600')
 
 
 def _read(file: Path) -> str:

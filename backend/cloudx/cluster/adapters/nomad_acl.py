@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import requests
@@ -44,14 +46,26 @@ class NomadAclClient(NomadAcl):
             "Rules": rules,
             "JobACL": {"Namespace": namespace, "JobID": job_id},
         }
-        try:
+        with self._refusals(f"policy {name}"):
             self._nomad.acl.create_policy(name, body)
+
+    @override
+    def put_node_pool(self, name: str, description: str) -> None:
+        body = {"Name": name, "Description": description}
+        with self._refusals(f"node pool {name}"):
+            # python-nomad has no node pools.
+            self._nomad.node.request("pool", name, json=body, method="post")
+
+    @contextmanager
+    def _refusals(self, subject: str) -> Iterator[None]:
+        try:
+            yield
         except BaseNomadException as error:
             response = getattr(error.nomad_resp, "status_code", None)
             if response is None:
                 raise _unreachable(self._address) from error
             raise ClusterUnavailable(
-                f"Nomad refuses policy {name} ({response} {error.nomad_resp.text[:200]}). "
+                f"Nomad refuses {subject} ({response} {error.nomad_resp.text[:200]}). "
                 "Check that NOMAD_TOKEN is a management token."
             ) from error
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import hvac
 import requests
-from hvac.exceptions import InvalidPath, VaultError
+from hvac.exceptions import InvalidPath, InvalidRequest, VaultError
 from typing_extensions import override
 
 from cloudx.cluster.identity_ports import DatabaseLogin, VaultSetup
@@ -77,10 +77,11 @@ class HvacVaultSetup(VaultSetup):
     def keep_secret(self, path: str, values: dict[str, str]) -> None:
         with self._refusals(f"{SECRET_MOUNT}/{path}"):
             self._mount("kv", SECRET_MOUNT, {"version": "2"})
+            # The version first: whatever is written after it makes our write fail, and is then what we keep.
+            version = self._version_of(path)
             if not self.read_secret(path):
-                only_if_absent = {"cas": 0}  # check-and-set
-                body = {"data": values, "options": only_if_absent}
-                self._vault.write_data(f"{SECRET_MOUNT}/data/{path}", data=body)
+                body = {"data": values, "options": {"cas": version}}  # check-and-set
+                self._write_if_unchanged(path, body)
 
     @override
     def read_secret(self, path: str) -> dict[str, str]:
@@ -94,6 +95,20 @@ class HvacVaultSetup(VaultSetup):
                 digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()
                 body = {"sha256": digest, "command": Path(file).name}
                 self._vault.write_data(f"sys/plugins/catalog/database/{PLUGIN}", data=body)
+
+    def _version_of(self, path: str) -> int:
+        """The version that a secret is at, deleted and destroyed ones included; 0 before the first.
+
+        By the metadata: for a version that is gone hvac raises the same as for a secret that never was.
+        """
+        return int(self._read(f"{SECRET_MOUNT}/metadata/{path}").get("current_version", 0))
+
+    def _write_if_unchanged(self, path: str, body: dict[str, Any]) -> None:
+        try:
+            self._vault.write_data(f"{SECRET_MOUNT}/data/{path}", data=body)
+        except InvalidRequest as error:
+            if "check-and-set" not in str(error) or not self.read_secret(path):
+                raise
 
     def _mount(self, engine: str, path: str, options: dict[str, str] | None = None) -> None:
         if f"{path}/" not in self._vault.sys.list_mounted_secrets_engines()["data"]:

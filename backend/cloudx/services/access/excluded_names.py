@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 
 from cloudx.domain.addresses import AddressSet
-from cloudx.domain.errors import CloudxError
 from cloudx.domain.names import ExcludedName
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
@@ -21,8 +16,6 @@ from .resolve_names import Answers, resolve_names
 
 CLOCK_SECONDS = 10.0  # between two look-ups of a name by the clock
 ROUND_SECONDS = 60.0  # what one round of the clock waits for answers
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,36 +60,6 @@ def keep_answers(ledger: Ledger, answers: Answers) -> int:
     changed = [record for record in records if record.addresses() != _addresses_of(known.get(record.name))]
     ledger.policies.save_names(records, is_change=bool(changed))
     return len(changed)
-
-
-class KeepNamesCurrent:
-    """Refreshes at intervals for the life of a process, and outlives every error."""
-
-    def __init__(self, refresh: Callable[[], object]) -> None:
-        self._refresh = refresh
-        self._logged_reason = ""
-
-    def start(self) -> None:
-        """Begin, after the fork."""
-        threading.Thread(target=self._run, name="excluded-names", daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            self.once()
-            time.sleep(CLOCK_SECONDS / 4)  # several processes share the names that are due
-
-    def once(self) -> None:
-        """One round; a repeated reason is logged once."""
-        reason = ""
-        try:
-            self._refresh()
-        except CloudxError as error:
-            reason = error.message
-        except Exception:  # the thread has to outlive a defect
-            log.exception("names.refresh_failed")
-        if reason and reason != self._logged_reason:
-            log.warning("names.refresh_waits: %s", reason)
-        self._logged_reason = reason
 
 
 def _by_name(ledger: Ledger) -> dict[str, ExcludedName]:

@@ -9,6 +9,7 @@ from .end_early import stop_over_budget
 from .finish import finish_scan_if_done
 from .split import split_returned, split_stragglers
 
+RECONCILE_SECONDS = 2.0  # between two rounds of a process
 MAX_ATTEMPTS = 20  # a chunk that kills each of its workers fails in the end
 
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from cloudx.domain.access import Principal, Role
-from cloudx.domain.errors import CloudxError, Conflict, NotFound
+from cloudx.domain.errors import Conflict, NotFound
 from cloudx.domain.nodes import OFFLINE_AFTER_SECONDS
 from cloudx.services.ledger.ledger import OpenLedger
 
 LOOK_SECONDS = 60.0
 _ITSELF = Principal("cloudx", Role.ADMIN)
-
-log = logging.getLogger(__name__)
 
 
 def forget_node(open_ledger: OpenLedger, principal: Principal, node_id: str) -> None:
@@ -60,24 +54,3 @@ class ForgetSilentNodes:
                 ledger.audit.record(_ITSELF, "node.prune", node_id, silent_seconds=self.after_seconds)
             ledger.commit()
         return len(forgotten)
-
-
-class KeepForgetting:
-    """Looks at intervals for the life of a process, and outlives every error."""
-
-    def __init__(self, forget: Callable[[], object]) -> None:
-        self._forget = forget
-
-    def start(self) -> None:
-        """Begin, after the fork."""
-        threading.Thread(target=self._run, name="forget-nodes", daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                self._forget()
-            except CloudxError as error:
-                log.info("nodes.forget_waits: %s", error.message)
-            except Exception:  # the thread has to outlive a defect
-                log.exception("nodes.forget_failed")
-            time.sleep(LOOK_SECONDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from cloudx.domain.access import Principal, Role
-from cloudx.domain.errors import CloudxError
 from cloudx.domain.retention import FIRST_BATCH_ROWS, Retention, next_batch_rows
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
@@ -81,6 +79,7 @@ class PruneLedger:
         """In the audit trail, which would else have holes that nobody explains."""
         if pruned == Pruned():
             return
+        log.info("prune.done: %s scans, %s rows, %s audit entries", *vars(pruned).values())
         with self.open_ledger() as ledger:
             ledger.audit.record(BY_RETENTION, "prune", "old records", **vars(pruned))
             ledger.commit()
@@ -122,32 +121,3 @@ def _remove_rows_of(scan_id: str, ledger: Ledger, rows: int) -> int:
 
 def _remove_audit_before(before: datetime, ledger: Ledger, rows: int) -> int:
     return ledger.old_records.remove_audit_before(before, rows)
-
-
-class KeepPruned:
-    """Prunes at intervals for the life of a process, and outlives every error."""
-
-    def __init__(self, prune: PruneLedger) -> None:
-        self._prune = prune
-
-    def start(self) -> None:
-        """Begin, after the fork; not at all where everything is kept."""
-        if not self._prune.retention.keeps_everything:
-            threading.Thread(target=self._run, name="prune", daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            self.once()
-            time.sleep(PRUNE_SECONDS)
-
-    def once(self) -> None:
-        """One round."""
-        try:
-            pruned = self._prune()
-        except CloudxError as error:
-            log.warning("prune.waits: %s", error.message)
-        except Exception:  # the thread has to outlive a defect
-            log.exception("prune.failed")
-        else:
-            if pruned != Pruned():
-                log.info("prune.done: %s scans, %s rows, %s audit entries", *vars(pruned).values())
