@@ -10,7 +10,7 @@ settings.register_profile("cloudx", deadline=None)
 settings.load_profile("cloudx")
 
 # Quick ones first; a folder that is not named comes last.
-ORDER = ("unit", "integration", "contract", "image", "cluster")
+ORDER = ("unit", "integration", "contract", "security", "image", "cluster")
 HERE = Path(__file__).parent
 
 
@@ -34,6 +34,7 @@ pytest_plugins = [
         "service",
         "api",
         "gunicorn",
+        "browser",
         "redis",
         "cluster_servers",
         "identities",
