@@ -34,6 +34,7 @@ pytest_plugins = [
         "service",
         "api",
         "gunicorn",
+        "browser",
         "redis",
         "cluster_servers",
         "fabio",

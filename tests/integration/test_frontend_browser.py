@@ -5,53 +5,25 @@ The settings and nginx's configuration are read from that page, so that what it 
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from fixtures.servers.browser import Page, open_page
+from fixtures.servers.browser import PAGES, Page, serving_pages
 from fixtures.servers.service import Service, free_port
 from rig.waiting import until
 
 RECIPE = (Path(__file__).parents[2] / "docs" / "frontend.md").read_text()
-PAGES = Path(__file__).parents[1] / "fixtures" / "pages"
 NGINX = "/usr/sbin/nginx"
 PATIENCE_SECONDS = 240
 NewService = Callable[..., Service]
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def page_origin() -> Iterator[str]:
-    """Where the page lives: an origin of its own."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(PAGES)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://localhost:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Page]:
-    """A headless Chromium."""
-    folder = tmp_path / "browser"
-    folder.mkdir()
-    with open_page(folder) as page:
-        yield page
 
 
 def settings_of(way: str, origin: str) -> dict[str, str]:
@@ -174,13 +146,8 @@ def test_a_page_that_the_proxy_serves_itself_needs_no_other_origin(
 
 
 def test_a_page_of_any_other_origin_reads_nothing_and_submits_nothing(way_a: Service, browser: Page) -> None:
-    stranger = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(PAGES)))
-    threading.Thread(target=stranger.serve_forever, daemon=True).start()
-    try:
-        told = told_by(browser, f"http://127.0.0.1:{stranger.server_port}", way_a.url)
-    finally:
-        stranger.shutdown()
-        stranger.server_close()
+    with serving_pages() as port:
+        told = told_by(browser, f"http://127.0.0.1:{port}", way_a.url)
     assert {name for name, call in told.items() if "blocked" in call} == told.keys() >= {"submit", "monitor"}
     assert requests.get(f"{way_a.url}/api/scans", timeout=30).json() == []
 

@@ -9,14 +9,15 @@ from cloudx.domain.tools import Tool
 
 SMALL_BYTES = 16 << 10
 NODE_BYTES = 64 << 10  # a registration with 512 ranges of reach and its checks is under 40 KB
+POLICY_BYTES = 2 << 20  # 10,000 targets
 LIST_BYTES = 8 << 20  # enough for 100,000 targets
 # By the route's endpoint; every other one is small.
 LIMITS = {
     "nodes.register": NODE_BYTES,
     "nodes.heartbeat": NODE_BYTES,
     "scans.submit": LIST_BYTES,
-    "scopes.create_scope": LIST_BYTES,
-    "exclusions.create_exclusion": LIST_BYTES,
+    "scopes.create_scope": POLICY_BYTES,
+    "exclusions.create_exclusion": POLICY_BYTES,
 }
 # masscan and zmap take IPv4 alone: 100,000 of the longest ranges are 3.4 MB. nmap takes IPv6 and names.
 SCAN_BYTES = {Tool.NMAP.value: LIST_BYTES, Tool.MASSCAN.value: LIST_BYTES // 2, Tool.ZMAP.value: LIST_BYTES // 2}

@@ -10,11 +10,12 @@ from typing import Any
 import orjson
 from flask import Request, Response
 from flask.json.provider import JSONProvider
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from cloudx.domain.errors import InvalidInput, TooLarge
 
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+_NOT_WHOLE = "The body did not arrive whole. Send it again."
 MAX_NESTING = 32
 MAX_NAMES = 100  # in one object; each name that a schema does not know becomes an error of its own
 
@@ -49,10 +50,12 @@ class StrictRequest(Request):
             raise InvalidInput("Content-Type", "The body has to be JSON: send Content-Type: application/json.")
         try:
             data = self.get_data(cache=cache)
-        except HTTPException:
+        except RequestEntityTooLarge:
             raise
         except Exception as error:  # each server has an exception of its own for a broken chunk
-            raise InvalidInput("body", "The body did not arrive whole. Send it again.") from error
+            raise InvalidInput("body", _NOT_WHOLE) from error
+        if len(data) < (self.content_length or 0):  # gunicorn ends a body where its client leaves
+            raise InvalidInput("body", _NOT_WHOLE)
         # A body sent in chunks has no length beforehand; werkzeug silently cuts it at the bound.
         if self.max_content_length is not None and len(data) >= self.max_content_length:
             raise TooLarge("The body is too large. Use CIDRs and ranges, or split the request.")

@@ -10,6 +10,7 @@ monkey.patch_all()
 # ruff: noqa: E402
 import gc
 import os
+import resource
 import shutil
 import tempfile
 import zlib
@@ -65,6 +66,10 @@ workers = _settings.web_concurrency
 worker_class = DrainingWorker
 logger_class = PropagatingLogger
 worker_connections = 1000
+# Clients alone would use up the 1,024 files that systemd's default gives a service.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+if resource.RLIM_INFINITY not in (_soft, _hard):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, min(2 * worker_connections, _hard)), _hard))
 sendfile = False  # so that each piece of an answer has its time (slow_clients.py)
 limit_request_line = 8190
 # The modules are shared already. The application itself is made in each worker, so that no thread, connection or lock

@@ -7,6 +7,7 @@ What is cut sees its connection closed: the read side is shut, which gunicorn ta
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from collections.abc import Callable
@@ -39,6 +40,8 @@ class WatchedSocket:
         self._sock = sock
         self._clock = clock
         self._body_bytes = 0
+        self._body_since: float | None = None  # since the application first waited for it
+        self._is_cut = False
         self.step = Step.NEW
         self.since = clock()
 
@@ -55,27 +58,48 @@ class WatchedSocket:
 
     def begin_request(self) -> None:
         """The headers are there."""
-        self._body_bytes = 0
+        self._body_bytes, self._body_since = 0, None
         self._enter(Step.WORKING)
 
     def recv(self, *arguments: Any) -> bytes:
-        """As the socket's; where it waits is a step."""
-        if self.step is Step.WORKING or self.step is Step.ANSWER:
-            self._enter(Step.BODY)
-        data: bytes = self._sock.recv(*arguments)
-        if self.step is Step.BODY:
-            self._body_bytes += len(data)
-        elif data and self.step is not Step.HEADERS:
+        """As the socket's; of one that was cut nothing, as of a client that has left."""
+        if self.step is Step.WORKING:
+            return self._recv_body(*arguments)
+        data = self._recv(*arguments)
+        if data and self.step is not Step.HEADERS:
             self._enter(Step.HEADERS)
         return data
 
+    def _recv_body(self, *arguments: Any) -> bytes:
+        if self._body_since is None:
+            self._body_since = self._clock()
+        self.step, self.since = Step.BODY, self._body_since
+        data = self._recv(*arguments)
+        self._body_bytes += len(data)
+        self._enter(Step.WORKING)
+        return data
+
+    def _recv(self, *arguments: Any) -> bytes:
+        try:
+            data: bytes = self._sock.recv(*arguments)
+        except OSError:
+            if not self._is_cut:
+                raise
+            return b""
+        return data
+
     def sendall(self, data: Any, *flags: Any) -> None:
-        """As the socket's, piece by piece, each with its time."""
+        """As the socket's, piece by piece, each with its time. Raises BrokenPipeError once it was cut."""
         before = self.step, self.since
         view = memoryview(data)
         for start in range(0, len(view), PIECE_BYTES):
             self._enter(Step.ANSWER)
-            self._sock.sendall(view[start : start + PIECE_BYTES], *flags)
+            try:
+                self._sock.sendall(view[start : start + PIECE_BYTES], *flags)
+            except OSError as error:
+                if not self._is_cut:
+                    raise
+                raise BrokenPipeError(errno.EPIPE, "The client took too long over its answer.") from error
         self.step, self.since = before
 
     def seconds_left(self, keepalive_seconds: float) -> float:
@@ -102,6 +126,7 @@ class WatchedSocket:
 
     def cut(self) -> None:
         """Let whoever waits on it find that the client has left. Safe at any time, whatever else uses the socket."""
+        self._is_cut = True
         try:
             self._sock.shutdown(socket.SHUT_RDWR if self.step is Step.ANSWER else socket.SHUT_RD)
         except OSError:

@@ -45,7 +45,7 @@ def test_a_token_lives_until_it_expires_and_stands_for_its_role() -> None:
     token = ApiToken("id", "ci", Role.NODE, "ab", NOW, "ada", "n1", NOW + timedelta(seconds=1))
     assert token.is_live(NOW)
     assert not token.is_live(NOW + timedelta(seconds=1))
-    assert token.principal() == Principal("token:ci", Role.NODE, "n1")
+    assert token.principal() == Principal("token:ci", Role.NODE, "n1", token_id="id")
     assert ApiToken("id", "ci", Role.VIEWER, "ab", NOW, "ada").is_live(NOW + timedelta(days=9999))
 
 
