@@ -33,7 +33,7 @@ def test_the_api_has_no_capability_and_the_worker_net_raw_alone() -> None:
 
 
 def test_our_containers_are_read_only_and_cannot_gain_privileges() -> None:
-    for name in ("api", "worker"):
+    for name in ("migrate", "api", "worker"):
         service = services()[name]
         assert service["read_only"] is True
         assert service["security_opt"] == ["no-new-privileges:true"]
@@ -68,15 +68,20 @@ def test_every_secret_that_a_service_reads_is_given_to_it_as_a_file() -> None:
     assert declared == {secret for service in services().values() for secret in service["secrets"]}
 
 
-@pytest.mark.parametrize("name", ["api", "worker"])
-def test_the_settings_it_gives_are_settings_that_exist(name: str) -> None:
+@pytest.mark.parametrize(("name", "login"), [("migrate", "migrate"), ("api", "api"), ("worker", "scan")])
+def test_the_settings_it_gives_are_settings_that_exist_with_a_login_for_each(name: str, login: str) -> None:
     settings = load_settings(services()[name]["environment"])
-    assert settings.sqlalchemy_url.startswith("postgresql+psycopg2://cloudx@")
+    assert settings.sqlalchemy_url.startswith(f"postgresql+psycopg2://cloudx_{login}@")
+
+
+def test_the_superusers_password_is_in_the_databases_container_alone() -> None:
+    having = [name for name, service in services().items() if "postgres_password" in service["secrets"]]
+    assert having == ["postgres"]
 
 
 def test_each_service_says_how_docker_knows_its_health() -> None:
     assert "pg_isready" in services()["postgres"]["healthcheck"]["test"][1]
-    assert services()["worker"]["healthcheck"] == {"disable": True}
+    assert services()["worker"]["healthcheck"] == services()["migrate"]["healthcheck"] == {"disable": True}
     assert "healthcheck" not in services()["api"]  # the image's own
 
 

@@ -1,9 +1,12 @@
-"""One worker's login on PostgreSQL is stolen, as Vault makes it on a database as `cluster set-up` prepares it."""
+"""One worker's login on PostgreSQL is stolen: Vault's, on what `cluster set-up` prepared, and Compose's."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from sqlalchemy import Engine
 
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.adapters.database.repositories.server_functions import LEASE_KEY
+from cloudx.adapters.database.schema.functions import SQL
 from cloudx.adapters.database.schema.tables import metadata
 from cloudx.cluster.adapters.postgres_roles import PostgresRoles
 from cloudx.cluster.identity_ports import DatabaseLogin
@@ -25,11 +29,11 @@ from cloudx.services.chunks.renew import RenewalResult
 from fixtures.ledgers import SEEN_AT, Desk, desk_without_node, found
 from fixtures.servers.postgres import PostgresServer, new_server
 
-VAULT = Path(__file__).parents[2] / "vault" / "database"
+ROOT = Path(__file__).parents[2]
+VAULT = ROOT / "vault" / "database"
 TABLES = [*metadata.tables, "alembic_version"]
 UNREADABLE = ("tokens", "audit", "idempotency_keys", "attempts")
 LOCKS = ("SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE")
-LOGINS = {"v-migrate": "migrate", "v-backend": "backend", "v-worker": "worker", "v-thief": "worker"}
 OF_SCANS = ("chunks", "scans", "scan_targets", "scan_nodes", "attempts", "findings", "hosts", "inline_results")
 # A chunk of the thief's, done: what is left to say are the excluded and the failed units.
 SETTLE = (
@@ -39,42 +43,71 @@ SETTLE = (
 GUESSED_KEY = "0" * len(LEASE_KEY)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    """A server of its own with the product's roles and rights, and logins made by Vault's own statements."""
-    server = new_server(is_durable=False)
+@dataclass(frozen=True)
+class Install:
+    """A server with the product's roles and rights, and the names of its logins."""
+
+    server: PostgresServer
+    migrate: str
+    backend: str
+    worker: str
+    stolen: str
+
+
+def by_vault(server: PostgresServer) -> Install:
+    """As `cloudx cluster set-up` prepares it; each login is made by Vault's own statements."""
     admin_url = server.url_of("").replace("+psycopg2", "").rstrip("/")
     PostgresRoles(admin_url, "cloudx").prepare(DatabaseLogin("cloudx_vault", "x"))
-    for name, role in LOGINS.items():
+    logins = {"v-migrate": "migrate", "v-backend": "backend", "v-worker": "worker", "v-thief": "worker"}
+    for name, role in logins.items():
         for statement in json.loads((VAULT / f"{role}.json").read_text())["creation_statements"]:
             values = {"{{name}}": name, "{{password}}": "secret", "{{expiration}}": "2999-01-01"}
             for placeholder, value in values.items():
                 statement = statement.replace(placeholder, value)
             server.execute(statement)
-    yield server
+    return Install(server, *logins)
+
+
+def by_compose(server: PostgresServer, folder: Path) -> Install:
+    """As the Compose file's PostgreSQL prepares itself, twice; all workers share one login."""
+    server.execute("CREATE DATABASE cloudx")
+    passwords = folder / "postgres_logins"
+    passwords.write_text("cloudx_migrate:a\ncloudx_api:b\ncloudx_scan:c\n")
+    own = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "POSTGRES_USER": "cloudx", "POSTGRES_DB": "cloudx"}
+    files = {"LOGINS_FILE": str(passwords), "CLOSE_DATABASE": str(SQL / "cluster" / "close_database.sql")}
+    for _ in range(2):
+        subprocess.run([ROOT / "postgres" / "make-logins"], env=os.environ | own | files, check=True)
+    return Install(server, "cloudx_migrate", "cloudx_api", "cloudx_scan", "cloudx_scan")
+
+
+@pytest.fixture(scope="module", params=["vault", "compose"])
+def install(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
+    """A server of its own, prepared in each of the two ways."""
+    server = new_server(is_durable=False)
+    yield by_vault(server) if request.param == "vault" else by_compose(server, tmp_path_factory.mktemp("secrets"))
     server.remove()
 
 
 @pytest.fixture(scope="module")
-def engine_of(server: PostgresServer) -> Iterator[Callable[[str], Engine]]:
+def engine_of(install: Install) -> Iterator[Callable[[str], Engine]]:
     """An engine by a login, on the migrated database."""
     opened: list[Engine] = []
 
     def open_as(login: str) -> Engine:
-        opened.append(engine_for(server.url_of("cloudx").replace("cloudx@", f"{login}@")))
+        opened.append(engine_for(install.server.url_of("cloudx").replace("cloudx@", f"{login}@")))
         return opened[-1]
 
-    upgrade(open_as("v-migrate"))
-    ensure_first_scope(open_ledger_on(open_as("v-backend")))
+    upgrade(open_as(install.migrate))
+    ensure_first_scope(open_ledger_on(open_as(install.backend)))
     yield open_as
     for engine in opened:
         engine.dispose()
 
 
 @pytest.fixture
-def office(engine_of: Callable[[str], Engine]) -> Iterator[Desk]:
+def office(install: Install, engine_of: Callable[[str], Engine]) -> Iterator[Desk]:
     """The API's login; the scans of a test are gone after it."""
-    office = Desk(open_ledger_on(engine := engine_of("v-backend")), engine)
+    office = Desk(open_ledger_on(engine := engine_of(install.backend)), engine)
     yield office
     with engine.begin() as connection:
         for table in OF_SCANS:
@@ -82,17 +115,22 @@ def office(engine_of: Callable[[str], Engine]) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def victim(engine_of: Callable[[str], Engine]) -> Desk:
+def victim(install: Install, engine_of: Callable[[str], Engine]) -> Desk:
     """Another VPS's worker, with a login of its own."""
-    return desk_without_node(engine_of("v-worker"))
+    return desk_without_node(engine_of(install.worker))
 
 
 @pytest.fixture
-def thief(server: PostgresServer, engine_of: Callable[[str], Engine]) -> Iterator[Thief]:
+def thief(install: Install, engine_of: Callable[[str], Engine]) -> Iterator[Thief]:
     """Whoever has the stolen login, with any client of PostgreSQL."""
-    thief = Thief(psycopg2.connect(host="127.0.0.1", port=server.port, user="v-thief", dbname="cloudx"))
+    thief = Thief(session_of(install))
     yield thief
     thief.session.close()
+
+
+def session_of(install: Install) -> Any:
+    """A session by the stolen login."""
+    return psycopg2.connect(host="127.0.0.1", port=install.server.port, user=install.stolen, dbname="cloudx")
 
 
 class Thief:
@@ -180,8 +218,8 @@ def test_tokens_the_trail_and_the_key_of_no_lease_are_read(thief: Thief, office:
         "SET session_replication_role = replica",
         "SET ROLE cloudx_owner",
         "SET ROLE cloudx_backend",
-        "SET SESSION AUTHORIZATION 'v-backend'",
-        'GRANT cloudx_backend TO "v-thief"',
+        "SET SESSION AUTHORIZATION cloudx",
+        "GRANT cloudx_backend TO cloudx_worker",
         "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE pid <> pg_backend_pid()",
     ],
 )
@@ -281,11 +319,13 @@ def test_a_scan_does_not_end_before_its_chunks_have_nor_otherwise_than_they_have
     assert office.show(scan).scan.status is ScanStatus.COMPLETED
 
 
-def test_the_stolen_login_opens_no_more_sessions_than_a_worker_needs(server: PostgresServer, thief: Thief) -> None:
+def test_a_login_of_vaults_opens_no_more_sessions_than_a_worker_needs(install: Install) -> None:
+    if install.stolen == "cloudx_scan":
+        pytest.skip("Compose has one login for the workers of all VPSes")
     sessions = []
     with pytest.raises(psycopg2.OperationalError, match="too many connections for role"):
         for _ in range(60):
-            sessions.append(psycopg2.connect(host="127.0.0.1", port=server.port, user="v-thief", dbname="cloudx"))
+            sessions.append(session_of(install))
     for session in sessions:
         session.close()
 

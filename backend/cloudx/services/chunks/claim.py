@@ -167,7 +167,7 @@ class ClaimChunk:
         while True:
             is_fresh_look = not self.queue.is_fresh()
             if is_fresh_look:
-                with self.open_ledger(read_only=True) as ledger:
+                with self.open_ledger(read_only=True, at_once=True) as ledger:
                     self.queue.read(ledger)
             for scan in self.queue.scans:
                 if claimant.may_take(scan):
@@ -220,7 +220,7 @@ class ClaimChunk:
         now = self.queue.clock()
         if now < self._noted_at.get(claimant.worker_id, float("-inf")) + NOTE_SECONDS:
             return
-        with self.open_ledger() as ledger:
+        with self.open_ledger(at_once=True) as ledger:
             ledger.claims.note_asking(claimant.worker_id, claimant.node_id, claimant.capabilities, claimant.only_scan)
             ledger.commit()
         self._noted_at[claimant.worker_id] = now

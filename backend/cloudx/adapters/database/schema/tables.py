@@ -103,9 +103,10 @@ chunks = Table(
     Column("cut_from", Integer, comment="the planned chunk it was part of"),
 )
 Index("ix_chunks_claim", *chunks.c["scan_id", "state", "claim_order"], postgresql_where=text("state = 'pending'"))
+# Not by lease_until: a renewal would write the index each time. Only so many rows are leased as workers run.
 Index(
     "ix_chunks_leased",
-    chunks.c.lease_until,
+    *chunks.c["scan_id", "number"],
     postgresql_where=text("state = 'leased'"),
     sqlite_where=text("state = 'leased'"),
 )

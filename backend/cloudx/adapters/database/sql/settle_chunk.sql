@@ -13,11 +13,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
     at timestamptz := clock_timestamp();
     is_open boolean;
-    total integer;
     new_state text;
 BEGIN
     is_ours := false; may_be_last := false;
-    SELECT s.status IN ('submitted', 'running'), s.chunks_total INTO is_open, total FROM scans s WHERE s.id = of_scan;
+    SELECT s.status IN ('submitted', 'running') INTO is_open FROM scans s WHERE s.id = of_scan;
     new_state := CASE
         WHEN how = 'done' THEN 'done' WHEN how = 'failed' AND is_final THEN 'failed'
         WHEN how <> 'stopped' AND is_open THEN 'pending' ELSE 'cancelled'
@@ -44,8 +43,6 @@ BEGIN
         WHERE a.scan_id = of_scan AND a.number = of_number AND a.attempt = of_attempt;
     PERFORM set_config('cloudx.settled', of_scan || ' ' || of_number, true);  -- cloudx_settled_here reads it
     is_ours := true;
-    may_be_last := NOT is_open OR total <= (
-        SELECT sum(m.chunks_done + m.chunks_failed + m.chunks_leased) FROM scan_nodes m WHERE m.scan_id = of_scan
-    );
+    may_be_last := NOT is_open OR NOT EXISTS (SELECT FROM chunks c WHERE c.scan_id = of_scan AND c.state = 'pending');
     RETURN NEXT;
 END $$;
