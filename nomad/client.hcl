@@ -25,6 +25,11 @@ acl {
   enabled = true
 }
 
+# Anybody may read /v1/metrics, and Nomad signs identities for a client that knows an allocation's id (docs/security.md).
+telemetry {
+  publish_allocation_metrics = false
+}
+
 consul {
   address          = "127.0.0.1:8500"
   auto_advertise   = false

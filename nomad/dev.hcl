@@ -8,6 +8,10 @@ acl {
   enabled = true
 }
 
+telemetry {
+  publish_allocation_metrics = false # as in client.hcl
+}
+
 # As in server.hcl and client.hcl. Not by -dev-consul, with which services would log in to Consul by identities of their own.
 consul {
   auto_advertise = false

@@ -215,10 +215,14 @@ def _why_resting(node: Node, status: NodeStatus) -> str:
     """Why a node gets no work: the output of the check that tells, else the remedy for its status."""
     words: list[str] = []
     if status is NodeStatus.CRITICAL:
-        words = [f"{check.name}: {check.output}" for check in node.checks if check.status is CheckStatus.CRITICAL]
+        words = [_words_of(check) for check in node.checks if check.status is CheckStatus.CRITICAL]
     elif status is NodeStatus.DRAINING:
         words = [f"{check.name}: {check.output}" for check in node.checks if check.id == "nomad-client"]
     return f"it is {status}; {words[0] if words else _REMEDIES[status]}"
+
+
+def _words_of(check: Check) -> str:
+    return f"{check.name}: {check.output or 'it fails and tells no reason; look at it on that machine'}"
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,12 @@ def test_silence_degrades_a_node_and_then_makes_it_offline(seconds: float, statu
     assert silent_for(seconds).is_stale(NOW) == (status is not N.HEALTHY)
 
 
+def test_a_refusal_never_has_an_empty_reason():
+    mute = replace(NODE, checks=(Check("disk", "disk", CheckStatus.CRITICAL),))
+    with pytest.raises(NoCapableNode, match="disk: it fails and tells no reason"):
+        capable([mute], SCAN_TYPE, NOW)
+
+
 @pytest.mark.parametrize("reported", N)
 def test_silence_outweighs_what_a_node_said_last(reported: NodeStatus) -> None:
     assert silent_for(31, reported_status=reported).status(NOW) is N.OFFLINE

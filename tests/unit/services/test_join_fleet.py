@@ -77,6 +77,20 @@ def test_while_an_agent_is_replaced_the_newer_instance_speaks_for_the_machine():
         assert node.version == "2" and node.status(NOW) is S.HEALTHY
 
 
+def test_an_instance_on_another_machine_that_claims_a_node_s_id_speaks_for_it_in_no_order():
+    true = replace(instance(WELL, version="1", created=5), machine="nomad-a")
+    forged = replace(instance(FAILING, version="2", created=9), machine="stolen")
+    for pair in ((true, forged), (forged, true)):
+        node = joined(beating(), instances=pair, clients=(client(),))
+        assert node.version == "1" and node.status(NOW) is S.HEALTHY
+
+
+def test_an_instance_with_a_check_that_never_ran_vouches_for_no_node():
+    waiting = replace(instance(WELL), is_settled=False)
+    assert joined(beating(silent_seconds=31), instances=(waiting,)).status(NOW) is S.OFFLINE
+    assert joined(beating(silent_seconds=31), instances=(instance(WELL),)).status(NOW) is S.DEGRADED
+
+
 def test_a_failing_check_in_consul_makes_the_node_critical_though_it_beats():
     node = joined(beating(), instances=(instance(FAILING),))
     assert node.status(NOW) is S.CRITICAL and node.checks[0].output == "not permitted"

@@ -127,6 +127,7 @@ def _instance(entry: dict[str, Any]) -> NodeInstance:
         version=meta.get("version", ""),
         checks=tuple(_check(check) for check in entry["Checks"]),
         created_index=service["CreateIndex"],
+        machine=machine["Node"],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from cloudx.domain.nodes import Check, CheckStatus, ClientState, Node, NodeRole, word_of
@@ -64,20 +64,29 @@ def join_fleet(beating: Iterable[Node], cluster: ClusterSnapshot) -> tuple[Node,
 def _inputs(beating: Iterable[Node], cluster: ClusterSnapshot) -> Iterator[tuple[str, Inputs]]:
     """What is known of each id, by id."""
     nodes = {node.node_id: node for node in beating}
-    instances = _newest(cluster.instances)
     clients = {client.node_id: client for client in cluster.clients}
+    instances = _believed(cluster.instances, clients)
     for node_id in sorted(nodes.keys() | instances.keys() | clients.keys()):
         yield node_id, (nodes.get(node_id), instances.get(node_id), clients.get(node_id), cluster.stale)
 
 
-def _newest(instances: Iterable[NodeInstance]) -> dict[str, NodeInstance]:
-    """The newest instance of each node: while an agent is replaced, two are registered."""
-    newest: dict[str, NodeInstance] = {}
+def _believed(instances: Iterable[NodeInstance], clients: Mapping[str, NomadClient]) -> dict[str, NodeInstance]:
+    """The instance that speaks for each node: the newest, since while an agent is replaced two are registered.
+
+    Any VPS may register a node agent that claims any node's id, so the one on the machine that Nomad knows by that id
+    comes first.
+    """
+
+    def rank(instance: NodeInstance) -> tuple[bool, int]:
+        client = clients.get(instance.node_id)
+        return client is not None and client.name == instance.machine, instance.created_index
+
+    believed: dict[str, NodeInstance] = {}
     for instance in instances:
-        known = newest.get(instance.node_id)
-        if known is None or instance.created_index > known.created_index:
-            newest[instance.node_id] = instance
-    return newest
+        known = believed.get(instance.node_id)
+        if known is None or rank(instance) > rank(known):
+            believed[instance.node_id] = instance
+    return believed
 
 
 def _unheard(node_id: str) -> Node:
@@ -110,7 +119,7 @@ def _joined(
 
 
 def _is_alive(instance: NodeInstance) -> bool:
-    return all(check.status is not CheckStatus.CRITICAL for check in instance.checks)
+    return instance.is_settled and all(check.status is not CheckStatus.CRITICAL for check in instance.checks)
 
 
 def _checks(node: Node, instance: NodeInstance | None, client: NomadClient | None) -> tuple[Check, ...]:

@@ -14,7 +14,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True)
 class NodeInstance:
-    """A node agent as Consul's catalog has it; `created_index` tells the newer of two on one machine."""
+    """A node agent as Consul's catalog has it; `created_index` tells the newer of two on one machine.
+
+    `machine` is the machine's name in Consul. It is settled unless a check that has never run was left out.
+    """
 
     node_id: str
     hostname: str
@@ -22,6 +25,8 @@ class NodeInstance:
     version: str
     checks: tuple[Check, ...]
     created_index: int = 0
+    machine: str = ""
+    is_settled: bool = True
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .follow_query import FollowedQuery
 from .join import CONSUL, NOMAD, ClusterSnapshot
+from .last_verdicts import LastVerdicts
 from .ports import BlockingQuery, NodeInstance, NomadClient
 
 Instances = tuple[NodeInstance, ...]
@@ -33,6 +34,7 @@ class ClusterWatch:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self._verdicts = LastVerdicts()
         self.consul = FollowedQuery(CONSUL, consul, clock) if consul else None
         self.nomad = FollowedQuery(NOMAD, nomad, clock) if nomad else None
 
@@ -43,10 +45,10 @@ class ClusterWatch:
 
     def snapshot(self) -> ClusterSnapshot:
         """What both answered last; waits for neither."""
-        instances = self.consul.state.value if self.consul else None
+        instances = self._verdicts.settled((self.consul.state.value if self.consul else None) or (), self._clock())
         clients = self.nomad.state.value if self.nomad else None
         stale = frozenset(followed.name for followed in self._followed() if followed.state.problem is not None)
-        return ClusterSnapshot(instances or (), clients or (), stale)
+        return ClusterSnapshot(instances, clients or (), stale)
 
     def freshness(self) -> dict[str, SourceFreshness]:
         """How fresh each configured source is, by its name."""
