@@ -248,6 +248,19 @@ def test_the_vps_s_own_agents_register_the_node_agent_and_take_it_away_again(fle
     until(lambda: fleet.instances(NODE) == before, 20)
 
 
+def test_what_remains_a_node_agent_registered_on_another_machine(fleet: Fleet) -> None:
+    """docs/security.md says so: Consul has no right to a service on one machine. That machine's agent takes it away."""
+    forged = {"ID": "forged", "Service": NODE, "Address": "127.0.0.1", "Port": fleet.thief.port}
+    body = {"Node": "vps2", "Address": "127.0.0.1", "SkipNodeUpdate": True, "Service": forged}
+    headers = {"X-Consul-Token": fleet.stolen.tokens.nomad_agent}
+    url = f"{fleet.stolen.url}/v1/catalog/register"
+    assert requests.put(url, json=body, headers=headers, timeout=10).ok
+    assert ("vps2", fleet.thief.port) in fleet.instances(NODE)
+    fleet.other.restart()  # its agent compares what it has with the catalog at its start, and each minute or two
+    until(lambda: ("vps2", fleet.thief.port) not in fleet.instances(NODE), 30)
+    assert ("vps2", fleet.api.port) in fleet.instances(NODE)
+
+
 # What a stolen VPS may write is a cloudx-node, with any tags. Fabio routes by tag whatever service it can read.
 BAIT = ("urlprefix-/", "urlprefix-:80", "urlprefix-/api/scans")
 POISON = ("urlprefix-/x weight=heavy", 'urlprefix-/y opts="', "urlprefix-")
