@@ -223,6 +223,18 @@ def test_the_thief_sees_its_own_machine_and_no_other(fleet: Fleet) -> None:
         assert set(services) <= {NODE}
 
 
+@pytest.mark.parametrize(
+    "path", [f"health/service/{NODE}", f"catalog/service/{NODE}", f"health/checks/{NODE}", "health/state/any"]
+)
+def test_the_thief_sees_no_other_vps_s_node_agent(fleet: Fleet, path: str) -> None:
+    """Its id names its allocation, whose identity is that VPS's credential at the API."""
+    theirs = {each["ServiceID"] for each in fleet.catalog(f"catalog/service/{NODE}") if each["Node"] == "vps2"}
+    assert theirs
+    for token in fleet.tokens():
+        answer = requests.get(f"{fleet.stolen.url}/v1/{path}", headers={"X-Consul-Token": token}, timeout=10)
+        assert not [name for name in theirs if name in answer.text], answer.text
+
+
 def test_new_tokens_for_the_stolen_vps_end_the_old_ones(fleet: Fleet, tmp_path: Path) -> None:
     spare = ConsulAgent(tmp_path / "vps3", fleet.consul, "vps3", MachineKind.VPS)
     stolen = spare.tokens
