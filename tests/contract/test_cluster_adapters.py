@@ -164,6 +164,10 @@ def test_nomad_gives_the_backends_policy_to_that_job_alone(identities):
     assert (policy["JobACL"]["Namespace"], policy["JobACL"]["JobID"]) == ("default", "backend")
 
 
+def test_nomad_has_the_control_nodes_pool_before_the_first_of_them_joins(identities):
+    assert identities.nomad.call("GET", "/v1/node/pool/control")["Name"] == "control"
+
+
 def test_nomads_first_token_is_made_once(identities):
     identities.set_up.nomad.bootstrap("99999999-2222-3333-4444-555555555555")
     denied = requests.get(

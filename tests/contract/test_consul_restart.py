@@ -118,8 +118,7 @@ def restarted(watch: Watch, vps: Vps) -> None:
     """
     for _ in range(RESTARTS):
         before = len(watch.raw)
-        vps.consul.kill()
-        vps.consul.start()
+        vps.consul.restart()
         until(vps.has_run, 30)
         if any(map(has_not_run, watch.raw[before:])):
             break
@@ -140,8 +139,7 @@ def test_while_a_restarted_agent_s_checks_have_not_run_the_node_is_what_it_was_a
 def test_an_api_that_starts_meanwhile_goes_by_what_the_node_has_registered(vps):
     consul, machine = vps
     for _ in range(RESTARTS):
-        machine.consul.kill()
-        machine.consul.start()
+        machine.consul.restart()
         watch = Watch(consul)
         until(partial(getattr, watch, "raw"), 20)
         if is_unrun := has_not_run(watch.raw[0]):

@@ -223,6 +223,18 @@ def test_the_thief_sees_its_own_machine_and_no_other(fleet: Fleet) -> None:
         assert set(services) <= {NODE}
 
 
+@pytest.mark.parametrize(
+    "path", [f"health/service/{NODE}", f"catalog/service/{NODE}", f"health/checks/{NODE}", "health/state/any"]
+)
+def test_the_thief_sees_no_other_vps_s_node_agent(fleet: Fleet, path: str) -> None:
+    """Its id names its allocation, whose identity is that VPS's credential at the API."""
+    theirs = {each["ServiceID"] for each in fleet.catalog(f"catalog/service/{NODE}") if each["Node"] == "vps2"}
+    assert theirs
+    for token in fleet.tokens():
+        answer = requests.get(f"{fleet.stolen.url}/v1/{path}", headers={"X-Consul-Token": token}, timeout=10)
+        assert not [name for name in theirs if name in answer.text], answer.text
+
+
 def test_new_tokens_for_the_stolen_vps_end_the_old_ones(fleet: Fleet, tmp_path: Path) -> None:
     spare = ConsulAgent(tmp_path / "vps3", fleet.consul, "vps3", MachineKind.VPS)
     stolen = spare.tokens
@@ -246,6 +258,19 @@ def test_the_vps_s_own_agents_register_the_node_agent_and_take_it_away_again(fle
     until(lambda: fleet.instances(NODE) == before | {("vps1", fleet.thief.port)}, 20)
     fleet.stolen.call("PUT", f"/v1/agent/service/deregister/{mine['ID']}")
     until(lambda: fleet.instances(NODE) == before, 20)
+
+
+def test_what_remains_a_node_agent_registered_on_another_machine(fleet: Fleet) -> None:
+    """docs/security.md says so: Consul has no right to a service on one machine. That machine's agent takes it away."""
+    forged = {"ID": "forged", "Service": NODE, "Address": "127.0.0.1", "Port": fleet.thief.port}
+    body = {"Node": "vps2", "Address": "127.0.0.1", "SkipNodeUpdate": True, "Service": forged}
+    headers = {"X-Consul-Token": fleet.stolen.tokens.nomad_agent}
+    url = f"{fleet.stolen.url}/v1/catalog/register"
+    assert requests.put(url, json=body, headers=headers, timeout=10).ok
+    assert ("vps2", fleet.thief.port) in fleet.instances(NODE)
+    fleet.other.restart()  # its agent compares what it has with the catalog at its start, and each minute or two
+    until(lambda: ("vps2", fleet.thief.port) not in fleet.instances(NODE), 30)
+    assert ("vps2", fleet.api.port) in fleet.instances(NODE)
 
 
 # What a stolen VPS may write is a cloudx-node, with any tags. Fabio routes by tag whatever service it can read.

@@ -56,7 +56,7 @@ class StolenClient(DevServer):
     @override
     def is_ready(self) -> bool:
         nodes = {node["Name"]: node for node in self._servers.call("GET", "/v1/nodes")}
-        return nodes.get("stolen", {}).get("Status") == "ready" and nodes["stolen"]["NodePool"] == self.pool
+        return "stolen" in nodes and (nodes["stolen"]["Status"], nodes["stolen"]["NodePool"]) == ("ready", self.pool)
 
     @property
     def secret(self) -> str:
