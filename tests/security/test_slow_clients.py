@@ -142,3 +142,21 @@ def test_more_slow_clients_than_there_are_places_keep_nobody_out(new_gunicorn, o
         for _ in range(20):
             assert server.get("/api/scans").status_code == 200  # each with a connection of its own
     assert psutil.pid_exists(server.master.pid)
+
+
+def test_a_newcomer_is_served_though_every_place_is_held_by_a_client_that_may_still_rest(new_gunicorn):
+    """Time limits alone would let him wait until the first of them is over."""
+    server = new_gunicorn(WEB_CONCURRENCY="1")
+    enough, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(enough, min(PLACES + 1000, most)), most))
+    resting: list[SlowClient] = []
+    try:
+        for _ in range(PLACES + 150):
+            resting.append(SlowClient(server.port))
+            resting[-1].say(HEALTH)
+        assert server.get("/api/scans").status_code == 200
+        kept = [client for client in resting if not client.is_cut()]
+        assert len(kept) > PLACES // 2
+    finally:
+        for client in resting:
+            client.close()
