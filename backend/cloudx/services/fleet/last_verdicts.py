@@ -74,21 +74,27 @@ def _judged(check: Check, verdict: Verdict, now: float) -> Check | None:
     return verdict.check
 
 
+@dataclass(frozen=True)
+class _Memory:
+    verdicts: dict[Key, Verdict]
+    last: tuple[NodeInstance, ...] = ()
+    has_run: bool = True  # every check of the last answer
+
+
 class LastVerdicts:
     """Remembers across answers. Threads may share it: the memory is replaced whole."""
 
     def __init__(self) -> None:
-        self._verdicts: dict[Key, Verdict] = {}
-        self._last: tuple[NodeInstance, ...] = ()
-        self._has_run = True  # every check of the last answer
+        self._memory = _Memory({})
 
     def settled(self, instances: tuple[NodeInstance, ...], now: float) -> tuple[NodeInstance, ...]:
         """The instances as they are to be judged at `now`, by a monotonic clock, in seconds."""
-        if instances is self._last and self._has_run:
+        memory = self._memory
+        if instances is memory.last and memory.has_run:
             return instances
-        held_until_now = remember(self._last, self._verdicts, now)
-        verdicts = self._verdicts = remember(instances, held_until_now, now)
+        held_until_now = remember(memory.last, memory.verdicts, now)
+        verdicts = remember(instances, held_until_now, now)
         settled = tuple(settle(instance, verdicts, now) for instance in instances)
         has_run = all(one is other for one, other in zip(settled, instances, strict=True))
-        self._last, self._has_run = instances, has_run
+        self._memory = _Memory(verdicts, instances, has_run)
         return instances if has_run else settled
