@@ -256,21 +256,25 @@ def _refused(schema: Identities, role: str, statement: str) -> bool:
         "DELETE FROM findings",
         "UPDATE policy_version SET version = 0",
         "DELETE FROM scans",
+        "UPDATE chunks SET attempt = attempt",
+        "SELECT * FROM scans FOR UPDATE",
+        "LOCK TABLE chunks IN SHARE MODE",
+        "SELECT pg_advisory_lock(1)",
         "CREATE TABLE mine (x int)",
         "ALTER TABLE chunks ADD mine int",
     ],
 )
-def test_a_worker_reads_no_token_and_changes_no_policy_or_schema(schema, statement):
+def test_a_worker_reads_no_token_and_changes_no_policy_schema_or_lease_by_itself(schema, statement):
     assert _refused(schema, "worker", statement)
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        "SELECT * FROM chunks FOR UPDATE SKIP LOCKED",
-        "SELECT * FROM scans FOR UPDATE",
-        "SELECT * FROM scopes, exclusions, policy_version",
-        "UPDATE chunks SET attempt = attempt",
+        "SELECT scan_id, number, state FROM chunks",
+        "SELECT * FROM scans, scan_targets, scopes, exclusions, policy_version",
+        "SELECT * FROM cloudx_claim_chunk(gen_random_uuid(), 'w', 'key', 'n', 1, 1, 12)",
+        "SELECT * FROM cloudx_lock_chunk(gen_random_uuid(), 1, 1, 'w', 'key')",
         "SELECT version_num FROM alembic_version",
     ],
 )
