@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.chunks.keep_reconciled import KeepReconciled
+from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.scans.control import stop_scan
 from fixtures.ledgers import ADMIN, Desk
 from fixtures.servers.network import Network
@@ -117,7 +117,7 @@ def test_it_takes_over_a_chunk_that_another_gives_back(desk: Desk, start_worker:
     worker = start_worker(scan.id)
     until(lambda: has_requested(desk), PATIENCE_SECONDS)
     desk.expire(claim)
-    KeepReconciled(desk.open_ledger).once()  # as the API does: a worker's login may not
+    reconcile_scans(desk.open_ledger)  # as the API does: a worker's login may not
     assert worker.wait(PATIENCE_SECONDS) == 0
     assert desk.show(scan).scan.status is ScanStatus.COMPLETED
 
