@@ -124,7 +124,9 @@ def test_a_command_that_reads_asks_again_at_once(shared_gunicorn, new_path, inst
 
 
 def test_a_stop_whose_answer_dies_is_asked_for_again(shared_gunicorn, new_path):
-    scan = json.loads(cloudx(new_path(0), "scan", "127.0.0.1", "--ports", "80", "--no-wait", "--json").stdout)["job_id"]
+    submitted = cloudx(new_path(0), "scan", "127.0.0.1", "--ports", "80", "--no-wait", "--json")
+    assert submitted.returncode == 0, submitted.stderr
+    scan = json.loads(submitted.stdout)["job_id"]
     path = new_path(1)
     assert cloudx(path, "stop", scan).returncode == 0 and path.asked == 2
     assert shared_gunicorn.get(f"/api/scans/{scan}").json()["status"] == "stopped"
