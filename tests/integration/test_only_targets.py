@@ -9,6 +9,7 @@ that leads nowhere, and is recorded there. What the scanner's machine sends is r
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,6 +105,22 @@ def watched(network: Network) -> Iterator[Network]:
 
 
 @contextmanager
+def asking_a_stranger_for_names(watched: Network) -> Iterator[None]:
+    """The machine's resolver asks the third party: other tests give this machine a name server of its own."""
+    folder = Path("/etc/netns") / watched.scanner_namespace
+    had = (folder / "resolv.conf").read_text() if (folder / "resolv.conf").exists() else None
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "resolv.conf").write_text(f"nameserver {THIRD_PARTY}\n")
+    try:
+        yield
+    finally:
+        if had is None:
+            shutil.rmtree(folder)
+        else:
+            (folder / "resolv.conf").write_text(had)
+
+
+@contextmanager
 def both_recorded(watched: Network, folder: Path) -> Iterator[tuple[Recording, Recording]]:
     """What leaves the scanner's machine, and what leaves the targets for anyone but it."""
     with (
@@ -141,7 +158,9 @@ def test_the_scripts_that_are_left_out_would_be_seen_talking_to_others(
         folder = tmp_path / str(attempt)
         folder.mkdir()
         with both_recorded(watched, folder) as (scanner, targets):
-            watched.run("nmap", "-n", "-Pn", "-p", port, "--script", f"+{script}", OBLIGING)
+            options = ["-n", "-Pn", "-p", port, "--script", f"+{script}", "--dns-servers", THIRD_PARTY]
+            with asking_a_stranger_for_names(watched):
+                watched.run("nmap", *options, OBLIGING)
         return bool(
             targets.packets(f"dst host {THIRD_PARTY}") or scanner.packets(f"not ({_TARGETS}) and not ({_LINK})")
         )
