@@ -102,4 +102,4 @@ def test_old_entries_of_the_audit_trail_go_and_it_tells_of_that(desk: Desk, open
     with open_ledger(read_only=True) as ledger:
         left = ledger.audit.entries(1000)
     assert [entry.id for entry in left[1:]] == [entry.id for entry in entries[:-1]]
-    assert (left[0].principal, left[0].action) == ("retention", "prune")
+    assert (left[0].principal, left[0].action) == ("cloudx", "prune")

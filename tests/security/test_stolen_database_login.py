@@ -319,9 +319,9 @@ def test_a_scan_does_not_end_before_its_chunks_have_nor_otherwise_than_they_have
     assert office.show(scan).scan.status is ScanStatus.COMPLETED
 
 
+# Not Compose's: its one login is that of the workers of all VPSes.
+@pytest.mark.parametrize("install", ["vault"], indirect=True)
 def test_a_login_of_vaults_opens_no_more_sessions_than_a_worker_needs(install: Install) -> None:
-    if install.stolen == "cloudx_scan":
-        pytest.skip("Compose has one login for the workers of all VPSes")
     sessions = []
     with pytest.raises(psycopg2.OperationalError, match="too many connections for role"):
         for _ in range(60):

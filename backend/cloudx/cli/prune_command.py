@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .scan_text import counted
 from .session import JsonOption
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def _show(pruned: Pruned, is_dry: bool, as_json: bool) -> None:
     from cloudx.terminal import print_json, say
 
     if as_json:
-        print_json(vars(pruned) | {"dry_run": is_dry})
+        counts = {"scans": pruned.scans, "audit_entries": pruned.audit_entries, "dry_run": is_dry}
+        print_json(counts if is_dry else counts | {"rows": pruned.rows})  # rows are counted as they go
     else:
         verb = "Would remove" if is_dry else "Removed"
-        say(f"{verb} {pruned.scans:,} scans and {pruned.audit_entries:,} audit entries.")
+        entries = "entry" if pruned.audit_entries == 1 else "entries"
+        say(f"{verb} {counted(pruned.scans, 'scan')} and {pruned.audit_entries:,} audit {entries}.")

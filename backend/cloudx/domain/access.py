@@ -52,6 +52,9 @@ class Principal:
             raise Forbidden(f"This credential is bound to node {self.node_id!r}; it cannot speak for {node_id!r}.")
 
 
+ITSELF = Principal("cloudx", Role.ADMIN)  # what an install does by itself, in the audit trail
+
+
 @dataclass(frozen=True)
 class ApiToken:
     """A token as it is stored: its SHA-256, never the secret."""

@@ -44,8 +44,8 @@ class RunPass:
         if record is None:
             return PassEnd(error, None)
         # What the interface tells comes first: a link that has gone is why masscan hangs.
-        lost_link = why_unsent(record, 0)
-        return PassEnd(lost_link or error or why_unsent(record, one.assignment.probes), record.probes)
+        interface_trouble = why_unsent(record, 0)
+        return PassEnd(interface_trouble or error or why_unsent(record, one.assignment.probes), record.probes)
 
     def _watch_sending(self, one: Pass) -> SendWatch | None:
         """A count of the probes that leave; None where the tool's own output proves it."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from cloudx.domain.access import Principal, Role
+from cloudx.domain.access import ITSELF, Principal
 from cloudx.domain.errors import Conflict, NotFound
 from cloudx.domain.nodes import OFFLINE_AFTER_SECONDS
 from cloudx.services.ledger.ledger import OpenLedger
 
 LOOK_SECONDS = 60.0
-_ITSELF = Principal("cloudx", Role.ADMIN)
 
 
 def forget_node(open_ledger: OpenLedger, principal: Principal, node_id: str) -> None:
@@ -51,6 +50,6 @@ class ForgetSilentNodes:
             gone = ledger.nodes.silent_since(ledger.now() - longest)
             forgotten = [node_id for node_id in gone if ledger.nodes.delete(node_id)]
             for node_id in forgotten:
-                ledger.audit.record(_ITSELF, "node.prune", node_id, silent_seconds=self.after_seconds)
+                ledger.audit.record(ITSELF, "node.prune", node_id, silent_seconds=self.after_seconds)
             ledger.commit()
         return len(forgotten)

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from cloudx.domain.access import Principal, Role
+from cloudx.domain.access import ITSELF
 from cloudx.domain.retention import FIRST_BATCH_ROWS, Retention, next_batch_rows
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
 PRUNE_SECONDS = 600.0  # between two rounds of an API process
 PAUSE_SECONDS = 0.02  # between two batches: for who waits for the same locks
 SCANS_AT_ONCE = 100
-
-BY_RETENTION = Principal("retention", Role.ADMIN)
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +53,12 @@ class PruneLedger:
         return pruned
 
     def would_remove(self) -> Pruned:
-        """What a round would remove now, rows left out."""
+        """What a round would remove now; rows are not counted."""
         scans_before, audit_before = self._moment(self.retention.scans_days), self._moment(self.retention.audit_days)
         with self.open_ledger(read_only=True) as ledger:
             scans = ledger.old_records.count_scans_over_before(scans_before) if scans_before else 0
             audit_entries = ledger.old_records.count_audit_before(audit_before) if audit_before else 0
-        return Pruned(scans, 0, audit_entries)
+        return Pruned(scans, audit_entries=audit_entries)
 
     def _scans_too_old(self) -> list[str]:
         before = self._moment(self.retention.scans_days)
@@ -81,7 +79,7 @@ class PruneLedger:
             return
         log.info("prune.done: %s scans, %s rows, %s audit entries", *vars(pruned).values())
         with self.open_ledger() as ledger:
-            ledger.audit.record(BY_RETENTION, "prune", "old records", **vars(pruned))
+            ledger.audit.record(ITSELF, "prune", "old records", **vars(pruned))
             ledger.commit()
 
     def _moment(self, days: float | None) -> datetime | None:
