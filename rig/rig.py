@@ -73,7 +73,7 @@ class Rig:
 
     def announce(self) -> None:
         """Tell what there is and how to use it."""
-        self.say(f"  API and page   {self.api.url}/")
+        self.say(f"  API            {self.api.url}/")
         first, last = self.vpses[0], self.vpses[-1]
         self.say(f"  VPSes          {first} … {last}; `ip netns exec {first} bash` is a shell there")
         self.say("In another shell: source .rig/env && cloudx nodes      scripts/rig --help breaks things.")

@@ -129,7 +129,7 @@ class _Run:
     def _announce(self, token: str, seconds: float) -> None:
         self._say(f"Healthy after {seconds:.1f} s.")
         for name, where in (
-            ("API and page", f"{URL}/"),
+            ("API", f"{URL}/"),
             ("Fabio's routes", f"http://{HOST}:{FABIO_PAGE_PORT}/"),
             ("Consul", f"{CONSUL_URL}/ui/"),
             ("Nomad", f"{NOMAD_URL}/ui/"),
