@@ -194,6 +194,11 @@ def test_a_slash_24_is_one_round_of_a_lone_nodes_runs() -> None:
     assert [span.units for span in plan(scan, 1)] == [64] * NMAP_RUNS_PER_NODE
 
 
+def test_a_few_hosts_with_many_ports_are_a_run_each_on_a_lone_node() -> None:
+    scan = a_scan("10.0.0.1-10.0.0.3", tool=Tool.NMAP, ports="1-30000", rate_pps=UNBOUNDED_PPS)
+    assert [span.units for span in plan(scan, 1)] == [1, 1, 1]
+
+
 @settings(max_examples=60, deadline=None)
 @given(scans(), st.integers(2, 40))
 def test_short_chunks_are_claimed_last(scan: Scan, workers: int) -> None:

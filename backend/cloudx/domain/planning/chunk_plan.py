@@ -23,6 +23,7 @@ LAST_CHUNK_SECONDS = CHUNK_SECONDS / 8  # below it a scanner's start would weigh
 NMAP_CHUNK_SECONDS = 2 * CHUNK_SECONDS
 LAST_NMAP_CHUNK_SECONDS = NMAP_CHUNK_SECONDS / 4  # nmap works on the hosts of one run side by side
 CELLS_EACH = 2.0  # the fewest that a worker should get: the last of them is carved
+LONE_CELLS_EACH = 0.5  # a lone worker waits for no other: each of its runs has something to do, and that is all
 MAX_NMAP_HOSTS = 256  # one nmap process's memory and one commit's size
 MAX_CHUNKS = 100_000  # past this, chunks grow instead
 MAX_PROBES = 1 << 40  # at a million packets a second: twelve days
@@ -73,8 +74,9 @@ def _grid(scan: Scan, total: int, workers: int, max_chunks: int, chunk_seconds: 
         if scan.splits_ports:
             full_seconds = last_seconds = SPLIT_CHUNK_SECONDS
     slot_seconds = total * unit_seconds / slots
-    while workers > 1 and full_seconds > last_seconds and slot_seconds < CELLS_EACH * full_seconds:
-        full_seconds /= 2  # a single worker never waits for another
+    cells_each = CELLS_EACH if workers > 1 else LONE_CELLS_EACH
+    while slots > 1 and full_seconds > last_seconds and slot_seconds < cells_each * full_seconds:
+        full_seconds /= 2
     cells = _cell_count(slot_seconds / full_seconds, slots, workers)
     units = max(1, -(-total // min(cells, max_chunks)))
     if max_units and units > max_units:
