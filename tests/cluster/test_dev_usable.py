@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
 import requests
 
 from rig.waiting import until
@@ -18,7 +19,8 @@ def test_a_sourced_shell_scans_through_fabio_and_sees_its_node(dev_cluster):
     assert scan["coverage"]["planned"] == scan["coverage"]["completed"] == 1
     (host,) = scan["results"]["nmaprun"]["host"]
     assert {int(p["portid"]) for p in host["ports"]["port"] if p["state"]["state"] == "open"} == {4646, 8500}
-    (node,) = [n for n in json.loads(dev_cluster.shell("cloudx nodes --json").stdout) if n["status"] == "healthy"]
+    nodes = json.loads(dev_cluster.shell("cloudx nodes --json").stdout)
+    (node,) = [node for node in nodes if node["status"] == "healthy"] or pytest.fail(f"none is healthy: {nodes}")
     assert set(node["sources"]) == {"consul", "nomad", "heartbeat"}
     assert {"nmap", "masscan", "zmap", "raw_socket"} <= set(node["capabilities"])
 

@@ -13,6 +13,7 @@ import pytest
 from cloudx.scanners.masscan.records import Replies
 from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
 from cloudx.services.chunks.scanner_port import RunProgress
+from cloudx.worker.reply_wait import ReplyWait
 from cloudx.worker.scanner_process import ScannerProcess
 from fixtures.scanner_run import SCANNERS, RunOutcome, losing_its_results, nearly_full_disk, run_scanner
 from fixtures.servers.network import Network
@@ -126,6 +127,30 @@ def test_every_thread_of_masscan_goes_before_other_processes(network: Network, t
 
     run_scanner(network, tmp_path / "first", "masscan", "tcp_scan", "10.77.0.0/16", "80", 1000, on_progress=look)
     assert policies == ({os.SCHED_RR} if (os.cpu_count() or 1) > 1 else {os.SCHED_OTHER})
+
+
+def test_while_it_waits_its_sender_sleeps_longer_and_its_receiver_still_goes_first(
+    network: Network, tmp_path: Path
+) -> None:
+    seen: list[set[tuple[int, int]]] = []
+
+    def look(progress: RunProgress, process: ScannerProcess) -> None:
+        if progress.sending_done:
+            waits.append(waits[0] if waits else ReplyWait(Masscan.tool, process.pid))
+            waits[0].goes_on()
+            threads = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+            seen.append({(os.sched_getscheduler(thread), slack_ns(thread)) for thread in threads})
+
+    waits: list[ReplyWait] = []
+    outcome = run_scanner(network, tmp_path / "r", "masscan", "tcp_scan", "10.77.3.0/28", "80", 1000, on_progress=look)
+    assert outcome.succeeded
+    receiver = (os.SCHED_RR, 0) if (os.cpu_count() or 1) > 1 else (os.SCHED_OTHER, 50_000)
+    assert {(os.SCHED_OTHER, 1_000_000), receiver} in seen
+    assert {(os.SCHED_OTHER, 50_000), receiver} in seen, "its end would be noticed late"
+
+
+def slack_ns(thread: int) -> int:
+    return int(Path(f"/proc/{thread}/timerslack_ns").read_text())
 
 
 def test_a_run_on_a_full_disk_is_refused_though_masscan_ends_well(network: Network, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from cloudx.domain.proof.sending import SendRecord, why_unsent
 from cloudx.services.chunks.scanner_port import Command, Machine, RunProgress, Scanner, SendWatch
 
 from .passes import Pass
+from .reply_wait import ReplyWait
 from .scanner_process import ScannerProcess
 from .watchdog import Watchdog
 
@@ -56,12 +57,14 @@ class RunPass:
 
     def _follow(self, process: ScannerProcess, one: Pass) -> str | None:
         """Take in the scanner's progress until it ends, killing it if it hangs; what went wrong, if anything."""
+        reply_wait = ReplyWait(self.scanner.tool, process.pid)
         with Watchdog(self.scanner.tool, self.limit_seconds, process.end) as watchdog:
             try:
                 for progress in self.scanner.follow(one.assignment, one.folder, *process.streams):
                     self.advance(one.scaled(progress))
                     if progress.sending_done:
                         watchdog.sending_is_done()
+                        reply_wait.goes_on()
                 exit_code = process.wait()
             finally:
                 process.end()
