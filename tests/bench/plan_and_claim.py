@@ -28,8 +28,9 @@ from cloudx.domain.planning.chunk_plan import plan
 from cloudx.domain.scans import Scan
 from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.access.policy import PolicyCache
-from cloudx.services.chunks.claim import Claimant, ClaimChunk, QueueCache
+from cloudx.services.chunks.claim import ClaimChunk
 from cloudx.services.chunks.finish import RunOutput, complete_chunk
+from cloudx.services.chunks.queue import Claimant, QueueCache
 from cloudx.services.ledger.ledger import Ledger
 from cloudx.services.ledger.records import WaitingScan
 from fixtures.capabilities import CAPABILITIES

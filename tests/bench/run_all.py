@@ -18,6 +18,7 @@ ORDER = (
     "result_pages",
     "api_rates",
     "list_of_scans",
+    "beside_a_hog",
     "prune",
     "plan_scan",
     "resolve_names",

@@ -13,8 +13,8 @@ from cloudx.adapters.database.schema.tables import scopes
 from cloudx.domain.errors import Conflict, InvalidInput, NoCapableNode, NotFound, TargetOutOfScope, TooLarge
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.access.edit_policy import AddExclusion, add_scope, delete_exclusion, delete_scope
-from cloudx.services.chunks.claim import Claimant
 from cloudx.services.chunks.finish import release_chunk
+from cloudx.services.chunks.queue import Claimant
 from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.scans.results import page_findings
@@ -72,7 +72,7 @@ def test_udp_ports_beside_tcp_ones_need_raw_sockets_at_submit_and_at_the_claim(
     desk.register("node-1")
     scan = desk.submit("10.0.0.0/28", tool="nmap", ports="T:http,U:53")
     with open_ledger(read_only=True) as ledger:
-        (waiting,) = ledger.scans.waiting()
+        (waiting,) = ledger.scans.waiting("vps1")
     assert waiting.type.needs_raw_socket
     assert desk.claim_chunk(Claimant("w", "node-2", ("nmap",), 1000)) is None
     claim = desk.must_claim()

@@ -9,8 +9,9 @@ import structlog
 from cloudx.bootstrap.worker import scanners_by_tool
 from cloudx.domain.tools import Tool
 from cloudx.services.access.policy import PolicyCache
-from cloudx.services.chunks.claim import Claimant, ClaimChunk
+from cloudx.services.chunks.claim import ClaimChunk
 from cloudx.services.chunks.finish import RunOutput
+from cloudx.services.chunks.queue import Claimant
 from cloudx.services.chunks.scanner_port import Assignment, Command
 from cloudx.worker.finish_chunk import FinishChunk
 from cloudx.worker.scanner_process import ScannerProcess

@@ -18,7 +18,8 @@ from cloudx.domain.nodes import Check, NodeRole
 from cloudx.domain.tools import Tool
 from cloudx.services.access.names_now import NamesNow
 from cloudx.services.access.policy import PolicyCache
-from cloudx.services.chunks.claim import Claimant, ClaimChunk
+from cloudx.services.chunks.claim import ClaimChunk
+from cloudx.services.chunks.queue import Claimant
 from cloudx.services.chunks.renew import RenewLeases
 from cloudx.services.fleet.judge_clock import CheckClock, judge_clock
 from cloudx.services.fleet.judge_send_rate import judge_send_rate

@@ -42,7 +42,9 @@ def scan(
     ] = None,
     rate: Annotated[int | None, typer.Option(min=1, help="Packets per second over the whole fleet.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Targets to leave out; may be repeated.")] = None,
-    priority: Annotated[int | None, typer.Option(help="Scans of a higher priority go first.")] = None,
+    priority: Annotated[
+        int | None, typer.Option(help="Scans of a higher priority go first; above 0 it takes an admin.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="A name for the scan.")] = None,
     max_workers: Annotated[
         int | None, typer.Option(min=1, help="At most so many workers at a time, where Nomad dispatches them.")

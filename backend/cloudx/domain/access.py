@@ -39,9 +39,13 @@ class Principal:
         """What is kept for this very credential (idempotency keys, counts of requests) is kept under this."""
         return f"token-id:{self.token_id}" if self.token_id else self.name
 
+    def reaches(self, needed: Role) -> bool:
+        """Whether the role may do what `needed` (viewer, operator or admin) may."""
+        return _RANK.get(self.role, 0) >= _RANK[needed]
+
     def require(self, needed: Role) -> None:
-        """Raise Forbidden unless the role reaches `needed` (viewer, operator or admin)."""
-        if _RANK.get(self.role, 0) < _RANK[needed]:
+        """Raise Forbidden unless the role reaches `needed`."""
+        if not self.reaches(needed):
             raise Forbidden(f"This needs the role {needed}; {self.name} has {self.role}. Ask an admin for a token.")
 
     def require_node(self, node_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +15,8 @@ from cloudx.domain.backoff import Backoff
 from cloudx.domain.chunks import RENEW_SECONDS
 from cloudx.domain.errors import CloudxError
 from cloudx.domain.nodes import Check, CheckStatus
-from cloudx.services.chunks.claim import Claimant, ClaimChunk
+from cloudx.services.chunks.claim import ClaimChunk
+from cloudx.services.chunks.queue import Claimant
 from cloudx.services.chunks.reconcile import RECONCILE_SECONDS, reconcile_scans
 from cloudx.services.chunks.renew import RenewalResult, RenewLeases, RunState
 from cloudx.services.scans.view import is_over
@@ -26,11 +28,12 @@ from .run_times import lease_clock
 if TYPE_CHECKING:
     from .node_agent import NodeAgent
 
-SENDING_SLOTS = 4
+SENDING_SLOTS = 4  # of one scan
 # Before a run has sent everything, its grant is freed and the next chunk claimed. The claim, the look-up of the egress
 # and the scanner's start take the time that is left, so that the next run's first packet follows this run's last one.
 HANDOVER_SECONDS = 0.25
-MAX_RUNS = 12  # including those that only wait for late replies
+MAX_RUNS_OF_A_SCAN = 12  # including those that only wait for late replies
+MAX_RUNS = 16  # the others are for other scans
 IDLE_SECONDS = 0.1  # between the first polls of a worker without work; each later pause is longer by the factor
 IDLE_FACTOR = 1.5
 MAX_IDLE_SECONDS = 0.5  # for a shared database; a local file may be polled more often
@@ -115,13 +118,11 @@ class ResidentWorker:
     def _claim_next(self) -> bool:
         self._runs = [run for run in self._runs if not run.is_over]
         self._free_grants()
-        slots = [run.claim.scan.tool for run in self._runs if not run.grant_freed]
-        if len(self._runs) >= MAX_RUNS or len(slots) >= SENDING_SLOTS or self._pacing.must_wait(slots):
-            return False
-        if not self._is_fit():
+        sated = self._sated()
+        if len(self._runs) >= MAX_RUNS or self._claimant.only_scan in sated or not self._is_fit():
             return False
         requested_at = lease_clock()
-        claim = _tolerate(lambda: self._claim_chunk(self._claimant), "worker.claim_failed")
+        claim = _tolerate(lambda: self._claim_chunk(self._claimant, sated), "worker.claim_failed")
         if claim is None:
             return False
         self._pacing.claimed()
@@ -130,6 +131,16 @@ class ResidentWorker:
         self._runs = [*self._runs, run]
         run.start()
         return True
+
+    def _sated(self) -> set[str]:
+        """The scans of which it has enough for now: as many runs as may be, or its share of what others wait for."""
+        sending = Counter(run.claim.scan.id for run in self._runs if not run.grant_freed)
+        runs = Counter(run.claim.scan.id for run in self._runs)
+        sated = {scan_id for scan_id, count in sending.items() if count >= SENDING_SLOTS}
+        sated |= {scan_id for scan_id, count in runs.items() if count >= MAX_RUNS_OF_A_SCAN}
+        if self._pacing.must_wait([run.claim.scan.tool for run in self._runs if not run.grant_freed]):
+            sated |= set(sending)
+        return sated
 
     def _free_grants(self) -> None:
         """Free the grants of runs that have sent everything or will have in a moment, for the next chunk."""

@@ -83,10 +83,10 @@ def test_a_chunk_gets_the_level_of_its_scan_and_more_when_few_are_left() -> None
 @pytest.mark.parametrize(
     ("rate", "limits", "max_workers", "says"),
     [
-        (50_000, [2_000] * 8, None, "The 8 nodes for it send at most 16,000 packets per second.*50,000.*add nodes"),
-        (50_000, [2_000], None, "The node that can run it sends at most 2,000"),
-        (5_000, [2_000] * 8, 2, "The 2 nodes for it send at most 4,000.*raise its max_workers"),
-        (16_000, [2_000] * 8, None, None),
+        (50_000, [2_000] * 8, None, "The 8 nodes for it send at most 15,000 packets per second.*50,000.*add nodes"),
+        (50_000, [2_000], None, "The node that can run it sends at most 1,875"),
+        (5_000, [2_000] * 8, 2, "The 2 nodes for it send at most 3,750.*a sixteenth.*raise its max_workers"),
+        (15_000, [2_000] * 8, None, None),
         (50_000, [2_000, None], None, None),
         (50_000, [], None, None),
     ],

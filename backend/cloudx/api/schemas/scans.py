@@ -37,7 +37,9 @@ class SubmitBody(Body):
         description="Packets per second over the whole fleet; without one nmap paces itself within nodes' limits",
     )
     exclude: TargetText | TargetList | None = None
-    priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Higher goes first")
+    priority: int = Field(
+        0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Higher goes first; above 0 it takes an admin"
+    )
     name: Name | None = None
     retries: int | None = Field(
         None, ge=0, le=MAX_RETRIES, description="Tries beyond the first of each probe that is not answered"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+RESERVED = 16  # 1/16 of a node's limit is kept for scans that are soon over: the others' grants end with their chunks
 SLIVER = 16  # a run at less than 1/16 of its share would hold its hosts for hours
 
 
@@ -41,3 +42,13 @@ def clamp_pps(share: int, free: int) -> int:
         return share
     # A sliver would make a chunk planned for 15 s last for minutes: wait for a real share instead.
     return free if free * 2 >= share and free > 0 else 0
+
+
+def usable_pps(limit_pps: int) -> int:
+    """What a scan may use of a node's limit that is not soon over: all but the reserve."""
+    return limit_pps - reserve_pps(limit_pps)
+
+
+def reserve_pps(limit_pps: int) -> int:
+    """What of a node's limit only a scan may use that is soon over (domain/rates/turns.py)."""
+    return limit_pps // RESERVED

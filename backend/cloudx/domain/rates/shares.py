@@ -2,7 +2,7 @@
 
 A scan's rate holds over the fleet, a node's limit over all its scans (grants.py keeps both sums). Within them:
 a node that cannot send its equal share leaves the rest to the others; a scan of higher priority is served first, and
-one of lower priority takes what that leaves; equals are served by age.
+one of lower priority takes what that leaves; equals take turns (turns.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cloudx.domain.tools import UNBOUNDED_PPS, ScanType
 
-from .grants import share_pps
+from .grants import share_pps, usable_pps
 
 
 def level_pps(rate_pps: int, limits_pps: Sequence[int | None]) -> int:
@@ -72,17 +72,24 @@ def share_beside(share_pps: int, limit_pps: int, goes_first: Iterable[Want]) -> 
     return left_pps if share_pps > left_pps >= share_pps / 4 else share_pps
 
 
+def sendable_pps(rate_pps: int, limits_pps: Sequence[int | None], max_workers: int | None = None) -> int:
+    """What of a scan's rate its nodes can send, the fastest of them where only so many take part."""
+    if not limits_pps or any(limit is None for limit in limits_pps):
+        return rate_pps
+    fastest = sorted((limit for limit in limits_pps if limit is not None), reverse=True)[:max_workers]
+    return max(1, min(rate_pps, sum(usable_pps(limit) for limit in fastest)))
+
+
 def why_slower(rate_pps: int, limits_pps: Sequence[int | None], max_workers: int | None = None) -> str | None:
-    """Why a scan runs below its rate: its nodes send less together. None if they can send all of it."""
-    if rate_pps >= UNBOUNDED_PPS or not limits_pps or any(limit is None for limit in limits_pps):
+    """Why a long scan runs below its rate: its nodes send less together. None if they can send all of it."""
+    can_pps = sendable_pps(rate_pps, limits_pps, max_workers)
+    if rate_pps >= UNBOUNDED_PPS or can_pps >= rate_pps:
         return None
-    taking_part = sorted((limit for limit in limits_pps if limit is not None), reverse=True)[:max_workers]
-    can_pps = sum(taking_part)
-    if can_pps >= rate_pps:
-        return None
-    senders = "The node that can run it sends" if len(taking_part) == 1 else f"The {len(taking_part)} nodes for it send"
-    remedy = "raise its max_workers" if len(taking_part) < len(limits_pps) else "add nodes"
+    nodes = len(limits_pps[:max_workers])
+    senders = "The node that can run it sends" if nodes == 1 else f"The {nodes} nodes for it send"
+    remedy = "raise its max_workers" if nodes < len(limits_pps) else "add nodes"
     return (
-        f"{senders} at most {can_pps:,} packets per second, so it runs at that and not at the {rate_pps:,} asked for; "
+        f"{senders} at most {can_pps:,} packets per second (a sixteenth of a node's limit is kept for small "
+        f"scans), so it runs at that and not at the {rate_pps:,} asked for; "
         f"{remedy} to reach them."
     )

@@ -84,13 +84,26 @@ ShownScan = Scan | ScanSummary
 
 @dataclass(frozen=True)
 class WaitingScan:
-    """A scan with pending chunks: what a claim needs to choose a scan and a rate."""
+    """A scan with pending chunks: what a claim for a node needs to choose a scan and a rate."""
 
     id: str
     type: ScanType
     rate_pps: int
     chunks_open: int  # pending or sending
     priority: int = 0
+    owner: str = ""  # who submitted it
+    held_pps: int = 0  # on the node
+    served_at: datetime | None = None  # when a chunk of it last changed hands there
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A scan that nodes send for now, and at which rate together."""
+
+    scan_id: str
+    owner: str
+    priority: int
+    granted_pps: int
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from .records import (
     ClaimRequest,
     FindingKey,
     FindingRow,
+    Holder,
     HostRow,
     KeptResults,
     Leased,
@@ -69,8 +70,12 @@ class Scans(Protocol):
         """How many there are on all pages."""
         ...
 
-    def waiting(self) -> list[WaitingScan]:
-        """Scans with a pending chunk, highest priority first, then oldest."""
+    def waiting(self, node_id: str) -> list[WaitingScan]:
+        """Scans with a pending chunk, as a claim for this node sees them; highest priority first, then oldest."""
+        ...
+
+    def holders(self, limit: int) -> list[Holder]:
+        """The open scans that nodes send for now; those that go first and hold most come first."""
         ...
 
     def delete(self, scan_id: str) -> bool:
@@ -160,8 +165,15 @@ class Claims(Protocol):
         """Remember that this worker has just requested a chunk and got none."""
         ...
 
-    def participants_of(self, scan_id: str, scan_type: ScanType) -> Participants:
-        """The nodes that work on a scan, did so or requested it just now, and the workers just dispatched for it."""
+    def participants_of(self, scan_id: str, scan_type: ScanType, node_id: str) -> Participants:
+        """The nodes that work on a scan, did so or requested it just now, and the workers just dispatched for it.
+
+        With the limits of those nodes, and of the one that asks.
+        """
+        ...
+
+    def asked_for_on(self, node_id: str) -> set[str]:
+        """The scans of which a worker that serves them alone has requested a chunk on this node just now."""
         ...
 
     def load_of(self, scan_id: str, node_id: str) -> NodeLoad:

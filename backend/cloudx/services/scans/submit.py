@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
-from cloudx.domain.access import Principal
+from cloudx.domain.access import Principal, Role
 from cloudx.domain.addresses import AddressSet
-from cloudx.domain.errors import Conflict, InvalidInput, NoCapableNode
+from cloudx.domain.errors import Conflict, Forbidden, InvalidInput, NoCapableNode
 from cloudx.domain.identity import excluded_part
 from cloudx.domain.names import Family
 from cloudx.domain.nodes import Node, capable
@@ -17,6 +17,7 @@ from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS, plan
 from cloudx.domain.planning.durations import with_ports_split
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.proof.tries import tries_of
+from cloudx.domain.rates.shares import sendable_pps
 from cloudx.domain.reach import blocked_everywhere
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import require_in_scope
@@ -36,6 +37,7 @@ from .resolve_targets import ResolvedTargets, resolve_targets
 
 MAX_RATE_PPS = 10_000_000
 MAX_WORKERS = 10_000
+USERS_PRIORITY = 0  # the highest that an operator may give
 NAMES_SECONDS = 5.0  # what a submit waits for the addresses of names that exclusions have
 MAX_TIMEOUT_SECONDS = 7 * 86_400
 SHOWN_RANGES = 5
@@ -83,11 +85,12 @@ class SubmitScan:
         """Write the scan and its chunks in one transaction and return it.
 
         An idempotency key that was used before for the same request returns the scan of that time. Raises InvalidInput,
-        TooLarge, TargetOutOfScope, NoCapableNode or Conflict, having written nothing.
+        TooLarge, TargetOutOfScope, NoCapableNode, Forbidden or Conflict, having written nothing.
         """
         scan_type = scan_type_named(request.tool, request.scan_type)
         ports = _ports(request, scan_type)
         self._check_max_workers(request)
+        _check_priority(request, principal)
         _rate_pps(request, scan_type)
         _check_timeout(request, scan_type)
         resolved = resolve_targets(
@@ -166,7 +169,9 @@ class SubmitScan:
         _require_sendable(scan, fit)
         workers = min(len(fit), scan.max_workers or len(fit))
         scan = with_ports_split(scan, workers)
-        ledger.scans.add(scan, plan(scan, expected_workers=workers, chunk_seconds=self.chunk_seconds / tries_of(scan)))
+        # A chunk is planned in seconds of sending, so by what can be sent: a rate may be asked that no fleet has.
+        sent = replace(scan, rate_pps=sendable_pps(scan.rate_pps, [node.rate_limit_pps for node in fit], workers))
+        ledger.scans.add(scan, plan(sent, expected_workers=workers, chunk_seconds=self.chunk_seconds / tries_of(scan)))
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
             ledger.scans.keep_results(scan.id, packed(make_document(scan.tool, NOTHING)))
@@ -238,6 +243,15 @@ def _rate_pps(request: ScanRequest, scan_type: ScanType) -> int:
     if not 1 <= rate <= MAX_RATE_PPS:
         raise InvalidInput("rate", f"A rate is from 1 to {MAX_RATE_PPS} packets per second over the whole fleet.")
     return rate
+
+
+def _check_priority(request: ScanRequest, principal: Principal) -> None:
+    """Raise Forbidden for a priority above USERS_PRIORITY that is not an admin's."""
+    if request.priority > USERS_PRIORITY and not principal.reaches(Role.ADMIN):
+        raise Forbidden(
+            f"A priority above {USERS_PRIORITY} is an admin's to give, since such a scan goes before everybody else's; "
+            f"{principal.name} has {principal.role}. Leave it out, or ask an admin."
+        )
 
 
 def _check_timeout(request: ScanRequest, scan_type: ScanType) -> None:

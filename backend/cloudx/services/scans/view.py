@@ -9,13 +9,12 @@ from itertools import groupby
 from typing import Generic, TypeVar
 
 from cloudx.domain.coverage import Coverage, progress_percent
-from cloudx.domain.nodes import fit_nodes
-from cloudx.domain.rates.shares import why_slower
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, ScanSummary, ShownScan, Tally, WorkerShare
 
 from .control import scan_not_found
+from .waiting import why_waiting
 
 PROOF_PAGE = 500
 SHOWN_WARNINGS = 10
@@ -82,7 +81,7 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView[Scan]:
         if record.scan.timeout_seconds is not None:
             not_reached = view.coverage.not_reached + ledger.chunks.not_reached(scan_id)
             view = replace(view, coverage=replace(view.coverage, not_reached=not_reached))
-        reason = view.waiting_reason or _why_slower(ledger, record.scan, now)
+        reason = view.waiting_reason or why_waiting(ledger, record, now)
         packets_sent = ledger.chunks.packets_sent(scan_id)
         return replace(view, waiting_reason=reason, packets_sent=packets_sent, warnings=_warnings(ledger, view))
 
@@ -104,14 +103,6 @@ def _warnings(ledger: Ledger, view: ScanView[Scan]) -> tuple[str, ...]:
     coverage = view.coverage
     in_part = f"Completed in part: {coverage.failed:,} of {coverage.planned:,} {unit}s failed."
     return (*view.scan.warnings, in_part, *failed)
-
-
-def _why_slower(ledger: Ledger, scan: Scan, now: datetime) -> str | None:
-    """The reason, where the scan's rate is more than its nodes can send."""
-    if scan.status.is_final:
-        return None
-    limits = [node.rate_limit_pps for node in fit_nodes(ledger.nodes.all(), scan.type, now)]
-    return why_slower(scan.rate_pps, limits, scan.max_workers)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class _AnyDatabase(Claims):
         self._connection = connection
 
     @override
-    def participants_of(self, scan_id: str, scan_type: ScanType) -> Participants:
+    def participants_of(self, scan_id: str, scan_type: ScanType, node_id: str) -> Participants:
         by_node, asking = scan_nodes.c, asking_workers.c
         is_active = or_(by_node.chunks_leased > 0, by_node.moved_at > db_now(-MOMENT_SECONDS))
         works = and_(by_node.scan_id == scan_id, is_active)
@@ -70,7 +70,7 @@ class _AnyDatabase(Claims):
         coming = select(func.count()).select_from(dispatches).where(sent_for)
         participants = frozenset(self._connection.execute(query).scalars())
         limited = select(nodes.c.node_id, nodes.c.rate_limit_pps).where(
-            nodes.c.node_id.in_(participants), nodes.c.rate_limit_pps.is_not(None)
+            nodes.c.node_id.in_(participants | {plain(node_id)}), nodes.c.rate_limit_pps.is_not(None)
         )
         granted = select(by_node.node_id, by_node.granted_pps).where(
             by_node.scan_id == scan_id, by_node.granted_pps > 0
@@ -81,6 +81,15 @@ class _AnyDatabase(Claims):
             {row[0]: row[1] for row in self._connection.execute(limited)},
             {row[0]: row[1] for row in self._connection.execute(granted)},
         )
+
+    @override
+    def asked_for_on(self, node_id: str) -> set[str]:
+        asking = asking_workers.c
+        is_recent = asking.asked_at > db_now(-MOMENT_SECONDS)
+        query = select(asking.only_scan).where(
+            asking.node_id == plain(node_id), is_recent, asking.only_scan.is_not(None)
+        )
+        return set(self._connection.execute(query).scalars())
 
     @override
     def load_of(self, scan_id: str, node_id: str) -> NodeLoad:

@@ -28,7 +28,15 @@ from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease
 from cloudx.domain.dispatch.states import DispatchState
 from cloudx.domain.planning.chunk_plan import claim_order
 from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.services.ledger.records import KeptResults, ScanRecord, ScanSummary, SummaryRecord, Tally, WaitingScan
+from cloudx.services.ledger.records import (
+    Holder,
+    KeptResults,
+    ScanRecord,
+    ScanSummary,
+    SummaryRecord,
+    Tally,
+    WaitingScan,
+)
 from cloudx.services.ledger.scans import Scans
 
 from .chunk_rows import LEASED, PENDING, held
@@ -43,8 +51,8 @@ from .scan_rows import (
     scan_values,
     summary_of,
     tally_of,
-    type_of,
 )
+from .waiting_scans import holders, waiting_scans
 
 _BULK = [scan_targets.c[name] for name in BULK if name != "addresses"]
 _ALL_BUT_ADDRESSES = select(*scans.c, *_BULK).join(scan_targets, scan_targets.c.scan_id == scans.c.id)
@@ -111,28 +119,12 @@ class SqlScans(Scans):
         return int(self._connection.execute(query).scalar_one())
 
     @override
-    def waiting(self) -> list[WaitingScan]:
-        by_node = scan_nodes.c
-        settled = func.coalesce(func.sum(by_node.chunks_done + by_node.chunks_failed), 0)
-        leased = func.coalesce(func.sum(by_node.chunks_leased), 0)
-        sending = func.coalesce(func.sum(by_node.chunks_sending), 0)
-        pending = scans.c.chunks_total - settled - leased
-        query = (
-            select(
-                *(scans.c[name] for name in ("id", "tool", "type_name", "rate_pps", "priority")),
-                (pending + sending).label("chunks"),
-                scans.c.udp_too,
-            )
-            .outerjoin_from(scans, scan_nodes, by_node.scan_id == scans.c.id)
-            .where(scans.c.status.in_(OPEN))
-            .group_by(scans.c.id)
-            .having(pending > 0)
-            .order_by(scans.c.priority.desc(), scans.c.id)
-        )
-        return [
-            WaitingScan(row.id, type_of(row), row.rate_pps, int(row.chunks), row.priority)
-            for row in self._connection.execute(query)
-        ]
+    def waiting(self, node_id: str) -> list[WaitingScan]:
+        return waiting_scans(self._connection, node_id)
+
+    @override
+    def holders(self, limit: int) -> list[Holder]:
+        return holders(self._connection, limit)
 
     @override
     def delete(self, scan_id: str) -> bool:

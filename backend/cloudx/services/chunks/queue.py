@@ -1,0 +1,216 @@
+"""The scans that wait for a node's workers: whose turn it is, and at which rate the next chunk of each may go."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from cloudx.domain.nodes import missing_capability
+from cloudx.domain.planning.durations import ports_of_a_host
+from cloudx.domain.rates.grants import clamp_pps, unasked_share_pps
+from cloudx.domain.rates.shares import Want, chunk_share_pps, room_pps, runs_abreast, share_beside
+from cloudx.domain.rates.turns import Contender, fair_pps, in_turn, is_quick, quick_share_pps, soon_pps, usable_by
+from cloudx.domain.scans import Scan
+from cloudx.domain.tools import UNBOUNDED_PPS
+from cloudx.services.ledger.ledger import Ledger
+from cloudx.services.ledger.records import Leased, Participants, WaitingScan
+
+KNOWN_SECONDS = 0.25  # shares are decided on a queue read at most this long ago
+MAX_RIVALS = 15  # who comes later in turn takes no part yet: a sixteenth of a node's limit is little enough
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """A worker that requests chunks, and what its machine can do."""
+
+    worker_id: str
+    node_id: str
+    capabilities: tuple[str, ...]
+    node_limit_pps: int
+    only_scan: str | None = None
+
+    def may_take(self, scan: WaitingScan) -> bool:
+        """True if this worker serves the scan and its machine can run it."""
+        if self.only_scan not in (None, scan.id) or self.node_limit_pps < scan.type.unheld_pps:
+            return False
+        return missing_capability(self.capabilities, scan.type) is None
+
+
+@dataclass
+class QueueCache:
+    """The waiting scans and their participants, read again every KNOWN_SECONDS; threads of one node share it.
+
+    It decides turns and shares alone. The claim clamps a share, under lock, to the free rate: stale
+    knowledge costs balance for a moment and never breaks a limit.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    known_seconds: float = KNOWN_SECONDS
+    read_at: float = -math.inf
+    scans: tuple[WaitingScan, ...] = ()
+    _node_id: str = ""
+    _asked_for: frozenset[str] = frozenset()
+    _participants: dict[str, Participants] = field(default_factory=dict)
+    _whole: dict[str, Scan] = field(default_factory=dict)
+
+    def is_fresh(self, claimant: Claimant) -> bool:
+        """True while it needs no new read for this claimant's node."""
+        return self._node_id == claimant.node_id and self.clock() < self.read_at + self.known_seconds
+
+    def read(self, ledger: Ledger, claimant: Claimant) -> None:
+        """Read the waiting scans; forget the earlier participants."""
+        read_at = self.clock()
+        self._node_id = claimant.node_id
+        self.scans = tuple(ledger.scans.waiting(claimant.node_id))
+        has_company = claimant.only_scan is not None and len(self.scans) > 1
+        self._asked_for = frozenset(ledger.claims.asked_for_on(claimant.node_id) if has_company else ())
+        self._participants = {}
+        waiting = {scan.id for scan in self.scans}
+        self._whole = {scan_id: scan for scan_id, scan in self._whole.items() if scan_id in waiting}
+        self.read_at = read_at
+
+    def in_turn(self, claimant: Claimant) -> list[WaitingScan]:
+        """The scans that this worker may take, in the order in which it tries them."""
+        return sorted(_in_turn(filter(claimant.may_take, self.scans)), key=lambda scan: -scan.priority)
+
+    def count_claim(self, leased: Leased) -> None:
+        """Count a chunk that was just leased, until the next read."""
+        lease = leased.lease
+        self.scans = tuple(
+            replace(one, held_pps=one.held_pps + lease.rate_pps, served_at=leased.now)
+            if one.id == lease.scan_id
+            else one
+            for one in self.scans
+        )
+
+    def share_of(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
+        """Packets per second that a chunk of this scan should get on the claimant's node; 0 when it must wait."""
+        limit_pps = self._limit_of(claimant, [scan], ledger)
+        first = [self._want(other, claimant.node_id, ledger) for other in self._goes_first(scan, claimant)]
+        room, runs = room_pps(limit_pps, first), self._runs_abreast(scan, claimant, ledger)
+        rivals = [self._contender(one, room, claimant, ledger) for one in self._rivals(scan, claimant)]
+        if scan.rate_pps >= UNBOUNDED_PPS:
+            whole = max(scan.type.unheld_pps, room // (runs + 1))
+            share = self._unasked_share(scan, claimant, room, runs, ledger)
+        else:
+            whole = self._chunk_share(scan, claimant.node_id, ledger)
+            share = share_beside(whole, limit_pps, first)
+        if rivals:
+            fair = fair_pps(room, [Contender(scan.id, scan.owner, whole * runs), *rivals], scan.id)
+            share = clamp_pps(min(share, max(1, fair // runs)), fair - scan.held_pps)
+        if is_quick(self._probes(scan, ledger), limit_pps):
+            share = self._quick_share(scan, claimant, share or whole, room, rivals, ledger)
+        return share if share >= scan.type.unheld_pps else 0
+
+    def room_for(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
+        """Packets per second that the claimant's node may send, over all scans, with a chunk of this one.
+
+        A worker of one scan leaves the workers beside it what scans of higher priority still want here. A worker that
+        serves all scans has tried those scans first. The last of a node's limit is kept for scans that are soon over.
+        """
+        limit_pps = self._limit_of(claimant, [scan], ledger)
+        first = self._goes_first(scan, claimant) if claimant.only_scan else []
+        room = room_pps(limit_pps, [self._want(other, claimant.node_id, ledger) for other in first])
+        return max(0, room - limit_pps + usable_by(self._probes(scan, ledger), limit_pps))
+
+    def whole(self, scan_id: str, ledger: Ledger) -> Scan | None:
+        """The scan; it never changes except for its state."""
+        known = self._whole.get(scan_id)
+        if known is None and (record := ledger.scans.get(scan_id)):
+            known = self._whole[scan_id] = record.scan
+        return known
+
+    def _unasked_share(self, scan: WaitingScan, claimant: Claimant, room: int, runs: int, ledger: Ledger) -> int:
+        """Of the node's limit, read anew for each claim: what is free bounds it, and no rate of the scan does."""
+        load = ledger.claims.load_of(scan.id, claimant.node_id)
+        if load.runs >= scan.type.runs_per_node:
+            return 0
+        return unasked_share_pps(room, room - load.granted_pps, runs, scan.type.unheld_pps)
+
+    def _quick_share(
+        self, scan: WaitingScan, claimant: Claimant, share: int, room: int, rivals: list[Contender], ledger: Ledger
+    ) -> int:
+        """For a scan that is soon over at any rate: what is free now is shared by all that have nothing yet."""
+        load = ledger.claims.load_of(scan.id, claimant.node_id)
+        if scan.rate_pps >= UNBOUNDED_PPS and load.runs >= scan.type.runs_per_node:
+            return 0
+        waiting = 1 + sum(rival.held_pps == 0 for rival in rivals)
+        return quick_share_pps(share, self._chunk_probes(scan, ledger), room - load.granted_pps, waiting)
+
+    def _goes_first(self, scan: WaitingScan, claimant: Claimant) -> list[WaitingScan]:
+        """The scans of higher priority; a worker of all scans counts those alone that it may take."""
+        first = [other for other in self.scans if other.priority > scan.priority]
+        return first if claimant.only_scan else [other for other in first if claimant.may_take(other)]
+
+    def _rivals(self, scan: WaitingScan, claimant: Claimant) -> list[WaitingScan]:
+        """The other scans of its priority that could run on this node now, those whose turn it is."""
+        others = [other for other in self.scans if other.priority == scan.priority and other.id != scan.id]
+        if claimant.only_scan:
+            others = [other for other in others if other.held_pps or other.id in self._asked_for]
+        else:
+            others = [other for other in others if claimant.may_take(other)]
+        return _in_turn(others)[:MAX_RIVALS]
+
+    def _contender(self, scan: WaitingScan, room: int, claimant: Claimant, ledger: Ledger) -> Contender:
+        if scan.rate_pps >= UNBOUNDED_PPS:
+            wants = room
+        else:
+            wants = self._chunk_share(scan, claimant.node_id, ledger) * self._runs_abreast(scan, claimant, ledger)
+        return replace(_contender(scan), wants_pps=min(wants, soon_pps(self._probes(scan, ledger))))
+
+    def _probes(self, scan: WaitingScan, ledger: Ledger) -> float:
+        whole = self.whole(scan.id, ledger)
+        if whole is None:
+            return math.inf  # deleted: the claim will say so
+        return whole.addresses.size * (
+            ports_of_a_host(scan.type, whole.ports) if whole.type.counts_hosts else whole.units_per_address
+        )
+
+    def _chunk_probes(self, scan: WaitingScan, ledger: Ledger) -> int:
+        return math.ceil(self._probes(scan, ledger) / max(1, scan.chunks_open))
+
+    def _chunk_share(self, scan: WaitingScan, node_id: str, ledger: Ledger) -> int:
+        limits = self._participants_of(scan, ledger).limits_with(node_id)
+        probes = self._probes(scan, ledger)
+        usable = [limit and usable_by(probes, limit) for limit in limits]
+        return chunk_share_pps(scan.type, scan.rate_pps, usable, scan.chunks_open)
+
+    def _runs_abreast(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
+        if scan.type.runs_per_node == 1:
+            return 1
+        nodes = len(self._participants_of(scan, ledger).limits_with(claimant.node_id))
+        return runs_abreast(scan.type, nodes, scan.chunks_open)
+
+    def _limit_of(self, claimant: Claimant, scans: Iterable[WaitingScan], ledger: Ledger) -> int:
+        known = [self._participants_of(other, ledger).limits_pps.get(claimant.node_id) for other in scans]
+        return min([claimant.node_limit_pps, *(limit for limit in known if limit is not None)])
+
+    def _want(self, scan: WaitingScan, node_id: str, ledger: Ledger) -> Want:
+        participants = self._participants_of(scan, ledger)
+        if node_id not in participants.nodes:
+            return Want(0, 0, 0)  # the scan has no worker on this node
+        here = participants.granted_pps.get(node_id, 0)
+        if scan.rate_pps >= UNBOUNDED_PPS and here:
+            return Want(0, here, 0)  # nobody asked for more, and what is free is halved at its next claim
+        free_pps = scan.rate_pps - sum(participants.granted_pps.values())
+        return Want(self._chunk_share(scan, node_id, ledger), here, free_pps)
+
+    def _participants_of(self, scan: WaitingScan, ledger: Ledger) -> Participants:
+        participants = self._participants.get(scan.id)
+        if participants is None:
+            participants = self._participants[scan.id] = ledger.claims.participants_of(
+                scan.id, scan.type, self._node_id
+            )
+        return participants
+
+
+def _in_turn(scans: Iterable[WaitingScan]) -> list[WaitingScan]:
+    by_id = {scan.id: scan for scan in scans}
+    return [by_id[one.scan_id] for one in in_turn(map(_contender, by_id.values()))]
+
+
+def _contender(scan: WaitingScan) -> Contender:
+    served_at = -math.inf if scan.served_at is None else scan.served_at.timestamp()
+    return Contender(scan.id, scan.owner, scan.rate_pps, scan.held_pps, served_at)
