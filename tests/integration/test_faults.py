@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +155,7 @@ def test_a_worker_that_slept_past_its_lease_cannot_commit(new_service: NewServic
     try:
         until(lambda: "sleeper" in {node["node_id"] for node in service.call("GET", "/api/nodes").json()}, 20)
         scan_id = slow_scan(service, open_port)
-        until(lambda: _has_leases(service, scan_id, "sleeper"), 30, log.read_text)
-        _suspend_between_transactions(sleeper, service.data_dir / "cloudx.db")
+        until(partial(_is_suspended_with_a_lease, sleeper, service, scan_id), 60, log.read_text)
         # Its scanners run on and finish; only their reader sleeps.
         shown = assert_complete_and_counted_once(service, scan_id, open_port)
         sleeper.resume()
@@ -167,6 +167,17 @@ def test_a_worker_that_slept_past_its_lease_cannot_commit(new_service: NewServic
     finally:
         sleeper.kill()
         sleeper.wait(10)
+
+
+def _is_suspended_with_a_lease(sleeper: psutil.Popen, service: Service, scan_id: str) -> bool:
+    """Suspend it in the middle of a chunk; on a busy machine it has committed before it is suspended."""
+    if not _has_leases(service, scan_id, "sleeper"):
+        return False
+    _suspend_between_transactions(sleeper, service.data_dir / "cloudx.db")
+    if _has_leases(service, scan_id, "sleeper"):
+        return True
+    sleeper.resume()
+    return False
 
 
 def _suspend_between_transactions(process: psutil.Process, database: Path) -> None:
