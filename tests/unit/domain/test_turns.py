@@ -78,6 +78,6 @@ def test_ten_small_scans_find_room_beside_a_scan_that_holds_all_that_it_may() ->
 
 
 def test_a_scan_is_quick_by_what_the_reserve_sends() -> None:
-    assert is_quick(30 * (LIMIT_PPS // 16), LIMIT_PPS) and not is_quick(30 * (LIMIT_PPS // 16) + 1, LIMIT_PPS)
-    assert quick_share_pps(1_000, 1_000, 20, 1) == 0, "it would take a minute"
+    assert is_quick(60 * (LIMIT_PPS // 16), LIMIT_PPS) and not is_quick(60 * (LIMIT_PPS // 16) + 1, LIMIT_PPS)
+    assert quick_share_pps(1_000, 1_000, 10, 1) == 0, "it would take two minutes"
     assert quick_share_pps(1_000, 1_000, 5_000, 2) == 1_000, "there is enough for both"

@@ -15,7 +15,8 @@ from .grants import reserve_pps, usable_pps
 from .shares import level_pps
 
 SOON_SECONDS = 5.0
-QUICK_SECONDS = 30.0  # a scan that the reserve sends within them is quick; a run of it is never planned for longer
+NEWCOMERS = 8  # for whom something stays free of what quick scans share
+QUICK_SECONDS = 60.0  # a scan that the reserve sends within them is quick; a run of it is never planned for longer
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ def least_pps(probes: int) -> int:
 def quick_share_pps(share_pps: int, probes: int, free_pps: int, waiting: int) -> int:
     """The rate for a run of so many probes of a quick scan, when `waiting` scans have nothing yet; 0: it must wait.
 
-    Where less is free than they could use, each gets its part, and a part is left for the next one. It may be a sliver
-    of the share: so few probes are sent soon at any such rate.
+    Where less is free than they could use, each gets its part, and parts are left for those who come next. It may be
+    a sliver of the share: so few probes are sent soon at any such rate.
     """
     if share_pps * waiting > free_pps:
-        share_pps = min(share_pps, max(least_pps(probes), free_pps // (waiting + 1)))
+        share_pps = min(share_pps, max(least_pps(probes), free_pps // (waiting + NEWCOMERS)))
     return share_pps if share_pps <= free_pps else 0
