@@ -6,6 +6,11 @@ server {
   enabled          = true
   bootstrap_expect = 3
 
+  # Each worker of a scan is a child of the job `scan`, and Nomad keeps a dead one for a day. An hour is enough to look at its
+  # logs: what became of it is in the ledger.
+  job_gc_threshold        = "1h"
+  batch_eval_gc_threshold = "1h"
+
   default_scheduler_config {
     scheduler_algorithm = "spread" # keeps sibling dispatches apart; distinct_hosts does not
   }

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from .layout import RigFolder
 from .rig import Interrupted, Rig, RigFailed
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -77,14 +75,3 @@ def _stay(rig: Rig) -> None:
 def say(message: str) -> None:
     """Print a message to standard error, as make does."""
     typer.echo(message, err=True)
-
-
-def run() -> None:
-    """The entry point."""
-    from . import fault_commands  # noqa: F401 - adds its commands
-
-    folder = RigFolder()
-    if len(sys.argv) > 1 and sys.argv[1] not in ("up", "--help") and not folder.env.exists():
-        say("error: no rig runs on this machine. Start one with `make rig N=4` in another terminal.")
-        sys.exit(2)
-    app(prog_name="scripts/rig")

@@ -25,6 +25,7 @@ ORDER = (
     "plan_and_claim",
     "simulate_fleet",
     "fleet_view",
+    "dead_children",
     "dev_to_healthy",
     "fabio_latency",
     "submit_to_first_packet",

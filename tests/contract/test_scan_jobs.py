@@ -134,7 +134,7 @@ def test_after_the_wait_for_a_place_a_worker_has_one_and_one_without_room_has_be
     setting.take_room()
     unplaced, _ = setting.dispatch()
     setting.jobs.wait_until_placed([unplaced])
-    assert unplaced in setting.jobs.no_room()
+    assert unplaced in setting.jobs.no_room([unplaced])
 
 
 def test_a_worker_that_is_stopped_is_gone_and_ended_so(setting):
@@ -160,21 +160,21 @@ def test_how_a_worker_ended_by_itself_is_told(setting):
 def test_where_there_is_no_room_it_waits_with_the_reason_and_is_withdrawn_so(setting):
     setting.take_room()
     job_id, _ = setting.dispatch()
-    until(lambda: job_id in setting.jobs.no_room(), 20)
-    assert "too little left of: memory" in setting.jobs.no_room()[job_id]
+    until(lambda: job_id in setting.jobs.no_room([job_id]), 20)
+    assert "too little left of: memory" in setting.jobs.no_room([job_id])[job_id]
     setting.wait_for(job_id, Placement.WAITING)
     setting.jobs.stop(job_id)
     setting.wait_gone(job_id)
     assert setting.jobs.ending(job_id).outcome is DispatchOutcome.NO_ROOM
-    assert job_id not in setting.jobs.no_room()
+    assert job_id not in setting.jobs.no_room([job_id])
 
 
 def test_where_a_worker_runs_is_told_while_it_runs(setting):
     job_id, _ = setting.dispatch()
     setting.wait_for(job_id, Placement.RUNNING)
-    assert setting.jobs.machines()[job_id]
+    assert setting.jobs.machines([job_id])[job_id]
     setting.jobs.stop(job_id)
-    until(lambda: job_id not in setting.jobs.machines(), 20)
+    until(lambda: job_id not in setting.jobs.machines([job_id]), 20)
 
 
 def test_what_nomad_never_knew_is_gone(setting):
@@ -212,3 +212,12 @@ def test_a_nomad_that_is_not_there_is_said_with_its_address():
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(DependencyUnavailable, match=url):
         NomadScanJobs(url, lambda: None).children()
+
+
+def test_a_job_that_is_asked_for_is_found_whatever_else_there_is(setting):
+    first, second = setting.dispatch()[0], setting.dispatch()[0]
+    assert first in {child.nomad_job_id for child in setting.jobs.children([first])}
+    assert {first, second} <= {child.nomad_job_id for child in setting.jobs.children([first, second])}
+    assert setting.jobs.children([]) == [] and setting.jobs.children(["scan/dispatch-1-0"]) == []
+    setting.jobs.stop(first)
+    until(lambda: first not in {child.nomad_job_id for child in setting.jobs.children([first])}, 20)

@@ -11,9 +11,12 @@ from contextlib import closing
 
 import pytest
 
+from fixtures.servers.cluster_servers import MANAGEMENT_TOKEN
+from fixtures.servers.fabio import FabioServer
 from fixtures.servers.gunicorn import ADMIN_TOKEN, Gunicorn
 from fixtures.servers.service import CLOUDX
 from rig.environment import clean_environment
+from rig.waiting import until
 
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -30,7 +33,8 @@ class LossyWay:
         self._instead = instead
         self.asked = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -50,7 +54,8 @@ class LossyWay:
         self.asked += 1
         head, separator, body = request.partition(b"\r\n\r\n")
         with socket.create_connection(("127.0.0.1", self._server_port)) as server:
-            server.sendall(head.replace(b"keep-alive", b"close") + separator + body)
+            lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
+            server.sendall(b"\r\n".join([*lines, b"Connection: close"]) + separator + body)
             answer = b"".join(iter(lambda: server.recv(65536), b""))
         if self.asked > self._dying:
             client.sendall(answer)
@@ -93,7 +98,7 @@ def new_path(shared_gunicorn: Gunicorn) -> Iterator[Callable[..., LossyWay]]:
         path.close()
 
 
-def cloudx(path: LossyWay, *arguments: str) -> subprocess.CompletedProcess[str]:
+def cloudx(path: LossyWay | FabioServer, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command over that way."""
     environment = clean_environment(CLOUDX_URL=path.url, CLOUDX_TOKEN=ADMIN_TOKEN)
     return subprocess.run([*CLOUDX, *arguments], env=environment, capture_output=True, text=True, timeout=120)
@@ -130,6 +135,24 @@ def test_a_stop_whose_answer_dies_is_asked_for_again(shared_gunicorn, new_path):
     path = new_path(1)
     assert cloudx(path, "stop", scan).returncode == 0 and path.asked == 2
     assert shared_gunicorn.get(f"/api/scans/{scan}").json()["status"] == "stopped"
+
+
+@pytest.mark.parametrize("instead", ["nothing", "half"])
+def test_behind_a_real_fabio_too_a_submit_whose_answer_dies_is_one_scan(
+    shared_gunicorn, new_path, new_consul, new_fabio, instead
+):
+    path, consul = new_path(1, instead), new_consul()
+    service = {"ID": "api", "Service": "cloudx-backend", "Address": "127.0.0.1", "Port": path.port}
+    check = {"CheckID": "ready", "Name": "ready", "ServiceID": "api", "Status": "passing"}
+    body = {"Node": "control", "Address": "127.0.0.1", "Service": service | {"Tags": ["urlprefix-/"]}, "Check": check}
+    consul.call("PUT", "/v1/catalog/register", body)
+    fabio = new_fabio(consul, MANAGEMENT_TOKEN)
+    until(fabio.routes, 20)
+    name = f"dies behind Fabio as {instead}"
+    ended = cloudx(fabio, "scan", "127.0.0.1", "--ports", "80", "--name", name, "--no-wait", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert [json.loads(ended.stdout)["job_id"]] == scans_named(shared_gunicorn, name)
+    assert path.asked == 2
 
 
 def test_what_would_be_made_twice_is_not_repeated_and_the_command_says_so(shared_gunicorn, new_path):

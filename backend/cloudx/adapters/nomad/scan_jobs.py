@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import orjson
@@ -24,6 +25,8 @@ _DISPATCH_TIMEOUT_SECONDS = 10.0
 _DETAIL_LIMIT = 300
 _PLACING_SECONDS = 0.5  # nothing is placed while the servers elect a leader
 _LOOK_SECONDS = 0.02
+_DISPATCHED_AT = re.compile(r"(.+/dispatch-\d{8})\d\d-")
+_MAX_LISTS = 32  # more take longer than a list of all
 _ROUTINE = ("Received", "Task Setup", "Started", "Not Restarting", "Killed")
 _LEAVING = "Sent interrupt"  # other Killing events tell a cause, such as no login from Vault
 
@@ -65,27 +68,40 @@ class NomadScanJobs(ScanJobs):
         return any(each["Status"] == "pending" for each in evaluations)
 
     @override
-    def children(self) -> list[Child]:
-        query = {"prefix": self._prefix, "meta": "true", "filter": 'Status != "dead"'}
-        stubs = self._request("get", self._nomad.jobs, params=query)
+    def children(self, among: Collection[str] | None = None) -> list[Child]:
+        """Read from lists of jobs by prefix: that is all that Nomad looks through."""
+        prefixes = {self._prefix} if among is None else set(among)
+        for shorter in (_prefix_by_time, lambda _: self._prefix):
+            if len(prefixes) > _MAX_LISTS:
+                prefixes = {shorter(prefix) for prefix in prefixes}
+        stubs = [stub for prefix in sorted(prefixes) for stub in self._live(prefix)]
         return [_child(stub) for stub in stubs if stub["ParentID"] == self._job]
 
-    @override
-    def no_room(self) -> dict[str, str]:
-        """Read from blocked evaluations."""
-        blocked = self._request("get", self._nomad.evaluations, params={"status": "blocked"})
-        ours = [each for each in blocked if each["JobID"].startswith(self._prefix)]
-        return {
-            each["JobID"]: placement_reason(next(iter(each["FailedTGAllocs"].values())))
-            for each in ours
-            if each.get("FailedTGAllocs")
-        }
+    def _live(self, prefix: str) -> list[dict[str, Any]]:
+        query = {"prefix": prefix, "meta": "true", "filter": 'Status != "dead"'}
+        stubs: list[dict[str, Any]] = self._request("get", self._nomad.jobs, params=query)
+        return stubs
 
     @override
-    def machines(self) -> dict[str, str]:
-        """Read from running allocations."""
-        query = {"filter": f'ClientStatus == "running" and JobID matches "^{self._prefix}"', "task_states": "false"}
-        return {stub["JobID"]: stub["NodeID"] for stub in self._request("get", self._nomad.allocations, params=query)}
+    def no_room(self, nomad_job_ids: Collection[str]) -> dict[str, str]:
+        """Read from the jobs' blocked evaluations."""
+        blocked = [
+            each
+            for job_id in nomad_job_ids
+            for each in self._request("get", self._nomad.job, job_id, "evaluations")
+            if each["Status"] == "blocked" and each.get("FailedTGAllocs")
+        ]
+        return {each["JobID"]: placement_reason(next(iter(each["FailedTGAllocs"].values()))) for each in blocked}
+
+    @override
+    def machines(self, nomad_job_ids: Collection[str]) -> dict[str, str]:
+        """Read from the jobs' running allocations."""
+        return {
+            job_id: stub["NodeID"]
+            for job_id in nomad_job_ids
+            for stub in self._request("get", self._nomad.job, job_id, "allocations")
+            if stub["ClientStatus"] == "running"
+        }
 
     @override
     def last_words(self, nomad_job_id: str) -> str:
@@ -123,6 +139,12 @@ class NomadScanJobs(ScanJobs):
         except BaseNomadException as error:
             raise nomad_failure(self._address, error, _NEEDS) from error
         return orjson.loads(response.content)
+
+
+def _prefix_by_time(job_id: str) -> str:
+    """What the ids of a child and of those dispatched in the same 100 s begin with: theirs hold the second."""
+    by_time = _DISPATCHED_AT.match(job_id)
+    return by_time[1] if by_time else job_id
 
 
 def _child(stub: dict[str, Any]) -> Child:

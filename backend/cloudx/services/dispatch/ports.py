@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,16 +30,19 @@ class ScanJobs(Protocol):
         """Wait, for a moment at most, until Nomad has looked for a machine for each job."""
         ...
 
-    def children(self) -> Sequence[Child]:
-        """The jobs that have not ended."""
+    def children(self, among: Collection[str] | None = None) -> Sequence[Child]:
+        """The jobs that have not ended; all of them, or those among these ids and some others.
+
+        Asked for its few live jobs, Nomad does not look through the dead ones that it keeps.
+        """
         ...
 
-    def no_room(self) -> dict[str, str]:
+    def no_room(self, nomad_job_ids: Collection[str]) -> dict[str, str]:
         """Why jobs have no machine, by job id."""
         ...
 
-    def machines(self) -> dict[str, str]:
-        """The node id of each running job, by job id."""
+    def machines(self, nomad_job_ids: Collection[str]) -> dict[str, str]:
+        """The node id of each of these jobs that runs, by job id."""
         ...
 
     def last_words(self, nomad_job_id: str) -> str:

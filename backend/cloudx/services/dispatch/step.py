@@ -52,7 +52,7 @@ class DispatchScans:
             if snapshot.is_idle and not look_for_strays:
                 return False
             try:
-                actions = plan_actions(self._observe(snapshot))
+                actions = plan_actions(self._observe(snapshot, look_for_strays))
                 self._carry_out(actions)
             except CloudxError as error:
                 self._tell_waiting_scans(snapshot, error)
@@ -65,14 +65,17 @@ class DispatchScans:
         with self.open_ledger(read_only=True) as ledger:
             return ledger.dispatches.snapshot()
 
-    def _observe(self, snapshot: DispatchSnapshot) -> Observed:
-        children = self.jobs.children()
+    def _observe(self, snapshot: DispatchSnapshot, look_for_strays: bool) -> Observed:
+        # A job that no row names yet is found by dispatching again: its token gives the same job.
+        named = [row.nomad_job_id for row in snapshot.dispatches if row.nomad_job_id]
+        children = self.jobs.children(None if look_for_strays else named)
+        waiting = [child.nomad_job_id for _, child in _late(snapshot, children, Placement.WAITING, ROOM_SECONDS)]
         return Observed(
             now=snapshot.now,
             demands=[self._demand(scan) for scan in snapshot.scans],
             dispatches=snapshot.dispatches,
             children=children,
-            no_room=self.jobs.no_room() if _late(snapshot, children, Placement.WAITING, ROOM_SECONDS) else {},
+            no_room=self.jobs.no_room(waiting),
             slow_starts=self._slow_starts(snapshot, children),
             misplaced=self._misplaced(snapshot, children),
             leaving=snapshot.leaving,
@@ -83,9 +86,10 @@ class DispatchScans:
         unfit = {scan.scan_id: self.count_fit(scan.type).unfit for scan in snapshot.scans}
         scans = {row.token: row.scan_id for row in snapshot.dispatches if unfit.get(row.scan_id)}
         running = [c for c in children if c.placement is Placement.RUNNING and c.token in scans]
-        if any(child.nomad_job_id not in self._machines for child in running):
-            self._machines.clear()
-            self._machines.update(self.jobs.machines())
+        known = {child.nomad_job_id: self._machines.get(child.nomad_job_id) for child in running}
+        self._machines.clear()
+        self._machines.update({job_id: machine for job_id, machine in known.items() if machine is not None})
+        self._machines.update(self.jobs.machines([job_id for job_id, machine in known.items() if machine is None]))
         return frozenset(
             child.nomad_job_id
             for child in running
