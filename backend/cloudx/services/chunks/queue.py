@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from cloudx.domain.nodes import missing_capability
 from cloudx.domain.planning.durations import ports_of_a_host
@@ -51,6 +52,7 @@ class QueueCache:
     read_at: float = -math.inf
     scans: tuple[WaitingScan, ...] = ()
     _node_id: str = ""
+    _order: list[WaitingScan] | None = None  # of `scans`: sorting thousands takes a while
     _asked_for: frozenset[str] = frozenset()
     _participants: dict[str, Participants] = field(default_factory=dict)
     _whole: dict[str, Scan] = field(default_factory=dict)
@@ -66,14 +68,14 @@ class QueueCache:
         self.scans = tuple(ledger.scans.waiting(claimant.node_id))
         has_company = claimant.only_scan is not None and len(self.scans) > 1
         self._asked_for = frozenset(ledger.claims.asked_for_on(claimant.node_id) if has_company else ())
-        self._participants = {}
+        self._participants, self._order = {}, None
         waiting = {scan.id for scan in self.scans}
         self._whole = {scan_id: scan for scan_id, scan in self._whole.items() if scan_id in waiting}
         self.read_at = read_at
 
     def in_turn(self, claimant: Claimant) -> list[WaitingScan]:
         """The scans that this worker may take, in the order in which it tries them."""
-        return sorted(_in_turn(filter(claimant.may_take, self.scans)), key=lambda scan: -scan.priority)
+        return list(filter(claimant.may_take, self._in_turn))
 
     def count_claim(self, leased: Leased) -> None:
         """Count a chunk that was just leased, until the next read."""
@@ -84,6 +86,7 @@ class QueueCache:
             else one
             for one in self.scans
         )
+        self._order = None
 
     def share_of(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
         """Packets per second that a chunk of this scan should get on the claimant's node; 0 when it must wait."""
@@ -139,6 +142,12 @@ class QueueCache:
         waiting = 1 + sum(rival.held_pps == 0 for rival in rivals)
         return quick_share_pps(share, self._chunk_probes(scan, ledger), room - load.granted_pps, waiting)
 
+    @property
+    def _in_turn(self) -> list[WaitingScan]:
+        if self._order is None:
+            self._order = sorted(_in_turn(self.scans), key=lambda scan: -scan.priority)
+        return self._order
+
     def _goes_first(self, scan: WaitingScan, claimant: Claimant) -> list[WaitingScan]:
         """The scans of higher priority; a worker of all scans counts those alone that it may take."""
         first = [other for other in self.scans if other.priority > scan.priority]
@@ -146,12 +155,12 @@ class QueueCache:
 
     def _rivals(self, scan: WaitingScan, claimant: Claimant) -> list[WaitingScan]:
         """The other scans of its priority that could run on this node now, those whose turn it is."""
-        others = [other for other in self.scans if other.priority == scan.priority and other.id != scan.id]
+        others = (other for other in self._in_turn if other.priority == scan.priority and other.id != scan.id)
         if claimant.only_scan:
-            others = [other for other in others if other.held_pps or other.id in self._asked_for]
-        else:
-            others = [other for other in others if claimant.may_take(other)]
-        return _in_turn(others)[:MAX_RIVALS]
+            return list(
+                islice((other for other in others if other.held_pps or other.id in self._asked_for), MAX_RIVALS)
+            )
+        return list(islice(filter(claimant.may_take, others), MAX_RIVALS))
 
     def _contender(self, scan: WaitingScan, room: int, claimant: Claimant, ledger: Ledger) -> Contender:
         if scan.rate_pps >= UNBOUNDED_PPS:
