@@ -157,9 +157,8 @@ class QueueCache:
         """The other scans of its priority that could run on this node now, those whose turn it is."""
         others = (other for other in self._in_turn if other.priority == scan.priority and other.id != scan.id)
         if claimant.only_scan:
-            return list(
-                islice((other for other in others if other.held_pps or other.id in self._asked_for), MAX_RIVALS)
-            )
+            here = [other for other in others if other.held_pps or other.id in self._asked_for]
+            return here[:MAX_RIVALS]
         return list(islice(filter(claimant.may_take, others), MAX_RIVALS))
 
     def _contender(self, scan: WaitingScan, room: int, claimant: Claimant, ledger: Ledger) -> Contender:
