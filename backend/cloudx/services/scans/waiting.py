@@ -11,6 +11,8 @@ from cloudx.services.ledger.ledger import Ledger
 from cloudx.services.ledger.records import Holder, ScanRecord
 
 NAMED = 3  # of those it waits for
+_COUNTED = 100
+_FULL_SHARE = 0.5  # of what the fit nodes may send; less than that leaves a scan its part
 _PATIENCE = timedelta(seconds=1)  # a worker without work looks for some twice a second
 
 
@@ -26,9 +28,12 @@ def _for_whom(ledger: Ledger, record: ScanRecord, now: datetime) -> str | None:
     scan, tally = record.scan, record.tally
     if tally.chunks_leased or not tally.chunks_pending or now - scan.created_at < _PATIENCE:
         return None
-    holders = [holder for holder in ledger.scans.holders(NAMED + 2) if holder.scan_id != scan.id]
-    if not holders:
-        return None
+    holders = [holder for holder in ledger.scans.holders(_COUNTED) if holder.scan_id != scan.id]
+    limits = [node.rate_limit_pps for node in fit_nodes(ledger.nodes.all(), scan.type, now)]
+    can_pps = sum(limit for limit in limits if limit is not None)
+    is_full = None not in limits and sum(holder.granted_pps for holder in holders) >= _FULL_SHARE * can_pps
+    if not holders or not is_full:
+        return None  # there is room for it: something else holds it up
     named = ", ".join(_named(holder, scan) for holder in holders[:NAMED])
     more = " and others" if len(holders) > NAMED else ""
     return f"It waits for its turn: the nodes send for {named}{more}. Add nodes or stop one of them to have it sooner."
