@@ -2,9 +2,7 @@
 # masscan, which has sent everything and only waits for late replies, wakes thousands of times a second.
 # Versions: masscan 1.3.2 as in Debian 12.
 # Expected: during --wait it sleeps until a packet comes or the wait is over.
-# Seen: its sender goes on in steps of 0.1 ms, as while it sends at full speed. Many masscans that only wait fill a processor;
-#   under a real-time scheduler, whose sleeps are exact, each takes about twice as much. It looks once in a thousand steps whether
-#   the wait is over, so a longer sleep of that thread also delays its end.
+# Seen: its sender goes on in steps of 0.1 ms, as while it sends at full speed. Many masscans that only wait fill a processor.
 # Output seen: "one probe sent, then waiting: 5281 wake-ups a second of its busiest thread"
 # Needs: root, about 15 s.
 set -euo pipefail

@@ -105,7 +105,8 @@ class Watch:
             capable(KnownFleet(self.cluster.snapshot).of([beating()]), SCAN_TYPE, datetime.now(UTC))
         except NoCapableNode as error:
             # An agent that starts slowly is missed by the others: that is no check of ours that has not run.
-            return None if "Agent not live or unreachable" in str(error) else str(error)
+            is_that_alone = "Agent not live or unreachable" in str(error) and "disk" not in str(error)
+            return None if is_that_alone else str(error)
         return None
 
     @property

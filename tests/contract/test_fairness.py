@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from cloudx.adapters.database.schema.tables import scans
 from cloudx.domain.access import Principal, Role
 from cloudx.domain.errors import Forbidden
 from cloudx.domain.scans import Scan
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.scans.control import stop_scan
-from fixtures.ledgers import ADMIN, Desk
+from fixtures.ledgers import ADMIN, LONG_AGO, Desk
 
 LIMIT_PPS = 16_000
 HIGHEST_PPS = 10_000_000
@@ -61,14 +63,13 @@ def test_two_scans_of_the_highest_rate_have_half_of_the_node_each_as_soon_as_a_c
 
 
 def test_a_user_with_many_scans_has_no_more_than_a_user_with_one(desk: Desk) -> None:
-    many = [hog(desk, by=ANN) for _ in range(6)]
-    one = hog(desk, by=BOB)
+    for user in [ANN] * 6 + [BOB]:
+        hog(desk, by=user)
     held = {ANN.name: 0, BOB.name: 0}
     while (claimed := claim(desk)) is not None:
         held[claimed.scan.created_by] += claimed.lease.rate_pps
     assert held[BOB.name] == LIMIT_PPS // 2
     assert LIMIT_PPS // 4 <= held[ANN.name] <= LIMIT_PPS // 2
-    assert many and one
 
 
 def test_where_one_chunk_at_a_time_fits_users_take_turns(desk: Desk) -> None:
@@ -106,3 +107,15 @@ def test_a_priority_above_zero_is_an_admins_to_give(desk: Desk) -> None:
     assert desk.count("scans") == 0
     assert desk.submit("10.0.0.1", priority=-5, by=ANN).priority == -5
     assert desk.submit("10.0.0.1", priority=1000).priority == 1000
+
+
+@pytest.mark.parametrize("rate_pps", [100, HIGHEST_PPS])
+def test_a_scan_is_said_to_wait_for_another_only_where_the_nodes_are_full(desk: Desk, rate_pps: int) -> None:
+    other = desk.submit(LARGE, ports="80", rate_pps=rate_pps, by=ANN)
+    for node_id in ("n", "node-1"):
+        desk.claim(node_id, node_id, node_limit_pps=LIMIT_PPS)
+    waits = hog(desk, by=BOB)
+    with desk.engine.begin() as connection:
+        connection.execute(update(scans).where(scans.c.id == waits.id).values(created_at=LONG_AGO))
+    is_said = f"the nodes send for scan {other.id} of ann." in (desk.show(waits).waiting_reason or "")
+    assert is_said == (rate_pps == HIGHEST_PPS)

@@ -11,7 +11,7 @@ from pathlib import Path
 from cloudx.domain.proof.tries import REPLY_WAIT_SECONDS
 from cloudx.domain.tools import Tool
 
-# masscan's sender wakes 10,000 times a second for as long as it waits: half of what a run of half a second costs.
+# masscan's sender wakes thousands of times a second for as long as it waits (findings/masscan-is-as-busy-…).
 _SLACK_NANOSECONDS = 1_000_000
 _USUAL_SLACK_NANOSECONDS = 50_000  # of any thread of ordinary priority
 # It looks once in 1,000 of these sleeps whether the wait is over, so it has them short again before that.

@@ -70,12 +70,17 @@ class NomadScanJobs(ScanJobs):
     @override
     def children(self, among: Collection[str] | None = None) -> list[Child]:
         """Read from lists of jobs by prefix: that is all that Nomad looks through."""
-        prefixes = {self._prefix} if among is None else set(among)
-        for shorter in (_prefix_by_time, lambda _: self._prefix):
-            if len(prefixes) > _MAX_LISTS:
-                prefixes = {shorter(prefix) for prefix in prefixes}
-        stubs = [stub for prefix in sorted(prefixes) for stub in self._live(prefix)]
+        stubs = [stub for prefix in sorted(self._prefixes(among)) for stub in self._live(prefix)]
         return [_child(stub) for stub in stubs if stub["ParentID"] == self._job]
+
+    def _prefixes(self, among: Collection[str] | None) -> set[str]:
+        """Few lists that hold them all: by whole ids, else by what the ids of one time begin with, else all."""
+        if among is None:
+            return {self._prefix}
+        if len(set(among)) <= _MAX_LISTS:
+            return set(among)
+        by_time = {_prefix_by_time(job_id) for job_id in among}
+        return by_time if len(by_time) <= _MAX_LISTS else {self._prefix}
 
     def _live(self, prefix: str) -> list[dict[str, Any]]:
         query = {"prefix": prefix, "meta": "true", "filter": 'Status != "dead"'}

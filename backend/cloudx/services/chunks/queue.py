@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -75,7 +75,7 @@ class QueueCache:
 
     def in_turn(self, claimant: Claimant) -> list[WaitingScan]:
         """The scans that this worker may take, in the order in which it tries them."""
-        return list(filter(claimant.may_take, self._in_turn))
+        return list(filter(claimant.may_take, self._ordered()))
 
     def count_claim(self, leased: Leased) -> None:
         """Count a chunk that was just leased, until the next read."""
@@ -90,21 +90,24 @@ class QueueCache:
 
     def share_of(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
         """Packets per second that a chunk of this scan should get on the claimant's node; 0 when it must wait."""
-        limit_pps = self._limit_of(claimant, [scan], ledger)
+        limit_pps = self._limit_of(scan, claimant, ledger)
         first = [self._want(other, claimant.node_id, ledger) for other in self._goes_first(scan, claimant)]
         room, runs = room_pps(limit_pps, first), self._runs_abreast(scan, claimant, ledger)
         rivals = [self._contender(one, room, claimant, ledger) for one in self._rivals(scan, claimant)]
-        if scan.rate_pps >= UNBOUNDED_PPS:
+        is_unasked, is_soon_over = scan.rate_pps >= UNBOUNDED_PPS, is_quick(self._probes(scan, ledger), limit_pps)
+        free = self._free_for(scan, claimant, room, ledger) if is_unasked or is_soon_over else room
+        if is_unasked:
             whole = max(scan.type.unheld_pps, room // (runs + 1))
-            share = self._unasked_share(scan, claimant, room, runs, ledger)
+            share = unasked_share_pps(room, free, runs, scan.type.unheld_pps)
         else:
             whole = self._chunk_share(scan, claimant.node_id, ledger)
             share = share_beside(whole, limit_pps, first)
         if rivals:
             fair = fair_pps(room, [Contender(scan.id, scan.owner, whole * runs), *rivals], scan.id)
             share = clamp_pps(min(share, max(1, fair // runs)), fair - scan.held_pps)
-        if is_quick(self._probes(scan, ledger), limit_pps):
-            share = self._quick_share(scan, claimant, share or whole, room, rivals, ledger)
+        if is_soon_over:
+            waiting = 1 + sum(one.held_pps == 0 for one in rivals)
+            share = quick_share_pps(share or whole, self._chunk_probes(scan, ledger), free, waiting)
         return share if share >= scan.type.unheld_pps else 0
 
     def room_for(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
@@ -113,7 +116,7 @@ class QueueCache:
         A worker of one scan leaves the workers beside it what scans of higher priority still want here. A worker that
         serves all scans has tried those scans first. The last of a node's limit is kept for scans that are soon over.
         """
-        limit_pps = self._limit_of(claimant, [scan], ledger)
+        limit_pps = self._limit_of(scan, claimant, ledger)
         first = self._goes_first(scan, claimant) if claimant.only_scan else []
         room = room_pps(limit_pps, [self._want(other, claimant.node_id, ledger) for other in first])
         return max(0, room - limit_pps + usable_by(self._probes(scan, ledger), limit_pps))
@@ -125,27 +128,17 @@ class QueueCache:
             known = self._whole[scan_id] = record.scan
         return known
 
-    def _unasked_share(self, scan: WaitingScan, claimant: Claimant, room: int, runs: int, ledger: Ledger) -> int:
-        """Of the node's limit, read anew for each claim: what is free bounds it, and no rate of the scan does."""
+    def _free_for(self, scan: WaitingScan, claimant: Claimant, room: int, ledger: Ledger) -> int:
+        """What nobody sends of the room, read anew for each claim; 0 where the scan has as many runs as may be."""
         load = ledger.claims.load_of(scan.id, claimant.node_id)
-        if load.runs >= scan.type.runs_per_node:
-            return 0
-        return unasked_share_pps(room, room - load.granted_pps, runs, scan.type.unheld_pps)
+        has_all_runs = scan.rate_pps >= UNBOUNDED_PPS and load.runs >= scan.type.runs_per_node
+        return 0 if has_all_runs else room - load.granted_pps
 
-    def _quick_share(
-        self, scan: WaitingScan, claimant: Claimant, share: int, room: int, rivals: list[Contender], ledger: Ledger
-    ) -> int:
-        """For a scan that is soon over at any rate: what is free now is shared by all that have nothing yet."""
-        load = ledger.claims.load_of(scan.id, claimant.node_id)
-        if scan.rate_pps >= UNBOUNDED_PPS and load.runs >= scan.type.runs_per_node:
-            return 0
-        waiting = 1 + sum(rival.held_pps == 0 for rival in rivals)
-        return quick_share_pps(share, self._chunk_probes(scan, ledger), room - load.granted_pps, waiting)
-
-    @property
-    def _in_turn(self) -> list[WaitingScan]:
+    def _ordered(self) -> list[WaitingScan]:
         if self._order is None:
-            self._order = sorted(_in_turn(self.scans), key=lambda scan: -scan.priority)
+            by_id = {scan.id: scan for scan in self.scans}
+            turns = [by_id[one.scan_id] for one in in_turn(map(_contender, self.scans))]
+            self._order = sorted(turns, key=lambda scan: -scan.priority)
         return self._order
 
     def _goes_first(self, scan: WaitingScan, claimant: Claimant) -> list[WaitingScan]:
@@ -155,7 +148,7 @@ class QueueCache:
 
     def _rivals(self, scan: WaitingScan, claimant: Claimant) -> list[WaitingScan]:
         """The other scans of its priority that could run on this node now, those whose turn it is."""
-        others = (other for other in self._in_turn if other.priority == scan.priority and other.id != scan.id)
+        others = (other for other in self._ordered() if other.priority == scan.priority and other.id != scan.id)
         if claimant.only_scan:
             here = [other for other in others if other.held_pps or other.id in self._asked_for]
             return here[:MAX_RIVALS]
@@ -172,9 +165,8 @@ class QueueCache:
         whole = self.whole(scan.id, ledger)
         if whole is None:
             return math.inf  # deleted: the claim will say so
-        return whole.addresses.size * (
-            ports_of_a_host(scan.type, whole.ports) if whole.type.counts_hosts else whole.units_per_address
-        )
+        ports = ports_of_a_host(scan.type, whole.ports) if scan.type.counts_hosts else whole.units_per_address
+        return whole.addresses.size * ports
 
     def _chunk_probes(self, scan: WaitingScan, ledger: Ledger) -> int:
         return math.ceil(self._probes(scan, ledger) / max(1, scan.chunks_open))
@@ -191,9 +183,10 @@ class QueueCache:
         nodes = len(self._participants_of(scan, ledger).limits_with(claimant.node_id))
         return runs_abreast(scan.type, nodes, scan.chunks_open)
 
-    def _limit_of(self, claimant: Claimant, scans: Iterable[WaitingScan], ledger: Ledger) -> int:
-        known = [self._participants_of(other, ledger).limits_pps.get(claimant.node_id) for other in scans]
-        return min([claimant.node_limit_pps, *(limit for limit in known if limit is not None)])
+    def _limit_of(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
+        """The lesser of the worker's own limit and what its node registered."""
+        registered = self._participants_of(scan, ledger).limits_pps.get(claimant.node_id)
+        return claimant.node_limit_pps if registered is None else min(claimant.node_limit_pps, registered)
 
     def _want(self, scan: WaitingScan, node_id: str, ledger: Ledger) -> Want:
         participants = self._participants_of(scan, ledger)
@@ -212,11 +205,6 @@ class QueueCache:
                 scan.id, scan.type, self._node_id
             )
         return participants
-
-
-def _in_turn(scans: Iterable[WaitingScan]) -> list[WaitingScan]:
-    by_id = {scan.id: scan for scan in scans}
-    return [by_id[one.scan_id] for one in in_turn(map(_contender, by_id.values()))]
 
 
 def _contender(scan: WaitingScan) -> Contender:

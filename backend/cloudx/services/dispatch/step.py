@@ -86,10 +86,10 @@ class DispatchScans:
         unfit = {scan.scan_id: self.count_fit(scan.type).unfit for scan in snapshot.scans}
         scans = {row.token: row.scan_id for row in snapshot.dispatches if unfit.get(row.scan_id)}
         running = [c for c in children if c.placement is Placement.RUNNING and c.token in scans]
-        known = {child.nomad_job_id: self._machines.get(child.nomad_job_id) for child in running}
-        self._machines.clear()
-        self._machines.update({job_id: machine for job_id, machine in known.items() if machine is not None})
-        self._machines.update(self.jobs.machines([job_id for job_id, machine in known.items() if machine is None]))
+        job_ids = {child.nomad_job_id for child in running}
+        for gone in self._machines.keys() - job_ids:
+            del self._machines[gone]
+        self._machines.update(self.jobs.machines(job_ids - self._machines.keys()))
         return frozenset(
             child.nomad_job_id
             for child in running
