@@ -92,7 +92,7 @@ def claim_all(work: Work, first: int, count: int, gate: Barrier, results: multip
     """One process: `count` workers, on threads, until nothing is left; when it began and ended, and what it got."""
     engine = engine_for(work.url, pool_size=work.sessions, is_busy=True)
     open_ledger = open_ledger_on(engine)
-    claim_chunk = ClaimChunk(open_ledger, PolicyCache(), OnePacket())
+    policies = PolicyCache()
     got: list[int] = []
 
     def in_turn(session: int, scan_id: str, most: float) -> None:
@@ -101,9 +101,11 @@ def claim_all(work: Work, first: int, count: int, gate: Barrier, results: multip
             Claimant(f"w{number}", f"n{number}", CAPABILITIES, NODE_LIMIT_PPS, only_scan=scan_id)
             for number in range(first + session, first + count, work.sessions)
         ]
+        # Each has a queue of its own, as the worker of a machine has.
+        workers = [(ClaimChunk(open_ledger, policies, OnePacket()), claimant) for claimant in claimants]
         while most > 0:
             most -= 1
-            for claimant in claimants:
+            for claim_chunk, claimant in workers:
                 claim = claim_chunk(claimant)
                 if claim is None:
                     return
