@@ -5,13 +5,16 @@ from __future__ import annotations
 import ipaddress
 import random
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from cloudx.adapters.database import open_ledger_on
 from cloudx.domain.errors import Conflict, DependencyUnavailable
-from cloudx.domain.findings import AnyFinding, Finding, HostFinding
+from cloudx.domain.findings import PORT_SHIFT, ROW_SHIFT, Answer, Finding, FindingBlock, Found, HostFinding
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.finish import RunOutput, complete_chunk
 from cloudx.services.ledger.ledger import OpenLedger
@@ -46,6 +49,36 @@ def test_any_text_a_service_announces_is_stored_as_it_was(desk: Desk, text: str)
     desk.complete(desk.must_claim(), found("10.0.0.1", service=text, hostname=text or None, extra=extra))
     (row,) = page_findings(desk.open_ledger, scan.id, None, 10)[0]
     assert (row.service, row.hostname, row.extra) == (text, text or None, extra)
+
+
+@given(data=st.data())
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_block_is_stored_as_its_findings_one_by_one_would_be(desk: Desk, data: st.DataObject) -> None:
+    desk.register("node-1")  # the examples take longer than a silent node counts as online
+    addresses = sorted(data.draw(st.sets(st.integers(10 << 24, (10 << 24) + 255), min_size=1, max_size=9)))
+    extras = st.sampled_from([{}, {"reason": "syn-ack", "ttl": 64}, {"reason": HOSTILE[8]}])
+    states = st.sampled_from(["open", "open|filtered", "up"])
+    answers = data.draw(st.lists(st.builds(Answer, st.just("tcp"), states, st.just(SEEN_AT), extras), min_size=1))
+    places = data.draw(st.sets(st.tuples(st.integers(0, len(addresses) - 1), st.integers(1, 100)), min_size=1))
+    numbers = st.integers(0, len(answers) - 1)
+    cells = [row << ROW_SHIFT | port << PORT_SHIFT | data.draw(numbers) for row, port in sorted(places)]
+    block = FindingBlock(addresses, answers, cells)
+    whole, single = (desk.submit("10.0.0.0/24", ports="1-100") for _ in range(2))
+    assert _complete_from(desk, desk.must_claim(only_scan=whole.id), [block]) == len(cells)
+    assert _complete_from(desk, desk.must_claim(only_scan=single.id), list(block)) == len(cells)
+    ours, theirs = (page_findings(desk.open_ledger, scan.id, None, 10_000)[0] for scan in (whole, single))
+    assert [replace(row, scan_id="") for row in ours] == [replace(row, scan_id="") for row in theirs]
+
+
+def test_blocks_and_findings_may_come_by_turns_and_one_twice_is_refused(desk: Desk) -> None:
+    scan = desk.submit("10.0.0.0/24", ports="1-100")
+    first = FindingBlock([10 << 24], [Answer("tcp", "open", SEEN_AT)], [1 << PORT_SHIFT, 2 << PORT_SHIFT])
+    claim = desk.must_claim()
+    with pytest.raises(Conflict, match="one finding twice"):
+        _complete_from(desk, claim, [first, found("10.0.0.9", 9), first])
+    assert _complete_from(desk, claim, [found("10.0.0.8", 8), first, found("10.0.0.9", 9)]) == 4
+    rows = page_findings(desk.open_ledger, scan.id, None, 10)[0]
+    assert [(row.ip, row.port) for row in rows] == [("10.0.0.0", 1), ("10.0.0.0", 2), ("10.0.0.8", 8), ("10.0.0.9", 9)]
 
 
 @pytest.mark.parametrize(("text", "stored"), [("a\0b", "ab"), ("a\ud800b", "a?b")])
@@ -182,5 +215,5 @@ def test_losing_the_server_in_the_middle_of_a_copy_is_an_outage_and_the_chunk_co
     assert (desk.show(scan).coverage.balances, desk.show(scan).coverage.remaining) == (True, 0)
 
 
-def _complete_from(desk: Desk, claim: Claim, findings: Iterable[AnyFinding]) -> int:
+def _complete_from(desk: Desk, claim: Claim, findings: Iterable[Found]) -> int:
     return complete_chunk(desk.open_ledger, claim, RunOutput(findings))

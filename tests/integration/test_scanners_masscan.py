@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cloudx.domain.findings import Finding, each
 from cloudx.scanners.masscan.records import Replies
 from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
 from cloudx.services.chunks.scanner_port import RunProgress
@@ -98,9 +99,9 @@ def test_replies_to_other_runs_are_dropped(runs: Runs) -> None:
     replies = Replies(mine.assignment)
     replies.read_on(mine.folder / RESULTS_FILE)
     replies.save(mine.folder)
-    found = list(SCANNERS[Masscan.tool].findings(mine.assignment, mine.folder))
+    found = list(each(SCANNERS[Masscan.tool].findings(mine.assignment, mine.folder)))
     assert len(found) == len(mine.observed)
-    assert {(finding.ip, finding.port) for finding in found} == mine.open  # type: ignore[union-attr]
+    assert {(finding.ip, finding.port) for finding in found if isinstance(finding, Finding)} == mine.open
 
 
 def test_a_killed_masscan_has_not_succeeded(network: Network, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from .addresses import Address, AddressSet, from_key, to_key
-from .findings import AnyFinding, Finding
+from .findings import AnyFinding, Finding, Found, each
 
 # An excluded name keeps an address for so long after its last answer with it: many names give another part of their
 # addresses at each question.
@@ -43,9 +43,9 @@ def asked_by(host_names: HostNames, names: Collection[str]) -> AddressSet:
     return AddressSet.of_addresses(found)
 
 
-def with_host_names(findings: Iterable[AnyFinding], host_names: HostNames) -> Iterator[AnyFinding]:
+def with_host_names(findings: Iterable[Found], host_names: HostNames) -> Iterator[AnyFinding]:
     """The findings with the names that their addresses were asked by: `hostname`, and `hostnames` where several."""
-    for finding in findings:
+    for finding in each(findings):
         names = host_names.get(finding.ip)
         if names is None:
             yield finding

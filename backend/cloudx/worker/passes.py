@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloudx.domain.coverage import Unprobed
-from cloudx.domain.findings import AnyFinding, Finding
+from cloudx.domain.findings import Finding, Found, each
 from cloudx.domain.proof.probe_set import ProbeSet
 from cloudx.services.chunks.scanner_port import Assignment, RunProgress, Scanner
 
@@ -55,21 +55,21 @@ class Passes:
             self._begun.append(Pass(number, assignment, folder))
             yield self._begun[-1]
             if number + 1 < assignment.tries:
-                for finding in self._found(self._begun[-1]):
+                for finding in each(self._found(self._begun[-1])):
                     if isinstance(finding, Finding):
                         answered.add_finding(finding)
                 assignment = replace(assignment, addresses=answered.addresses_not_whole())
                 if not assignment.addresses:
                     return
 
-    def findings(self) -> Iterator[AnyFinding]:
+    def findings(self) -> Iterator[Found]:
         """What all of them found, each finding once."""
         if len(self._begun) == 1:
             yield from self._found(self._begun[0])
             return
         answered = self._no_probes()
         for one in self._begun:
-            for finding in self._found(one):
+            for finding in each(self._found(one)):
                 if not isinstance(finding, Finding) or answered.add_finding(finding):
                     yield finding
 
@@ -77,12 +77,12 @@ class Passes:
         """What none of them probed although it ended well, as the tool tells."""
         return self._scanner.unprobed(self._begun[0].assignment, self._begun[0].folder)
 
-    def findings_so_far(self) -> Iterator[AnyFinding]:
+    def findings_so_far(self) -> Iterator[Found]:
         """As `findings`, of runs that were ended and may have left no file, or one that is cut short."""
         with contextlib.suppress(FileNotFoundError):
             yield from self.findings()
 
-    def _found(self, one: Pass) -> Iterator[AnyFinding]:
+    def _found(self, one: Pass) -> Iterator[Found]:
         return self._scanner.findings(one.assignment, one.folder)
 
     def _no_probes(self) -> ProbeSet:

@@ -15,7 +15,7 @@ import structlog
 
 from cloudx.domain.chunks import LEASE_SECONDS
 from cloudx.domain.errors import CloudxError, LeaseLost
-from cloudx.domain.findings import AnyFinding
+from cloudx.domain.findings import Found
 from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.proof.tarpits import ReadFindings, fold_tarpits
 from cloudx.domain.proof.tries import tries_of
@@ -272,7 +272,7 @@ class ChunkRun:
         """What a run that was ended had written by then."""
         return RunOutput(self._folded(passes.findings_so_far), None, self._packets_sent)
 
-    def _folded(self, read: ReadFindings) -> Iterator[AnyFinding]:
+    def _folded(self, read: ReadFindings) -> Iterator[Found]:
         ports = self.claim.ports
         return fold_tarpits(read, ports, ports.size if ports else self.claim.scan.type.usual_ports)
 

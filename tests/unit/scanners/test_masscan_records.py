@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudx.domain.addresses import AddressSet
-from cloudx.domain.findings import AnyFinding, Finding
+from cloudx.domain.findings import Finding, Found, each
 from cloudx.domain.port_set import PortSet
 from cloudx.scanners.masscan.records import Replies
 from cloudx.scanners.masscan.scanner import RESULTS_FILE, Masscan
@@ -36,10 +36,10 @@ def found_in(folder: Path, text: str, type_name: str = "tcp_scan", ports: str | 
     return ports_of(Masscan().findings(assignment, folder))
 
 
-def ports_of(findings: Iterable[AnyFinding]) -> list[Finding]:
+def ports_of(findings: Iterable[Found]) -> list[Finding]:
     """As findings of ports, which are all that masscan makes."""
     ports = []
-    for finding in findings:
+    for finding in each(findings):
         assert isinstance(finding, Finding)
         ports.append(finding)
     return ports

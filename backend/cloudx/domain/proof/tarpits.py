@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from cloudx.domain.addresses import AddressSet, Network
-from cloudx.domain.findings import AnyFinding, Finding
+from cloudx.domain.findings import AnyFinding, Finding, Found, each
 from cloudx.domain.port_set import PortSet
 
 MIN_PORTS = 100  # of fewer, a host may well serve nearly all
 MIN_OPEN_SHARE = 0.95  # some answers get lost
 ANSWERS_ALL = "answers_all"
 
-ReadFindings = Callable[[], Iterator[AnyFinding]]
+ReadFindings = Callable[[], Iterator[Found]]
 
 
-def fold_tarpits(read: ReadFindings, ports: PortSet | None, port_count: int) -> Iterator[AnyFinding]:
+def fold_tarpits(read: ReadFindings, ports: PortSet | None, port_count: int) -> Iterator[Found]:
     """The findings, but one verdict for all the open ports of hosts that answer on nearly every port probed.
 
     Neighbours are one verdict together: a finding of the first address and port, in the state ANSWERS_ALL, with the
@@ -28,10 +28,10 @@ def fold_tarpits(read: ReadFindings, ports: PortSet | None, port_count: int) -> 
     if port_count < MIN_PORTS:
         yield from read()
         return
-    found = Counter(one.ip for one in read() if _is_open(one))
+    found = Counter(one.ip for one in each(read()) if _is_open(one))
     tarpits = {ip for ip, count in found.items() if count >= MIN_OPEN_SHARE * port_count}
     seen: tuple[str, datetime] | None = None  # a protocol, and when
-    for one in read():
+    for one in each(read()):
         if isinstance(one, Finding) and one.ip in tarpits and _is_open(one):
             seen = seen or (one.protocol, one.observed_at)
         else:

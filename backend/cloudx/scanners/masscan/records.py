@@ -1,22 +1,22 @@
 """masscan's NDJSON into findings, fast: a chunk may hold hundreds of thousands of them.
 
 They are read while masscan is still running (it writes them in blocks of 4 KiB), into eight
-bytes a reply, so that little is left to do when it ends. Sorted, replies are in the order of
-the rows' primary key, which a database inserts fastest.
+bytes a reply, and sorted into blocks for the database, so that little is left to do when it ends.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import socket
 from array import array
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cloudx.domain.findings import Finding
+from cloudx.domain.findings import PORT_SHIFT, ROW_SHIFT, Answer, FindingBlock
 from cloudx.scanners.runs.reply_dedup import ReplyDedup
 from cloudx.services.chunks.scanner_port import Assignment
 
@@ -29,9 +29,11 @@ _RECORD = re.compile(
 )
 # A reply's eight bytes, from the top: the probe's number in the chunk, seconds since the first reply, kind of answer.
 _SECONDS_BITS, _ANSWER_BITS = 18, 10
+_END_BITS = _SECONDS_BITS + _ANSWER_BITS
+_END_MASK = (1 << _END_BITS) - 1
 _MAX_SECONDS, _MAX_ANSWERS = (1 << _SECONDS_BITS) - 1, 1 << _ANSWER_BITS
-_SORTED_REPLIES = 50_000  # at once, which takes 2 MB
-_REPLIES_FILE, _ANSWERS_FILE = "replies", "answers.json"
+_BLOCK_BITS = 16  # of the numbers of a block's probes: a block takes some MB at most
+_BLOCK_FILE, _ANSWERS_FILE = "block", "answers.json"
 
 
 class Replies:
@@ -41,7 +43,8 @@ class Replies:
         self._assignment = assignment
         self._dedup = ReplyDedup(assignment.addresses, assignment.ports)
         self._wanted = assignment.scan_type.protocol.encode()
-        self._kept = array("Q")
+        self._blocks: defaultdict[int, array[int]] = defaultdict(lambda: array("Q"))  # by the upper bits of the probe
+        self._unsaved: dict[int, None] = {}  # blocks in the order in which they were first changed
         self._answers: dict[tuple[bytes, bytes], int] = {}
         self._first_second: int | None = None
         self._offset = 0
@@ -71,42 +74,66 @@ class Replies:
                 self._first_second = int(seconds)
             later = min(max(int(seconds) - self._first_second, 0), _MAX_SECONDS)
             answer = self._answers.setdefault((reason, ttl), min(len(self._answers), _MAX_ANSWERS - 1))
-            self._kept.append((probe << _SECONDS_BITS | later) << _ANSWER_BITS | answer)
+            number = probe >> _BLOCK_BITS
+            self._blocks[number].append((probe << _SECONDS_BITS | later) << _ANSWER_BITS | answer)
+            self._unsaved[number] = None
+
+    def save_one(self, folder: Path) -> None:
+        """Leave a block in the run's folder, if any has changed: while masscan waits, there is time for it."""
+        for number in self._unsaved:
+            self._save(folder, number)
+            return
 
     def save(self, folder: Path) -> None:
-        """Leave them in the run's folder, for `saved_findings`."""
+        """Leave what is not there yet, for `saved_findings`."""
+        for number in tuple(self._unsaved):
+            self._save(folder, number)
         answers = [[reason.decode("ascii", "replace"), int(ttl)] for reason, ttl in self._answers]
-        (folder / _ANSWERS_FILE).write_text(json.dumps([self._first_second or 0, answers]))
-        with open(folder / _REPLIES_FILE, "wb") as file:
-            self._kept.tofile(file)
+        saved = {"first_second": self._first_second or 0, "answers": answers, "blocks": sorted(self._blocks)}
+        (folder / _ANSWERS_FILE).write_text(json.dumps(saved))
+
+    def _save(self, folder: Path, number: int) -> None:
+        """In ascending order, as the parts of a FindingBlock."""
+        ports = _all_ports(self._assignment)
+        width = len(ports)
+        rows: dict[int, int] = {}  # those with a finding, each with its place among them
+        ends: dict[int, int] = {}  # the same of what came when
+        cells = []
+        for reply in sorted(self._blocks[number]):
+            row, column = divmod(reply >> _END_BITS, width)
+            place = rows.setdefault(row, len(rows)) << ROW_SHIFT | ports[column] << PORT_SHIFT
+            cells.append(place | ends.setdefault(reply & _END_MASK, len(ends)))
+        parts = [_addresses_of(list(rows), self._assignment), list(ends), cells]
+        (folder / f"{_BLOCK_FILE}-{number}").write_text(json.dumps(parts))
+        del self._unsaved[number]
 
 
-def saved_findings(folder: Path, assignment: Assignment) -> Iterator[Finding]:
-    """The findings of a run that was saved, in blocks ordered by address and port; equal answers share a dictionary."""
-    first_second, answers = json.loads((folder / _ANSWERS_FILE).read_text())
-    extras = [_extra(reason, ttl) for reason, ttl in answers]
-    replies = array("Q", (folder / _REPLIES_FILE).read_bytes())
+def saved_findings(folder: Path, assignment: Assignment) -> Iterator[FindingBlock]:
+    """The findings of a run that was saved, in blocks that are ordered by address and port, each within itself too."""
+    saved = json.loads((folder / _ANSWERS_FILE).read_text())
+    extras = [_extra(reason, ttl) for reason, ttl in saved["answers"]]
     protocol = assignment.scan_type.protocol
     state = "up" if protocol == "icmp" else "open"
-    stamps: dict[int, datetime] = {}
-    for start in range(0, len(replies), _SORTED_REPLIES):
-        for ip, port, reply in _probes_of(sorted(replies[start : start + _SORTED_REPLIES]), assignment):
-            later = reply >> _ANSWER_BITS & _MAX_SECONDS
-            stamp = stamps.get(later) or stamps.setdefault(later, datetime.fromtimestamp(first_second + later, UTC))
-            yield Finding(ip, protocol, port, state, stamp, None, None, extras[reply & _MAX_ANSWERS - 1])
+
+    def answer_of(end: int) -> Answer:
+        seen_at = datetime.fromtimestamp(saved["first_second"] + (end >> _ANSWER_BITS), UTC)
+        return Answer(protocol, state, seen_at, extras[end & _MAX_ANSWERS - 1])
+
+    for number in saved["blocks"]:
+        addresses, ends, cells = json.loads((folder / f"{_BLOCK_FILE}-{number}").read_text())
+        yield FindingBlock(addresses, list(map(answer_of, ends)), cells)
 
 
-def _probes_of(replies: list[int], assignment: Assignment) -> Iterator[tuple[str, int, int]]:
-    """(address, port, reply) of ascending replies: the ranges of addresses are walked once."""
-    ports = _all_ports(assignment)
-    ranges = iter(assignment.addresses.ranges)
-    first, last, before = 0, -1, 0  # the current range, and how many addresses come before it
-    for reply in replies:
-        row, column = divmod(reply >> _SECONDS_BITS + _ANSWER_BITS, len(ports))
-        while row > before + last - first:
-            before += last - first + 1
-            first, last = next(ranges)
-        yield socket.inet_ntoa((first + row - before).to_bytes(4, "big")), ports[column], reply
+def _addresses_of(rows: list[int], assignment: Assignment) -> list[int]:
+    """The addresses at ascending places."""
+    addresses: list[int] = []
+    before = rows[0]  # how many addresses come before the range
+    for first, last in assignment.addresses.slice(rows[0], rows[-1] - rows[0] + 1).ranges:
+        taken = len(addresses)
+        end = bisect_left(rows, before + last - first + 1, taken)
+        addresses += [first - before + row for row in rows[taken:end]]
+        before += last - first + 1
+    return addresses
 
 
 def _all_ports(assignment: Assignment) -> list[int]:

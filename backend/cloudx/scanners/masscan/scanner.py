@@ -12,7 +12,7 @@ from typing import IO
 from typing_extensions import override
 
 from cloudx.domain.coverage import Unprobed
-from cloudx.domain.findings import AnyFinding
+from cloudx.domain.findings import FindingBlock
 from cloudx.domain.proof.sending import ProbeFrames
 from cloudx.domain.proof.tries import REPLY_WAIT_SECONDS
 from cloudx.domain.tools import Tool
@@ -65,7 +65,7 @@ class Masscan(Scanner):
     def follow(
         self, assignment: Assignment, folder: Path, stdout: IO[bytes], stderr: IO[bytes]
     ) -> Iterator[RunProgress]:
-        """RunProgress by its status lines; while it waits for late replies, keeps it awake and reads what it has.
+        """RunProgress by its status lines; while it waits for late replies, keeps it awake and sorts what it has.
 
         Raises OSError for a full disk.
         """
@@ -76,6 +76,7 @@ class Masscan(Scanner):
                 if progress.sending_done:
                     wakeup.nudge()
                     replies.read_on(folder / RESULTS_FILE)
+                    replies.save_one(folder)
                 if source is not Source.STDERR:
                     continue
                 tail.add(data)
@@ -91,7 +92,7 @@ class Masscan(Scanner):
             (folder / _SENT_FILE).touch()
 
     @override
-    def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
+    def findings(self, assignment: Assignment, folder: Path) -> Iterator[FindingBlock]:
         """Open ports and live hosts, each once; replies to other runs' probes are dropped."""
         return saved_findings(folder, assignment)
 

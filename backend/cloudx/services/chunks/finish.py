@@ -9,7 +9,7 @@ from itertools import chain
 from cloudx.domain.chunks import ChunkState, Lease, after_failure
 from cloudx.domain.coverage import Unprobed
 from cloudx.domain.errors import LeaseLost
-from cloudx.domain.findings import AnyFinding
+from cloudx.domain.findings import Found
 from cloudx.domain.names import with_host_names
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
@@ -23,7 +23,7 @@ from .claim import Claim
 class RunOutput:
     """What a run found, what it did not probe, and how many packets of it the kernel counted (None: it did not)."""
 
-    findings: Iterable[AnyFinding] = ()
+    findings: Iterable[Found] = ()
     unprobed: Unprobed | None = None
     packets_sent: int | None = None
     names: Mapping[str, str] = field(default_factory=dict)  # of addresses, looked up
@@ -106,7 +106,7 @@ def finish_scan_if_done(open_ledger: OpenLedger, scan_id: str, lease: Lease | No
             ledger.commit()
 
 
-def _named(claim: Claim, output: RunOutput) -> Iterable[AnyFinding]:
+def _named(claim: Claim, output: RunOutput) -> Iterable[Found]:
     """The findings with the names that were asked for, else those that were looked up."""
     names = {**{ip: (name,) for ip, name in output.names.items()}, **claim.scan.host_names}
     return with_host_names(output.findings, names) if names else output.findings

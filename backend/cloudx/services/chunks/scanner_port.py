@@ -10,7 +10,7 @@ from typing import IO, Protocol
 
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.coverage import Unprobed
-from cloudx.domain.findings import AnyFinding
+from cloudx.domain.findings import Found
 from cloudx.domain.nodes import Preflight
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.proof.sending import ProbeFrames, SendRecord
@@ -115,7 +115,7 @@ class Scanner(Protocol):
         """
         ...
 
-    def findings(self, assignment: Assignment, folder: Path) -> Iterator[AnyFinding]:
+    def findings(self, assignment: Assignment, folder: Path) -> Iterator[Found]:
         """Stream the findings from `folder` after the run, duplicates and strays already dropped."""
         ...
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from cloudx.domain.chunks import ChunkSpan, Lease, Verdict
 from cloudx.domain.coverage import Unprobed
-from cloudx.domain.findings import AnyFinding
+from cloudx.domain.findings import Found
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import ScanType
 
@@ -254,7 +254,7 @@ class Chunks(Protocol):
 class Findings(Protocol):
     """What was found."""
 
-    def store(self, lease: Lease, findings: Iterable[AnyFinding]) -> int:
+    def store(self, lease: Lease, findings: Iterable[Found]) -> int:
         """Write a chunk's findings in bulk; returns how many findings."""
         ...
 

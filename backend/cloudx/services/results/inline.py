@@ -13,6 +13,7 @@ from cloudx.services.ledger.records import FindingRow, HostRow, ShownScan
 INLINE_HOSTS = 1000
 MAX_INLINE_ROWS = 20_000  # a host may have 65,535 ports
 STREAM_PAGE = 2_000
+_SPARE_ROWS = 50
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,20 @@ def _first_rows(ledger: Ledger, scan_id: str) -> list[FindingRow]:
     rows: list[FindingRow] = []
     ips: set[str] = set()
     while len(ips) <= INLINE_HOSTS and len(rows) <= MAX_INLINE_ROWS:
-        page = ledger.findings.page(scan_id, rows[-1].key if rows else None, STREAM_PAGE)
+        limit = _page_limit(len(rows), len(ips))
+        page = ledger.findings.page(scan_id, rows[-1].key if rows else None, limit)
         rows += page
         ips.update(row.ip for row in page)
-        if len(page) < STREAM_PAGE:
+        if len(page) < limit:
             break
     return rows
+
+
+def _page_limit(rows: int, hosts: int) -> int:
+    """About what is still needed, judged by what has been read: reading rows is most of the work."""
+    if not rows:
+        return STREAM_PAGE
+    return min(STREAM_PAGE, _SPARE_ROWS + (INLINE_HOSTS + 1 - hosts) * rows // hosts)
 
 
 def _of_first_hosts(rows: list[FindingRow]) -> Iterator[FindingRow]:

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InvalidatePoolError
 
+from . import checkpoints
+
 CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 120  # a chunk's COPY takes longest; API requests have a shorter limit of their own
 BUSY_TIMEOUT_SECONDS = 30
@@ -110,13 +112,15 @@ def _sqlite_engine(url: str) -> Engine:
     engine = create_engine(url, pool_use_lifo=True, connect_args=connect_args)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    if engine.url.database:
+        checkpoints.Checkpoints(engine.url.database).follow(engine)
     return engine
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we write BEGIN ourselves, below
     _keep_wal(connection)
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY", *checkpoints.PRAGMAS):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import islice
+from socket import inet_ntoa
 from typing import Any
 
 import psycopg2
@@ -15,7 +16,7 @@ from cloudx.adapters.database.connection.column_types import plain
 from cloudx.adapters.database.connection.outages import translated
 from cloudx.domain.chunks import Lease
 from cloudx.domain.errors import Conflict
-from cloudx.domain.findings import Finding
+from cloudx.domain.findings import ANSWER_MASK, PORT_MASK, PORT_SHIFT, ROW_SHIFT, Finding, FindingBlock
 
 from .shared_texts import SharedTexts
 
@@ -54,7 +55,7 @@ class _Rows:
         return head
 
 
-def copy_rows(connection: Connection, lease: Lease, findings: Iterator[Finding]) -> int:
+def copy_rows(connection: Connection, lease: Lease, findings: Iterator[Finding | FindingBlock]) -> int:
     """Stream findings into the table within the connection's transaction; return how many.
 
     No conflict can arise: chunks are disjoint, the fence lets one attempt commit, and scanners drop duplicates and
@@ -81,17 +82,33 @@ def copy_rows(connection: Connection, lease: Lease, findings: Iterator[Finding])
         cursor.close()
 
 
-def _lines(lease: Lease, findings: Iterator[Finding]) -> Iterator[str]:
-    head = f"{lease.scan_id}\t"
-    tail = f"\t{_text(lease.node_id)}\t"
+def _lines(lease: Lease, findings: Iterator[Finding | FindingBlock]) -> Iterator[str]:
+    head, tail = f"{lease.scan_id}\t", f"\t{_text(lease.node_id)}\t"
     times, extras = SharedTexts(datetime.isoformat), SharedTexts(_extra_text)
     for finding in findings:
+        if isinstance(finding, FindingBlock):
+            yield from _lines_of_block(finding, head, tail)
+            continue
         service = _NULL if finding.service is None else _text(finding.service)
         hostname = _NULL if finding.hostname is None else _text(finding.hostname)
         yield (
             f"{head}{finding.ip}\t{finding.protocol}\t{finding.port}\t{_text(finding.state)}\t{service}\t"
             f"{hostname}\t{times.of(finding.observed_at)}{tail}{extras.of(finding.extra)}\n"
         )
+
+
+def _lines_of_block(block: FindingBlock, head: str, tail: str) -> Iterator[str]:
+    ends = [
+        (
+            f"\t{one.protocol}\t",
+            f"\t{_text(one.state)}\t{_NULL}\t{_NULL}\t{one.observed_at.isoformat()}{tail}{_extra_text(one.extra)}\n",
+        )
+        for one in block.answers
+    ]
+    heads = [f"{head}{inet_ntoa(address.to_bytes(4, 'big'))}" for address in block.addresses]
+    for cell in block.cells:
+        protocol, end = ends[cell & ANSWER_MASK]
+        yield f"{heads[cell >> ROW_SHIFT]}{protocol}{cell >> PORT_SHIFT & PORT_MASK}{end}"
 
 
 def _extra_text(extra: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing_extensions import override
 from cloudx.adapters.database.connection.column_types import plain
 from cloudx.adapters.database.schema.tables import findings, hosts
 from cloudx.domain.chunks import Lease
-from cloudx.domain.findings import AnyFinding, Finding, HostFinding
+from cloudx.domain.findings import Finding, FindingBlock, Found, HostFinding
 from cloudx.services.ledger.records import FindingKey, FindingRow, HostRow
 from cloudx.services.ledger.scans import Findings
 
@@ -35,8 +35,8 @@ class SqlFindings(Findings):
         self._connection = connection
 
     @override
-    def store(self, lease: Lease, findings: Iterable[AnyFinding]) -> int:
-        """By COPY on PostgreSQL, in batches on SQLite."""
+    def store(self, lease: Lease, findings: Iterable[Found]) -> int:
+        """By COPY on PostgreSQL, in batches and blocks on SQLite."""
         seen_hosts: list[HostFinding] = []
         write = copy_rows if self._connection.dialect.name == "postgresql" else insert_rows
         stored = write(self._connection, lease, _without_hosts(findings, seen_hosts))
@@ -92,13 +92,13 @@ def _plain_values(row: dict[str, Any]) -> dict[str, Any]:
     return row | texts | {"observed_at": row["observed_at"].isoformat()}
 
 
-def _without_hosts(findings: Iterable[AnyFinding], seen_hosts: list[HostFinding]) -> Iterator[Finding]:
+def _without_hosts(findings: Iterable[Found], seen_hosts: list[HostFinding]) -> Iterator[Finding | FindingBlock]:
     """Pass the findings of ports on as they come, and collect the hosts: nmap alone reports any, and few."""
     for finding in findings:
-        if isinstance(finding, Finding):
-            yield finding
-        else:
+        if isinstance(finding, HostFinding):
             seen_hosts.append(finding)
+        else:
+            yield finding
 
 
 def _host_values(lease: Lease, host: HostFinding) -> dict[str, Any]:
