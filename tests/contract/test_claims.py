@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from sqlalchemy import insert, text, update
 
-from cloudx.adapters.database.repositories import claims
+from cloudx.adapters.database.repositories import claims, waiting_scans
 from cloudx.adapters.database.repositories.chunks import SqlChunks
 from cloudx.adapters.database.schema.tables import dispatches, node_grants, scan_nodes, scans
 from cloudx.domain.errors import LeaseLost
@@ -30,8 +30,8 @@ CASES = 60
 @pytest.fixture
 def a_long_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A moment lasts as long as the slowest machine needs for a test."""
-    monkeypatch.setattr(claims, "MOMENT_SECONDS", 600.0)
-    monkeypatch.setattr(claims, "ARRIVE_SECONDS", 600.0)
+    monkeypatch.setattr(waiting_scans, "MOMENT_SECONDS", 600.0)
+    monkeypatch.setattr(waiting_scans, "ARRIVE_SECONDS", 600.0)
 
 
 def ask(desk: Desk, scan_id: str, share: int, limit: int = 10**9, node: str = "n") -> int | Refusal:

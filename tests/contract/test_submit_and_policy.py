@@ -72,7 +72,7 @@ def test_udp_ports_beside_tcp_ones_need_raw_sockets_at_submit_and_at_the_claim(
     desk.register("node-1")
     scan = desk.submit("10.0.0.0/28", tool="nmap", ports="T:http,U:53")
     with open_ledger(read_only=True) as ledger:
-        (waiting,) = ledger.scans.waiting("vps1")
+        (waiting,) = ledger.claims.queue("vps1", None).scans
     assert waiting.type.needs_raw_socket
     assert desk.claim_chunk(Claimant("w", "node-2", ("nmap",), 1000)) is None
     claim = desk.must_claim()

@@ -65,10 +65,9 @@ class QueueCache:
         """Read the waiting scans; forget the earlier participants."""
         read_at = self.clock()
         self._node_id = claimant.node_id
-        self.scans = tuple(ledger.scans.waiting(claimant.node_id))
-        has_company = claimant.only_scan is not None and len(self.scans) > 1
-        self._asked_for = frozenset(ledger.claims.asked_for_on(claimant.node_id) if has_company else ())
-        self._participants, self._order = {}, None
+        queue = ledger.claims.queue(claimant.node_id, claimant.only_scan)
+        self.scans, self._asked_for = queue.scans, queue.asked_for
+        self._participants, self._order = dict(queue.participants), None
         waiting = {scan.id for scan in self.scans}
         self._whole = {scan_id: scan for scan_id, scan in self._whole.items() if scan_id in waiting}
         self.read_at = read_at
@@ -91,8 +90,8 @@ class QueueCache:
     def share_of(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
         """Packets per second that a chunk of this scan should get on the claimant's node; 0 when it must wait."""
         limit_pps = self._limit_of(scan, claimant, ledger)
-        first = [self._want(other, claimant.node_id, ledger) for other in self._goes_first(scan, claimant)]
-        room, runs = room_pps(limit_pps, first), self._runs_abreast(scan, claimant, ledger)
+        first = [self._want(other, ledger) for other in self._goes_first(scan, claimant)]
+        room, runs = room_pps(limit_pps, first), self._runs_abreast(scan, ledger)
         rivals = [self._contender(one, room, claimant, ledger) for one in self._rivals(scan, claimant)]
         is_unasked, is_soon_over = scan.rate_pps >= UNBOUNDED_PPS, is_quick(self._probes(scan, ledger), limit_pps)
         free = self._free_for(scan, claimant, room, ledger) if is_unasked or is_soon_over else room
@@ -100,7 +99,7 @@ class QueueCache:
             whole = max(scan.type.unheld_pps, room // (runs + 1))
             share = unasked_share_pps(room, free, runs, scan.type.unheld_pps)
         else:
-            whole = self._chunk_share(scan, claimant.node_id, ledger)
+            whole = self._chunk_share(scan, ledger)
             share = share_beside(whole, limit_pps, first)
         if rivals:
             fair = fair_pps(room, [Contender(scan.id, scan.owner, whole * runs), *rivals], scan.id)
@@ -118,7 +117,7 @@ class QueueCache:
         """
         limit_pps = self._limit_of(scan, claimant, ledger)
         first = self._goes_first(scan, claimant) if claimant.only_scan else []
-        room = room_pps(limit_pps, [self._want(other, claimant.node_id, ledger) for other in first])
+        room = room_pps(limit_pps, [self._want(other, ledger) for other in first])
         return max(0, room - limit_pps + usable_by(self._probes(scan, ledger), limit_pps))
 
     def whole(self, scan_id: str, ledger: Ledger) -> Scan | None:
@@ -158,7 +157,7 @@ class QueueCache:
         if scan.rate_pps >= UNBOUNDED_PPS:
             wants = room
         else:
-            wants = self._chunk_share(scan, claimant.node_id, ledger) * self._runs_abreast(scan, claimant, ledger)
+            wants = self._chunk_share(scan, ledger) * self._runs_abreast(scan, ledger)
         return replace(_contender(scan), wants_pps=min(wants, soon_pps(self._probes(scan, ledger))))
 
     def _probes(self, scan: WaitingScan, ledger: Ledger) -> float:
@@ -171,32 +170,31 @@ class QueueCache:
     def _chunk_probes(self, scan: WaitingScan, ledger: Ledger) -> int:
         return math.ceil(self._probes(scan, ledger) / max(1, scan.chunks_open))
 
-    def _chunk_share(self, scan: WaitingScan, node_id: str, ledger: Ledger) -> int:
-        limits = self._participants_of(scan, ledger).limits_with(node_id)
+    def _chunk_share(self, scan: WaitingScan, ledger: Ledger) -> int:
+        limits = self._participants_of(scan, ledger).limits_pps
         probes = self._probes(scan, ledger)
         usable = [limit and usable_by(probes, limit) for limit in limits]
         return chunk_share_pps(scan.type, scan.rate_pps, usable, scan.chunks_open)
 
-    def _runs_abreast(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
+    def _runs_abreast(self, scan: WaitingScan, ledger: Ledger) -> int:
         if scan.type.runs_per_node == 1:
             return 1
-        nodes = len(self._participants_of(scan, ledger).limits_with(claimant.node_id))
+        nodes = len(self._participants_of(scan, ledger).limits_pps)
         return runs_abreast(scan.type, nodes, scan.chunks_open)
 
     def _limit_of(self, scan: WaitingScan, claimant: Claimant, ledger: Ledger) -> int:
         """The lesser of the worker's own limit and what its node registered."""
-        registered = self._participants_of(scan, ledger).limits_pps.get(claimant.node_id)
+        registered = self._participants_of(scan, ledger).limit_here_pps
         return claimant.node_limit_pps if registered is None else min(claimant.node_limit_pps, registered)
 
-    def _want(self, scan: WaitingScan, node_id: str, ledger: Ledger) -> Want:
+    def _want(self, scan: WaitingScan, ledger: Ledger) -> Want:
         participants = self._participants_of(scan, ledger)
-        if node_id not in participants.nodes:
+        if not participants.is_here:
             return Want(0, 0, 0)  # the scan has no worker on this node
-        here = participants.granted_pps.get(node_id, 0)
+        here = participants.granted_here_pps
         if scan.rate_pps >= UNBOUNDED_PPS and here:
             return Want(0, here, 0)  # nobody asked for more, and what is free is halved at its next claim
-        free_pps = scan.rate_pps - sum(participants.granted_pps.values())
-        return Want(self._chunk_share(scan, node_id, ledger), here, free_pps)
+        return Want(self._chunk_share(scan, ledger), here, scan.rate_pps - participants.granted_pps)
 
     def _participants_of(self, scan: WaitingScan, ledger: Ledger) -> Participants:
         participants = self._participants.get(scan.id)

@@ -137,18 +137,33 @@ class Leased:
 
 @dataclass(frozen=True)
 class Participants:
-    """The nodes that share a scan's rate: they work on it or requested such work; and the workers on their way."""
+    """The nodes that share a scan's rate, as a claim for one of them sees them: it stands apart from the others.
 
-    nodes: frozenset[str]
-    sent_for: int
-    limits_pps: dict[str, int] = field(default_factory=dict)  # of the nodes that registered a limit
-    granted_pps: dict[str, int] = field(default_factory=dict)  # by node; 0 is left out
+    A node takes part that works on the scan, or did so or requested such work just now; workers are on their way to
+    others. A limit of None: the node registered none.
+    """
 
-    def limits_with(self, node_id: str) -> list[int | None]:
-        """The limit of each participant and of this node; None where it is unknown or the worker is on its way."""
-        nodes = self.nodes | {node_id}
-        coming = max(0, self.sent_for - len(nodes))
-        return [*(self.limits_pps.get(node) for node in nodes), *[None] * coming]
+    others: tuple[tuple[int | None, int], ...] = ()  # each limit, and how many nodes have it
+    sent_for: int = 0
+    is_here: bool = False  # the node itself takes part
+    limit_here_pps: int | None = None
+    granted_here_pps: int = 0
+    granted_pps: int = 0  # on all nodes
+
+    @property
+    def limits_pps(self) -> list[int | None]:
+        """The limit of this node and of each other participant; None where it is unknown or a worker is on its way."""
+        here_and_others = [self.limit_here_pps, *(limit for limit, nodes in self.others for _ in range(nodes))]
+        return here_and_others + [None] * max(0, self.sent_for - len(here_and_others))
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The scans with a pending chunk, as a claim for a node sees them; highest priority first, then oldest."""
+
+    scans: tuple[WaitingScan, ...] = ()
+    asked_for: frozenset[str] = frozenset()  # those of which a worker of them alone has just requested a chunk there
+    participants: dict[str, Participants] = field(default_factory=dict)  # by scan, of those that were read with it
 
 
 @dataclass(frozen=True)

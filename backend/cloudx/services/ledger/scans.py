@@ -24,6 +24,7 @@ from .records import (
     Leased,
     NodeLoad,
     Participants,
+    Queue,
     Refusal,
     Renewed,
     RunReport,
@@ -32,7 +33,6 @@ from .records import (
     Settled,
     SummaryRecord,
     Tally,
-    WaitingScan,
     WorkerShare,
 )
 
@@ -68,10 +68,6 @@ class Scans(Protocol):
 
     def count(self, *, status: ScanStatus | None = None, tool: str | None = None) -> int:
         """How many there are on all pages."""
-        ...
-
-    def waiting(self, node_id: str) -> list[WaitingScan]:
-        """Scans with a pending chunk, as a claim for this node sees them; highest priority first, then oldest."""
         ...
 
     def holders(self, limit: int) -> list[Holder]:
@@ -165,15 +161,12 @@ class Claims(Protocol):
         """Remember that this worker has just requested a chunk and got none."""
         ...
 
-    def participants_of(self, scan_id: str, scan_type: ScanType, node_id: str) -> Participants:
-        """The nodes that work on a scan, did so or requested it just now, and the workers just dispatched for it.
-
-        With the limits of those nodes, and of the one that asks.
-        """
+    def queue(self, node_id: str, only_scan: str | None) -> Queue:
+        """The scans with a pending chunk, for a worker of all scans or of one."""
         ...
 
-    def asked_for_on(self, node_id: str) -> set[str]:
-        """The scans of which a worker that serves them alone has requested a chunk on this node just now."""
+    def participants_of(self, scan_id: str, scan_type: ScanType, node_id: str) -> Participants:
+        """The nodes that work on a scan, did so or requested it just now, and the workers just dispatched for it."""
         ...
 
     def load_of(self, scan_id: str, node_id: str) -> NodeLoad:

@@ -7,7 +7,7 @@ from datetime import UTC, timedelta
 from typing import Any
 
 import psycopg2
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 from sqlalchemy.dialects import sqlite
 from typing_extensions import override
 
@@ -17,7 +17,6 @@ from cloudx.adapters.database.schema.tables import (
     asking_workers,
     attempts,
     chunks,
-    dispatches,
     node_grants,
     nodes,
     policy_version,
@@ -25,20 +24,26 @@ from cloudx.adapters.database.schema.tables import (
     scans,
 )
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease, refusal_of
-from cloudx.domain.dispatch.states import DispatchState
-from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.rates.grants import grant_pps
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import ScanType
-from cloudx.services.ledger.records import ClaimRequest, Leased, NodeLoad, Participants, Refusal, Renewed, RunReport
+from cloudx.services.ledger.records import (
+    ClaimRequest,
+    Leased,
+    NodeLoad,
+    Participants,
+    Queue,
+    Refusal,
+    Renewed,
+    RunReport,
+)
 from cloudx.services.ledger.scans import Claims
 
 from .chunk_rows import OPEN_SCANS, claimable, held, lease_of
 from .scan_rows import OPEN
 from .server_functions import LEASE_KEY, call, call_untranslated
+from .waiting_scans import asked_for_on, participants_by_function, participants_by_statements, queue_of, waiting_scans
 
-MOMENT_SECONDS = 3.0  # how long a worker counts as a participant after it asked for work or ended a chunk
-ARRIVE_SECONDS = 5.0  # how long a dispatched worker counts before its first request
 _FORGET_ASKING_SECONDS = 60.0
 MAX_COLLISIONS = 5
 _COLLISION = "CX001"  # raised by cloudx_claim_chunk
@@ -50,57 +55,22 @@ class _AnyDatabase(Claims):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    @override
-    def participants_of(self, scan_id: str, scan_type: ScanType, node_id: str) -> Participants:
-        by_node, asking = scan_nodes.c, asking_workers.c
-        is_active = or_(by_node.chunks_leased > 0, by_node.moved_at > db_now(-MOMENT_SECONDS))
-        works = and_(by_node.scan_id == scan_id, is_active)
-        needed_capabilities = [scan_type.tool.value, *([RAW_SOCKET] if scan_type.needs_raw_socket else [])]
-        asks = and_(
-            asking.asked_at > db_now(-MOMENT_SECONDS),
-            or_(asking.only_scan.is_(None), asking.only_scan == scan_id),
-            *(asking.capabilities.contains(f",{name},", autoescape=True) for name in needed_capabilities),
-        )
-        query = select(by_node.node_id).where(works).union(select(asking.node_id).where(asks))
-        sent_for = and_(
-            dispatches.c.scan_id == scan_id,
-            dispatches.c.state != DispatchState.ENDED.value,
-            dispatches.c.created_at > db_now(-ARRIVE_SECONDS),
-        )
-        coming = select(func.count()).select_from(dispatches).where(sent_for)
-        participants = frozenset(self._connection.execute(query).scalars())
-        limited = select(nodes.c.node_id, nodes.c.rate_limit_pps).where(
-            nodes.c.node_id.in_(participants | {plain(node_id)}), nodes.c.rate_limit_pps.is_not(None)
-        )
-        granted = select(by_node.node_id, by_node.granted_pps).where(
-            by_node.scan_id == scan_id, by_node.granted_pps > 0
-        )
-        return Participants(
-            participants,
-            self._connection.execute(coming).scalar_one(),
-            {row[0]: row[1] for row in self._connection.execute(limited)},
-            {row[0]: row[1] for row in self._connection.execute(granted)},
-        )
-
-    @override
-    def asked_for_on(self, node_id: str) -> set[str]:
-        asking = asking_workers.c
-        is_recent = asking.asked_at > db_now(-MOMENT_SECONDS)
-        query = select(asking.only_scan).where(
-            asking.node_id == plain(node_id), is_recent, asking.only_scan.is_not(None)
-        )
-        return set(self._connection.execute(query).scalars())
-
-    @override
-    def load_of(self, scan_id: str, node_id: str) -> NodeLoad:
-        granted = select(node_grants.c.granted_pps).where(node_grants.c.node_id == node_id).scalar_subquery()
-        of_scan = and_(scan_nodes.c.scan_id == scan_id, scan_nodes.c.node_id == node_id)
-        runs = select(scan_nodes.c.chunks_sending).where(of_scan).scalar_subquery()
-        return NodeLoad(*self._connection.execute(select(func.coalesce(granted, 0), func.coalesce(runs, 0))).one())
-
 
 class PostgresClaims(_AnyDatabase):
     """Implements Claims by functions of the server."""
+
+    @override
+    def queue(self, node_id: str, only_scan: str | None) -> Queue:
+        return queue_of(self._connection, node_id, only_scan)
+
+    @override
+    def participants_of(self, scan_id: str, scan_type: ScanType, node_id: str) -> Participants:
+        return participants_by_function(self._connection, scan_id, scan_type, node_id)
+
+    @override
+    def load_of(self, scan_id: str, node_id: str) -> NodeLoad:
+        (load,) = call(self._connection, "node_load", scan_id, plain(node_id))
+        return NodeLoad(*load)
 
     @override
     def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:
@@ -163,6 +133,22 @@ class PostgresClaims(_AnyDatabase):
 
 class SqliteClaims(_AnyDatabase):
     """Implements Claims statement by statement: SQLite has one writer at a time."""
+
+    @override
+    def queue(self, node_id: str, only_scan: str | None) -> Queue:
+        scans_there = tuple(waiting_scans(self._connection, node_id))
+        return Queue(scans_there, asked_for_on(self._connection, node_id) if len(scans_there) > 1 else frozenset())
+
+    @override
+    def participants_of(self, scan_id: str, scan_type: ScanType, node_id: str) -> Participants:
+        return participants_by_statements(self._connection, scan_id, scan_type, node_id)
+
+    @override
+    def load_of(self, scan_id: str, node_id: str) -> NodeLoad:
+        granted = select(node_grants.c.granted_pps).where(node_grants.c.node_id == node_id).scalar_subquery()
+        of_scan = and_(scan_nodes.c.scan_id == scan_id, scan_nodes.c.node_id == node_id)
+        runs = select(scan_nodes.c.chunks_sending).where(of_scan).scalar_subquery()
+        return NodeLoad(*self._connection.execute(select(func.coalesce(granted, 0), func.coalesce(runs, 0))).one())
 
     @override
     def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:

@@ -35,7 +35,6 @@ from cloudx.services.ledger.records import (
     ScanSummary,
     SummaryRecord,
     Tally,
-    WaitingScan,
 )
 from cloudx.services.ledger.scans import Scans
 
@@ -52,7 +51,7 @@ from .scan_rows import (
     summary_of,
     tally_of,
 )
-from .waiting_scans import holders, waiting_scans
+from .waiting_scans import holders
 
 _BULK = [scan_targets.c[name] for name in BULK if name != "addresses"]
 _ALL_BUT_ADDRESSES = select(*scans.c, *_BULK).join(scan_targets, scan_targets.c.scan_id == scans.c.id)
@@ -117,10 +116,6 @@ class SqlScans(Scans):
     def count(self, *, status: ScanStatus | None = None, tool: str | None = None) -> int:
         query = select(func.count()).select_from(scans).where(*_conditions(status, tool))
         return int(self._connection.execute(query).scalar_one())
-
-    @override
-    def waiting(self, node_id: str) -> list[WaitingScan]:
-        return waiting_scans(self._connection, node_id)
 
     @override
     def holders(self, limit: int) -> list[Holder]:
