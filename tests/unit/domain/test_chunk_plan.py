@@ -189,6 +189,13 @@ def test_hosts_for_nmap_are_shared_likewise_four_runs_a_node() -> None:
     assert small == [16] * 2 * 8
 
 
+def test_hosts_that_the_nodes_limits_hold_back_are_a_run_for_each_of_the_runs_that_they_have() -> None:
+    scan = a_scan("10.0.0.0/24", tool=Tool.NMAP, rate_pps=15_000)  # what eight nodes of 2,000 packets/s send
+    assert [span.units for span in plan(scan, 8)] == [8] * 8 * NMAP_RUNS_PER_NODE
+    few = a_scan("10.0.0.1-10.0.0.9", tool=Tool.NMAP, rate_pps=150)
+    assert [span.units for span in plan(few, 8)] == [1] * 9
+
+
 def test_a_slash_24_is_one_round_of_a_lone_nodes_runs() -> None:
     scan = a_scan("10.0.0.0/24", tool=Tool.NMAP, rate_pps=UNBOUNDED_PPS)
     assert [span.units for span in plan(scan, 1)] == [64] * NMAP_RUNS_PER_NODE

@@ -78,6 +78,8 @@ def _grid(scan: Scan, total: int, workers: int, max_chunks: int, chunk_seconds: 
     while slots > 1 and full_seconds > last_seconds and slot_seconds < cells_each * full_seconds:
         full_seconds /= 2
     cells = _cell_count(slot_seconds / full_seconds, slots, workers)
+    if scan.counts_hosts and total * port_count / scan.rate_pps > LAST_NMAP_CHUNK_SECONDS:
+        cells = max(cells, slots)  # the nodes' limits hold it back: a run each, or some have nothing to send
     units = max(1, -(-total // min(cells, max_chunks)))
     if max_units and units > max_units:
         units = max(max_units, -(-total // max_chunks))

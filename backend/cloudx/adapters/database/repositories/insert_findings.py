@@ -31,7 +31,8 @@ _INSERT = f"INSERT INTO findings ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' 
 # Eight bytes an address, the last five of which are those of `pack_ip`. CROSS JOIN keeps the order of the cells.
 _INSERT_BLOCK = f"""
     WITH answer AS MATERIALIZED (
-        SELECT key AS number, value->>0 AS protocol, value->>1 AS state, value->>2 AS observed_at, value->>3 AS extra
+        SELECT key AS number, json_extract(value, '$[0]') AS protocol, json_extract(value, '$[1]') AS state,
+            json_extract(value, '$[2]') AS observed_at, json_extract(value, '$[3]') AS extra
         FROM json_each(:answers)
     )
     INSERT INTO findings ({", ".join(_COLUMNS)})

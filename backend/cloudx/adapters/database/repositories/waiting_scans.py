@@ -86,9 +86,7 @@ def _waiting_scan(scan_id: str, tool: str, type_name: str, udp_too: bool, rate_p
     return WaitingScan(scan_id, scan_type_of(tool, type_name, udp_too), rate_pps, int(chunks_open), *others)
 
 
-def participants_by_function(
-    connection: Connection, scan_id: str, scan_type: ScanType, node_id: str
-) -> Participants:  # fmt: skip
+def participants_by_function(connection: Connection, scan_id: str, scan_type: ScanType, node_id: str) -> Participants:
     """Who shares a scan's rate, as a claim for the node sees it, on PostgreSQL."""
     needs_raw = scan_type.needs_raw_socket
     arguments = (plain(node_id), scan_type.tool.value, needs_raw, MOMENT_SECONDS, ARRIVE_SECONDS)
@@ -102,9 +100,7 @@ def _participants(limits: Sequence[int | None] | None, nodes_each: Sequence[int]
     return Participants(others, sent_for, is_here, limit_here_pps, granted_here_pps, granted_pps)
 
 
-def participants_by_statements(
-    connection: Connection, scan_id: str, scan_type: ScanType, node_id: str
-) -> Participants:  # fmt: skip
+def participants_by_statements(connection: Connection, scan_id: str, scan_type: ScanType, node_id: str) -> Participants:
     """The same on SQLite."""
     by_node, here = scan_nodes.c, plain(node_id)
     there: frozenset[str] = frozenset(connection.execute(_taking_part(scan_id, scan_type)).scalars())
