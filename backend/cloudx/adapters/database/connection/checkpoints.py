@@ -26,7 +26,8 @@ class Checkpoints:
     """The checkpoints of one process on one file."""
 
     def __init__(self, file: str) -> None:
-        self._file = file
+        self._log = Path(f"{file}-wal")
+        self._uri = f"{Path(file).absolute().as_uri()}?mode=rw"  # or a file that has just been deleted would come back
         self._is_free = threading.Lock()
         self._next_at = 0.0
 
@@ -38,12 +39,12 @@ class Checkpoints:
         if time.monotonic() < self._next_at:
             return
         with suppress(FileNotFoundError):
-            if Path(f"{self._file}-wal").stat().st_size > _LOG_BYTES and self._is_free.acquire(blocking=False):
+            if self._log.stat().st_size > _LOG_BYTES and self._is_free.acquire(blocking=False):
                 threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True).start()
 
     def _checkpoint(self) -> None:
         try:
-            with suppress(sqlite3.Error), closing(sqlite3.connect(self._file)) as connection:
+            with suppress(sqlite3.Error), closing(sqlite3.connect(self._uri, uri=True)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         finally:
             self._next_at = time.monotonic() + _PAUSE_SECONDS
