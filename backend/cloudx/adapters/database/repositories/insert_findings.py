@@ -98,11 +98,10 @@ class _Insert:
             (one.protocol, plain(one.state), self._time_text(one.observed_at), _extra_text(one.extra))
             for one in block.answers
         ]
-        rows = len(block.addresses)
         values = {
             "scan_id": self._scan_id,
             "node_id": self._node_id,
-            "addresses": struct.pack(f">{rows}Q", *(4 << 32 | address for address in block.addresses)),
+            "addresses": struct.pack(f">{len(block.addresses)}Q", *(4 << 32 | address for address in block.addresses)),
             "cells": json.dumps(list(block.cells)),
             "answers": json.dumps(answers),
         }

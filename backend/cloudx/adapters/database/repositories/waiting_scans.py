@@ -74,10 +74,12 @@ def queue_of(connection: Connection, node_id: str, only_scan: str | None) -> Que
     """All of it on PostgreSQL, by one call, with the participants of the one scan, or of each where they are few."""
     arguments = (plain(node_id), only_scan, _RAW_TYPES, _FEW_SCANS, MOMENT_SECONDS, ARRIVE_SECONDS)
     rows = call(connection, "waiting_scans", *arguments)
+    who_shares = {row[0]: row[11:] for row in rows}
     return Queue(
         tuple(_waiting_scan(*row[:10]) for row in rows),
         frozenset(row[0] for row in rows if row[10]),
-        {row[0]: _participants(*row[11:]) for row in rows if row[13] is not None},
+        # The last column is a count, and null only where they were not read.
+        {scan_id: _participants(*row) for scan_id, row in who_shares.items() if row[-1] is not None},
     )
 
 
