@@ -148,7 +148,7 @@ def test_workers_on_their_way_count_as_soon_as_they_are_dispatched(desk: Desk) -
     scan = desk.submit("10.0.0.0/14", rate_pps=1000)
     with desk.open_ledger() as ledger:
         for number in range(4):
-            ledger.dispatches.reserve(scan.id, f"token-{number}")
+            ledger.dispatches.reserve(scan.id, number, f"token-{number}")
         ledger.commit()
     assert share(desk, scan.id, "a") == 250
     with desk.engine.begin() as connection:

@@ -24,7 +24,7 @@ from cloudx.services.fleet.fit import FitCount
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.scans.control import delete_scan, stop_scan
 from fixtures.fakes.scan_jobs import Died, FakeScanJobs, Mortal, MortalJobs
-from fixtures.ledgers import ADMIN, POSTGRESQL_ALONE, Desk
+from fixtures.ledgers import ADMIN, POSTGRESQL_ALONE, Desk, end_leaders_session
 from rig.waiting import until
 
 FIT_NODES = 3
@@ -304,11 +304,38 @@ def test_with_nothing_to_do_nomad_is_not_asked(office):
 def test_a_token_is_the_database_s_to_give_once(office):
     scan = office.submit()
     with office.desk.open_ledger() as ledger:
-        first = ledger.dispatches.reserve(scan.id, "a-token")
-        assert ledger.dispatches.reserve(scan.id, "another").serial == first.serial + 1
+        assert ledger.dispatches.reserve(scan.id, 1, "a-token").serial == 1
         ledger.commit()
     with pytest.raises(Conflict), office.desk.open_ledger() as ledger:
-        ledger.dispatches.reserve(office.submit().id, "a-token")
+        ledger.dispatches.reserve(office.submit().id, 1, "a-token")
+
+
+def test_of_two_that_planned_from_the_same_rows_one_dispatches(office: Office) -> None:
+    scan = office.submit()
+
+    def fit_once_another_has_dispatched(_type: Any) -> FitCount:
+        """The late one has looked by then."""
+        if not office.made(scan):
+            office.settle()
+        return office.fit
+
+    DispatchScans(office.desk.open_ledger, office.nomad, fit_once_another_has_dispatched)()
+    office.settle()
+    assert len(office.made(scan)) == FIT_NODES
+
+
+def test_what_another_dispatched_meanwhile_is_no_stray(office):
+    scan = office.submit()
+    children = office.nomad.children
+
+    def children_once_another_has_dispatched(among: Any = None) -> Any:
+        office.nomad.children = children
+        office.settle()
+        return children(among)
+
+    office.nomad.children = children_once_another_has_dispatched
+    office.process()(look_for_strays=True)
+    assert len(office.alive(scan)) == len(office.made(scan)) == FIT_NODES
 
 
 @POSTGRESQL_ALONE
@@ -336,7 +363,7 @@ def test_ten_processes_at_once_dispatch_as_one(office, request):
     scans = [office.submit() for _ in range(5)]
     try:
         until(lambda: all(len(office.alive(scan)) == FIT_NODES for scan in scans), 20)
-        leader_locks[0].release()
+        end_leaders_session(office.desk.engine)  # whoever leads is in the middle of something
         for job in office.alive(scans[0]):
             office.nomad.end(job, DispatchOutcome.LOST)
         until(lambda: len(office.alive(scans[0])) == FIT_NODES, 20)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from cloudx.adapters.database import open_ledger_on
 from cloudx.adapters.database.leader_lock import PostgresLeaderLock
 from cloudx.domain.errors import DependencyUnavailable
+from fixtures.ledgers import end_leaders_session
 from rig.waiting import until
 
 
@@ -32,13 +34,6 @@ def new_lock(new_postgres_url: str) -> Iterator[Callable[[], PostgresLeaderLock]
 @pytest.fixture
 def admin(new_postgres_url: str, new_engine: Callable[[str], Engine]) -> Engine:
     return new_engine(new_postgres_url)
-
-
-def end_sessions(admin: Engine) -> None:
-    """As a restart of PostgreSQL or a cut line does."""
-    query = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-    with admin.begin() as connection:
-        connection.execute(text(query))
 
 
 def notify(admin: Engine) -> None:
@@ -63,11 +58,21 @@ def test_another_takes_over_when_the_lock_is_released(new_lock):
 def test_a_leader_that_loses_its_session_gets_an_error_and_another_takes_over(new_lock, admin):
     first, second = new_lock(), new_lock()
     assert first.acquire() and not second.acquire()
-    end_sessions(admin)
+    end_leaders_session(admin)
     with pytest.raises(DependencyUnavailable):
         first.acquire()
     until(second.acquire, 5)
     assert not first.acquire()
+
+
+def test_a_leader_that_lets_go_while_it_asks_does_not_believe_that_it_leads(new_lock, admin):
+    """Two that lead would each dispatch a scan's workers."""
+    first, second = new_lock(), new_lock()
+    asking = first._connect()
+    first.release()
+    with suppress(Exception):
+        first._try(asking)
+    assert second.acquire() and not first.acquire()
 
 
 def test_a_notification_ends_the_leaders_wait(new_lock, admin):
@@ -106,7 +111,7 @@ def test_a_notification_that_is_not_committed_ends_no_wait(new_lock, admin):
 def test_a_lost_session_ends_the_wait_quietly(new_lock, admin):
     lock = new_lock()
     assert lock.acquire()
-    end_sessions(admin)
+    end_leaders_session(admin)
     started = time.monotonic()
     lock.wait(20)
     assert time.monotonic() - started < 5

@@ -80,10 +80,10 @@ def _unrecorded(rows: Sequence[Dispatch], children: Mapping[str, Child]) -> Iter
             yield row, child.nomad_job_id
 
 
-def _strays(all_children: Sequence[Child], rows: Sequence[Dispatch], children: Mapping[str, Child]) -> Iterable[str]:
+def _strays(all_children: Sequence[Child], rows: Sequence[Dispatch], children: Mapping[str, Child]) -> Iterable[Child]:
     """Jobs with a token that no row knows. A job dispatched by hand has no token and is left alone."""
     known = {children[row.token].nomad_job_id for row in rows if row.token in children}
-    return (child.nomad_job_id for child in all_children if child.token and child.nomad_job_id not in known)
+    return (child for child in all_children if child.token and child.nomad_job_id not in known)
 
 
 def _ends_of_ended_scans(observed: Observed, rows: Sequence[Dispatch], children: Mapping[str, Child]) -> Iterable[End]:

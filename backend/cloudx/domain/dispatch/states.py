@@ -116,7 +116,7 @@ class Actions:
     examine: tuple[Dispatch, ...] = ()  # Nomad's job has ended: read how, and end the row
     cancel: tuple[Dispatch, ...] = ()  # never dispatched: end the row
     stop: tuple[tuple[Dispatch, str, DispatchOutcome], ...] = ()  # end Nomad's job, then the row
-    stray: tuple[str, ...] = ()  # our jobs without a row: end them
+    stray: tuple[Child, ...] = ()  # our jobs without a row: end them, if they still have none
     send: tuple[Dispatch, ...] = ()
     reserve: tuple[str, ...] = ()  # write a row for this scan and send it; a scan may stand several times
     place_together: int = 1  # how many to send at once: Nomad does not see what it is placing

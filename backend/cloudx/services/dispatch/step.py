@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -15,10 +17,11 @@ from cloudx.domain.dispatch.states import (
     Demand,
     Dispatch,
     DispatchOutcome,
+    DispatchState,
     Observed,
     Placement,
 )
-from cloudx.domain.errors import CloudxError
+from cloudx.domain.errors import CloudxError, Conflict
 from cloudx.domain.tools import ScanType
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.fleet.fit import FitCount
@@ -53,7 +56,7 @@ class DispatchScans:
                 return False
             try:
                 actions = plan_actions(self._observe(snapshot, look_for_strays))
-                self._carry_out(actions)
+                self._carry_out(actions, snapshot)
             except CloudxError as error:
                 self._tell_waiting_scans(snapshot, error)
                 raise
@@ -116,7 +119,7 @@ class DispatchScans:
             waiting_reason=scan.waiting_reason,
         )
 
-    def _carry_out(self, actions: Actions) -> None:
+    def _carry_out(self, actions: Actions, snapshot: DispatchSnapshot) -> None:
         for row, job_id in actions.record:
             self._mark_sent(row, job_id)
         for row in actions.examine:
@@ -126,10 +129,20 @@ class DispatchScans:
         for row, job_id, outcome in actions.stop:
             self.jobs.stop(job_id)
             self._end(row, outcome)
-        for job_id in actions.stray:
-            self.jobs.stop(job_id)
+        for child in self._strays(actions):
+            self.jobs.stop(child.nomad_job_id)
         self._set_waiting_reasons(actions.waiting_reasons)
-        self._send([*actions.send, *self._reserve(actions)], actions.place_together)
+        self._send([*actions.send, *self._reserve(actions, snapshot)], actions.place_together)
+
+    def _strays(self, actions: Actions) -> list[Child]:
+        """Looks again: the leader before this one may have written a row and dispatched it since the first look."""
+        rows = self._snapshot().dispatches if actions.stray else ()
+        jobs = {row.token: row.nomad_job_id for row in rows if row.state is not DispatchState.ENDED}
+        return [
+            child
+            for child in actions.stray
+            if child.token not in jobs or jobs[child.token] not in (None, child.nomad_job_id)
+        ]
 
     def _send(self, rows: Sequence[Dispatch], together: int) -> None:
         for first in range(0, len(rows), together):
@@ -141,13 +154,19 @@ class DispatchScans:
         self._mark_sent(row, job_id)
         return job_id
 
-    def _reserve(self, actions: Actions) -> list[Dispatch]:
+    def _reserve(self, actions: Actions, snapshot: DispatchSnapshot) -> list[Dispatch]:
+        """A leader that lost its session in the middle of a step finds these numbers taken, and writes nothing."""
         if not actions.reserve:
             return []
-        with self.open_ledger() as ledger:
-            rows = [ledger.dispatches.reserve(scan_id, uuid.uuid4().hex) for scan_id in actions.reserve]
+        serials = Counter({row.scan_id: row.serial for row in sorted(snapshot.dispatches, key=lambda row: row.serial)})
+        with suppress(Conflict), self.open_ledger() as ledger:
+            rows = []
+            for scan_id in actions.reserve:
+                serials[scan_id] += 1
+                rows.append(ledger.dispatches.reserve(scan_id, serials[scan_id], uuid.uuid4().hex))
             ledger.commit()
             return rows
+        return []
 
     def _mark_sent(self, row: Dispatch, job_id: str) -> None:
         with self.open_ledger() as ledger:

@@ -45,8 +45,8 @@ class Dispatches(Protocol):
         """Open scans and their dispatches at this moment."""
         ...
 
-    def reserve(self, scan_id: str, token: str) -> Dispatch:
-        """Write the scan's next row. Raises Conflict when another process wrote it first."""
+    def reserve(self, scan_id: str, serial: int, token: str) -> Dispatch:
+        """Write the scan's row of this number. Raises Conflict when another process wrote it first."""
         ...
 
     def mark_sent(self, dispatch: Dispatch, nomad_job_id: str) -> None:

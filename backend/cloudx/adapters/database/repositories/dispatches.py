@@ -98,19 +98,18 @@ class SqlDispatches(Dispatches):
         return frozenset(self._connection.execute(select(scans.c.id).where(just_now)).scalars())
 
     @override
-    def reserve(self, scan_id: str, token: str) -> Dispatch:
+    def reserve(self, scan_id: str, serial: int, token: str) -> Dispatch:
         """The primary key lets only one writer win."""
-        last = select(func.coalesce(func.max(dispatches.c.serial), 0)).where(dispatches.c.scan_id == scan_id)
         values = {
             "scan_id": scan_id,
-            "serial": last.scalar_subquery() + 1,
+            "serial": serial,
             "token": token,
             "state": DispatchState.RESERVED.value,
             "created_at": db_now(),
         }
-        returned = insert(dispatches).values(**values).returning(dispatches.c.serial, dispatches.c.created_at)
-        row = self._connection.execute(returned).one()
-        return Dispatch(scan_id, row.serial, token, DispatchState.RESERVED, row.created_at)
+        returned = insert(dispatches).values(**values).returning(dispatches.c.created_at)
+        created_at = self._connection.execute(returned).scalar_one()
+        return Dispatch(scan_id, serial, token, DispatchState.RESERVED, created_at)
 
     @override
     def mark_sent(self, dispatch: Dispatch, nomad_job_id: str) -> None:
