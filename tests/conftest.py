@@ -16,6 +16,7 @@ FLEETS = {"new_resident_fleet", "new_nomad_fleet"}  # one rig a machine
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the folders in order; in each, modules that need a server come last, which may still be built meanwhile.
 
