@@ -1,6 +1,8 @@
 """Fixtures that every folder may ask for, each module says what it needs; the order of tests, and what runs alone."""
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -12,26 +14,20 @@ settings.load_profile("cloudx")
 # Quick ones first; a folder that is not named comes last.
 ORDER = ("unit", "integration", "contract", "security", "image", "cluster")
 SERVERS = {"consul", "new_consul", "nomad", "new_fabio"}  # fixtures of what is built from Go modules
-FLEETS = {"new_resident_fleet", "new_nomad_fleet"}  # one rig a machine
+MACHINE = ("image", "cluster")  # the machine's Docker daemon, the servers' own ports
+FLEETS = ("new_resident_fleet", "new_nomad_fleet", "scripts/rig")  # one rig a machine
 HERE = Path(__file__).parent
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the folders in order; in each, modules that need a server come last, which may still be built meanwhile.
 
-    Beside each other (`-n`), a module's tests stay together; so do those that need the machine's ports and names, which
-    take longest and begin first.
+    Where several processes share the tests, what one of them runs alone takes longest and begins first.
     """
-    fixtures: dict[Path, set[str]] = {}
-    for item in items:
-        fixtures.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
-    items.sort(key=lambda item: (_place(item.path), bool(SERVERS & fixtures[item.path])))
+    waiting = {item.path for item in items if SERVERS.intersection(getattr(item, "fixturenames", ()))}
+    items.sort(key=lambda item: (_place(item.path), item.path in waiting))
     if hasattr(config, "workerinput"):
-        groups = {path: _group(path, names) for path, names in fixtures.items()}
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(groups[item.path]))
-        items.sort(key=lambda item: groups[item.path] not in ("rig", "machine"))
+        items.sort(key=lambda item: _group(item.path) not in ("rig", "machine"))
 
 
 def _place(path: Path) -> int:
@@ -39,14 +35,24 @@ def _place(path: Path) -> int:
     return ORDER.index(folder) if folder in ORDER else len(ORDER)
 
 
-def _group(path: Path, fixtures: set[str]) -> str:
-    """Tests of one group run one after another, in one process."""
-    folder, name = path.relative_to(HERE).parts[0], path.name
-    if FLEETS & fixtures or name == "test_rig.py":
-        return "rig"
-    if folder in ("image", "cluster"):
-        return "machine"  # its Docker daemon, the servers' own ports
-    return "servers" if SERVERS & fixtures else str(path)
+@cache
+def _group(path: Path) -> str:
+    """The tests of a group run one after another: a module's, or all that need the machine's or the rig's names."""
+    if path.relative_to(HERE).parts[0] not in MACHINE:
+        return str(path)
+    return "rig" if any(name in path.read_text() for name in FLEETS) else "machine"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out groups in order. Not by --dist loadgroup: with xdist 3.8 and pytest 9.2 it groups nothing, silently."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(HERE.parent / nodeid.partition("::")[0])
+
+    return ByGroup(config, log)
 
 
 pytest_plugins = [
