@@ -31,10 +31,10 @@ rig: $(DEV_READY) ## N VPSes as network namespaces around real servers (N=8, KIN
 	@scripts/install-test-tools
 	@exec setpriv --pdeathsig TERM -- scripts/rig up --vpses $(N) --kind $(KIND)
 
-# Most tests wait for a server or a scanner: four at once keep two processors busy.
+# Most tests wait for a server or a scanner. Two at once keep two processors busy; with four, servers run out of time.
 test: $(DEV_READY) ## Every test, with real scanners, PostgreSQL and containers (needs root)
 	@scripts/install-test-tools
-	$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder --durations=25 --durations-min=5 tests
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations=25 --durations-min=5 tests
 
 # Where `make test` is asked for as well, the unit tests are left to it.
 check: $(DEV_READY) ## Lint, types, import rules, job files, unit tests

@@ -1,6 +1,5 @@
 """Fixtures that every folder may ask for, each module says what it needs; the order of tests, and what runs alone."""
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ settings.load_profile("cloudx")
 # Quick ones first; a folder that is not named comes last.
 ORDER = ("unit", "integration", "contract", "security", "image", "cluster")
 SERVERS = {"consul", "new_consul", "nomad", "new_fabio"}  # fixtures of what is built from Go modules
-MACHINE = ("image", "cluster")  # the machine's Docker daemon, the servers' own ports
-FLEETS = ("new_resident_fleet", "new_nomad_fleet", "scripts/rig")  # one rig a machine
+MACHINE = ("image", "cluster")  # they need its Docker daemon, the servers' own ports, the rig's names
 HERE = Path(__file__).parent
 
 
@@ -27,7 +25,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     waiting = {item.path for item in items if SERVERS.intersection(getattr(item, "fixturenames", ()))}
     items.sort(key=lambda item: (_place(item.path), item.path in waiting))
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _group(item.path) not in ("rig", "machine"))
+        items.sort(key=lambda item: _group(item.path) != "machine")
 
 
 def _place(path: Path) -> int:
@@ -35,12 +33,9 @@ def _place(path: Path) -> int:
     return ORDER.index(folder) if folder in ORDER else len(ORDER)
 
 
-@cache
 def _group(path: Path) -> str:
-    """The tests of a group run one after another: a module's, or all that need the machine's or the rig's names."""
-    if path.relative_to(HERE).parts[0] not in MACHINE:
-        return str(path)
-    return "rig" if any(name in path.read_text() for name in FLEETS) else "machine"
+    """The tests of a group run one after another: those of a module, or all that need the machine's own names."""
+    return "machine" if path.relative_to(HERE).parts[0] in MACHINE else str(path)
 
 
 @pytest.hookimpl(optionalhook=True)
