@@ -1,4 +1,4 @@
-"""Registers and sends heartbeats to the primary node over HTTP."""
+"""Registers, sends heartbeats to the primary node over HTTP, and waits there for news of work."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from typing_extensions import override
 
 from cloudx.domain.errors import DependencyUnavailable, NodeNotRegistered
 from cloudx.domain.nodes import Heartbeat, Registration
+from cloudx.services.chunks.work_bell import News
 from cloudx.services.fleet.ports import NodeReporter
 
 PRIMARY_TIMEOUT_SECONDS = 5.0
+WAIT_SECONDS = 600.0  # for news of work
+SILENCE_SECONDS = 75.0  # the primary sends something each 50 s meanwhile
 
 
 class PrimaryNode(NodeReporter):
@@ -59,3 +62,33 @@ class PrimaryNode(NodeReporter):
         except ValueError:
             return
         self.clock_ahead_seconds = here - there
+
+
+class PrimaryWork:
+    """Implements WorkQuestion by GET /api/work, on a connection of its own: the answer may take a while."""
+
+    def __init__(self, url: str, token: Callable[[], str | None]) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._session = requests.Session()
+
+    def __call__(self, seen: int) -> News:
+        """The last news. Raises DependencyUnavailable."""
+        token = self._token()
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            response = self._session.get(
+                f"{self._url}/api/work",
+                params={"seen": str(seen), "wait_seconds": str(WAIT_SECONDS)},
+                headers=headers,
+                timeout=(PRIMARY_TIMEOUT_SECONDS, SILENCE_SECONDS),
+            )
+            if response.ok:
+                news = response.json()
+                return News(int(news["number"]), float(news["rest_seconds"]))
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            raise DependencyUnavailable(f"The primary node {self._url} tells of no work: {error}") from error
+        raise DependencyUnavailable(
+            f"{self._url}/api/work answers {response.status_code}: {response.text[:200]}. Until it does, this worker "
+            "looks twice a second."
+        )

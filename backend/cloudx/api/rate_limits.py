@@ -35,6 +35,7 @@ EXEMPT = (
     "nodes.list_nodes",
     "nodes.register",
     "nodes.heartbeat",
+    "work.wait",
 )
 
 

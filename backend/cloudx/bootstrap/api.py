@@ -17,6 +17,7 @@ from cloudx.services.access.names_now import NamesNow
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import TokenVerifier
 from cloudx.services.chunks.reconcile import RECONCILE_SECONDS, reconcile_scans
+from cloudx.services.chunks.work_bell import WorkBell, WorkNotices, has_pending_chunks
 from cloudx.services.fleet.fit import CountFit, KnownFleet
 from cloudx.services.fleet.forget import LOOK_SECONDS, ForgetSilentNodes
 from cloudx.services.fleet.latency import MeasureLatency
@@ -58,6 +59,8 @@ def api_dependencies(settings: Settings) -> Dependencies:
         fleet=fleet,
         host_history=_host_history(),
         rounds=_rounds(settings, open_ledger, RefreshExcludedNames(open_ledger, resolver, policies)),
+        work_bell=WorkBell(lambda: has_pending_chunks(open_ledger)),
+        work_notices=_work_notices(settings),
         dispatching=_dispatching(settings, open_ledger, CountFit(lambda: fleet.current().reading, known)),
     )
 
@@ -91,6 +94,14 @@ def _dispatching(settings: Settings, open_ledger: OpenLedger, count_fit: CountFi
         reconcile=lambda: reconcile_scans(open_ledger),
         leader_lock=PostgresLeaderLock(lambda: settings.sqlalchemy_url),
     )
+
+
+def _work_notices(settings: Settings) -> WorkNotices | None:
+    if settings.uses_sqlite:
+        return None
+    from cloudx.adapters.database.work_notices import PostgresWorkNotices
+
+    return PostgresWorkNotices(lambda: settings.sqlalchemy_url)
 
 
 def _rounds(settings: Settings, open_ledger: OpenLedger, refresh_names: RefreshExcludedNames) -> tuple[Rounds, ...]:

@@ -31,6 +31,7 @@ from .database import make_data_folder
 
 if TYPE_CHECKING:
     from cloudx.services.chunks.scanner_port import Scanner
+    from cloudx.worker.hear_work import HearWork
     from cloudx.worker.machine_checks import MachineChecks
     from cloudx.worker.node_agent import NodeAgent, NodeIdentity
     from cloudx.worker.recent_preflight import RecentPreflight
@@ -100,12 +101,23 @@ class WorkerStart:
             max_idle_seconds=LOCAL_IDLE_SECONDS if is_local else MAX_IDLE_SECONDS,
             renew_seconds=LOCAL_RENEW_SECONDS if is_local else RENEW_SECONDS,
             reconciles=settings.uses_sqlite,
+            hear_work=_hear_work(settings) if only_scan is None else None,
         )
 
     def _agent(self, open_ledger: OpenLedger, checks: MachineChecks) -> NodeAgent:
         from cloudx.worker.node_agent import NodeAgent
 
         return NodeAgent(_node_identity(self._settings), checks, _reporter(self._settings, open_ledger))
+
+
+def _hear_work(settings: Settings) -> HearWork | None:
+    """Where there is a primary node: it tells of new work."""
+    if settings.primary_node_url is None or settings.uses_sqlite:
+        return None
+    from cloudx.adapters.primary_node import PrimaryWork
+    from cloudx.worker.hear_work import HearWork
+
+    return HearWork(PrimaryWork(settings.primary_node_url, settings.node_token))
 
 
 def _process_name() -> str:

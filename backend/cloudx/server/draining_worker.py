@@ -13,6 +13,7 @@ from gunicorn import util
 from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
 
+from cloudx.api.context import EXTENSION
 from cloudx.server.slow_clients import Connections, WatchedSocket
 
 # A request that is on its way on an idle connection when SIGTERM comes is still served.
@@ -54,6 +55,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
     def handle_exit(self, sig: Any, frame: Any) -> None:
         """On SIGTERM, finish running requests and soon close idle connections."""
         super().handle_exit(sig, frame)
+        gevent.spawn(self.wsgi.extensions[EXTENSION].stop_waiting)
         gevent.spawn(self._close_idle)
 
     def _close_idle(self) -> None:

@@ -22,6 +22,7 @@ from cloudx.services.chunks.renew import RenewalResult, RenewLeases, RunState
 from cloudx.services.scans.view import is_over
 
 from .claim_pacing import ClaimPacing
+from .hear_work import HearWork
 from .run_chunk import ChunkRun, RunContext
 from .run_times import lease_clock
 
@@ -63,8 +64,12 @@ class ResidentWorker:
         renew_seconds: float = RENEW_SECONDS,
         *,
         reconciles: bool = False,
+        hear_work: HearWork | None = None,
     ) -> None:
-        """`reconciles` is for a local file: on a server the API does, since a worker's login may not."""
+        """`reconciles` is for a local file: on a server the API does, since a worker's login may not.
+
+        With `hear_work`, a worker that found no scan to take part in rests until it is called.
+        """
         self._claimant = claimant
         self._claim_chunk = claim_chunk
         self._renew_leases = renew_leases
@@ -74,6 +79,8 @@ class ResidentWorker:
         self._canaries = canaries
         self._renew_seconds = renew_seconds
         self._reconciles = reconciles
+        self._hear_work = hear_work
+        self._rest_seconds = 0.0  # after a look that finds no scan
         self._polling = Backoff(IDLE_SECONDS, max_idle_seconds, factor=IDLE_FACTOR)
         self._pacing = ClaimPacing(max_idle_seconds)
         self._runs: list[ChunkRun] = []
@@ -95,6 +102,9 @@ class ResidentWorker:
         threads = [threading.Thread(target=work, args=(self._stopping,), daemon=True) for work in background]
         for thread in threads:
             thread.start()
+        if self._hear_work is not None:  # not joined: its question may take a while to be answered
+            hear = self._hear_work.run_until
+            threading.Thread(target=hear, args=(self._stopping, self._changed.set), daemon=True).start()
         try:
             return self._claim_until_done()
         finally:
@@ -112,8 +122,14 @@ class ResidentWorker:
             if self._only_scan_is_over():
                 return 0
             idle_polls += 1
-            self._changed.wait(min(self._polling.seconds_after(idle_polls), self._seconds_to_handover()))
+            self._changed.wait(min(self._pause_seconds(idle_polls), self._seconds_to_handover()))
         return 0
+
+    def _pause_seconds(self, idle_polls: int) -> float:
+        """Before the next look; with no scan to take part in, it is called when there may be one."""
+        if self._rest_seconds and idle_polls > 1 and self._claim_chunk.found_no_scan(self._claimant):
+            return self._rest_seconds
+        return self._polling.seconds_after(idle_polls)
 
     def _claim_next(self) -> bool:
         self._runs = [run for run in self._runs if not run.is_over]
@@ -121,8 +137,9 @@ class ResidentWorker:
         sated = self._sated()
         if len(self._runs) >= MAX_RUNS or self._claimant.only_scan in sated or not self._is_fit():
             return False
+        self._rest_seconds = self._hear_work.rest_seconds() if self._hear_work and not self._runs else 0.0
         requested_at = lease_clock()
-        claim = _tolerate(lambda: self._claim_chunk(self._claimant, sated), "worker.claim_failed")
+        claim = _tolerate(lambda: self._claim_chunk(self._claimant, sated, self._rest_seconds), "worker.claim_failed")
         if claim is None:
             return False
         self._pacing.claimed()

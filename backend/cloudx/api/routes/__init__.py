@@ -1,12 +1,13 @@
 """One blueprint for each resource; a route parses a schema, calls one service and shows what it returned."""
 
-from . import audit, canaries, documents, health, metrics, nodes, policy, results, scans, system, tokens
+from . import audit, canaries, documents, health, metrics, nodes, policy, results, scans, system, tokens, work
 
 ALL = (
     health.blueprint,
     scans.blueprint,
     results.blueprint,
     nodes.blueprint,
+    work.blueprint,
     policy.scopes,
     policy.exclusions,
     canaries.blueprint,

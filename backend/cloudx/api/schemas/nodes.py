@@ -22,6 +22,7 @@ from cloudx.domain.targets import parse_targets
 
 from .common import Moment, Name, NodeId, Parameters, PlainText
 
+MAX_WAIT_SECONDS = 600.0
 _Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 _Load = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 _Pps = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -117,6 +118,20 @@ class NodesQuery(Parameters):
 
     status: NodeStatus | None = None
     role: NodeRole | None = None
+
+
+class WorkQuery(Parameters):
+    """What a worker that waits has heard, and how long it will wait."""
+
+    seen: Annotated[int, Field(ge=0, le=2**62)] = Field(0, description="The number of the last answer")
+    wait_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS, allow_inf_nan=False)] = 0.0
+
+
+class WorkNumber(BaseModel):
+    """It grows whenever there may be new work."""
+
+    number: int
+    rest_seconds: float = Field(description="How long to rest between two looks that no new number asks for")
 
 
 class CheckItem(BaseModel):

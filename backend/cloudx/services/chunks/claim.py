@@ -12,6 +12,7 @@ from cloudx.domain.identity import excluded_part, unauthorised_part
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.access.policy import PolicyCache
+from cloudx.services.ledger.asking import Asking
 from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.ledger.records import ClaimRequest, Leased, Refusal, WaitingScan
 
@@ -47,10 +48,11 @@ class ClaimChunk:
     queue: QueueCache = field(default_factory=QueueCache)
     _noted_at: dict[str, float] = field(default_factory=dict)  # by worker
 
-    def __call__(self, claimant: Claimant, sated: Collection[str] = ()) -> Claim | None:
+    def __call__(self, claimant: Claimant, sated: Collection[str] = (), rest_seconds: float = 0.0) -> Claim | None:
         """Lease one chunk of the first scan in turn with work and rate to spare; None when there is nothing to do.
 
-        The worker has enough of the scans that are `sated`.
+        The worker has enough of the scans that are `sated`. Where it finds no scan it may rest for `rest_seconds`:
+        until it looks again it counts among those who would take part.
         """
         refusals: list[Refusal] = []
         while True:
@@ -70,8 +72,13 @@ class ClaimChunk:
             if is_fresh_look:
                 break
             self.queue.read_at = -math.inf  # the known queue had nothing: read it again before giving up
-        self._note_refusals(refusals, claimant, has_work=bool(sated))
+        rests = rest_seconds if self.found_no_scan(claimant) else 0.0
+        self._note_refusals(refusals, claimant, rests, has_work=bool(sated))
         return None
+
+    def found_no_scan(self, claimant: Claimant) -> bool:
+        """Whether the last look found no scan that this worker may take."""
+        return not self.queue.in_turn(claimant)
 
     def _claim_from(self, waiting: WaitingScan, claimant: Claimant) -> Claim | Refusal:
         with self.open_ledger(at_once=True) as ledger:
@@ -90,7 +97,9 @@ class ClaimChunk:
             return Refusal.OVER
         return self._checked(replace(scan, status=ScanStatus.RUNNING), leased)
 
-    def _note_refusals(self, refusals: Sequence[Refusal], claimant: Claimant, *, has_work: bool) -> None:
+    def _note_refusals(
+        self, refusals: Sequence[Refusal], claimant: Claimant, rests_seconds: float, *, has_work: bool
+    ) -> None:
         """Note the worker where it lacks work.
 
         A worker of all scans whose node is full has some already: noting it would take rate from others.
@@ -98,7 +107,7 @@ class ClaimChunk:
         lacks_work = not refusals and not has_work
         is_kept_out = bool(claimant.only_scan) and Refusal.NODE_FULL in refusals
         if lacks_work or is_kept_out or Refusal.NO_RATE in refusals:
-            self._note_request(claimant)
+            self._note_request(claimant, rests_seconds)
 
     def _checked(self, scan: Scan, leased: Leased) -> Claim | Refusal:
         """Apply the current exclusions to a lease; fail the scan if its scope is gone."""
@@ -116,13 +125,14 @@ class ClaimChunk:
         excluded_units = (assigned.size - addresses.size) * lease.span.port_count
         return Claim(lease, scan, addresses, lease.span.ports_of(scan), excluded_units)
 
-    def _note_request(self, claimant: Claimant) -> None:
+    def _note_request(self, claimant: Claimant, rests_seconds: float) -> None:
         """Note a worker without work, so that the next claims leave it a share."""
         now = self.queue.clock()
-        if now < self._noted_at.get(claimant.worker_id, float("-inf")) + NOTE_SECONDS:
+        if not rests_seconds and now < self._noted_at.get(claimant.worker_id, float("-inf")) + NOTE_SECONDS:
             return
+        asking = Asking(claimant.worker_id, claimant.node_id, claimant.capabilities, claimant.only_scan, rests_seconds)
         with self.open_ledger(at_once=True) as ledger:
-            ledger.claims.note_asking(claimant.worker_id, claimant.node_id, claimant.capabilities, claimant.only_scan)
+            ledger.claims.note_asking(asking)
             ledger.commit()
         self._noted_at[claimant.worker_id] = now
 

@@ -73,6 +73,8 @@ def fail_chunk(open_ledger: OpenLedger, claim: Claim, error: str, packets_sent: 
             raise _lost(lease)
         verdict = after_failure(*earlier, lease.node_id)
         ledger.chunks.record_failure(lease, verdict, error, packets_sent)
+        if verdict.state is ChunkState.PENDING:
+            ledger.dispatches.notify()
         ledger.commit()
     if verdict.state is ChunkState.FAILED:
         finish_scan_if_done(open_ledger, lease.scan_id, lease)
@@ -83,6 +85,7 @@ def release_chunk(open_ledger: OpenLedger, claim: Claim) -> None:
     """Give an unfinished chunk back at once for the next claim; does nothing if the lease is lost."""
     with open_ledger(at_once=True) as ledger:
         settled = ledger.chunks.release(claim.lease, "released")
+        ledger.dispatches.notify()
         ledger.commit()
     if settled is Settled.MAY_BE_LAST:
         keep_results_if_settled(open_ledger, claim.lease.scan_id, claim.lease)

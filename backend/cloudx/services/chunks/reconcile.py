@@ -28,6 +28,8 @@ def reconcile_scans(open_ledger: OpenLedger) -> int:
             _take_back(ledger, lease)
         for scan_id in scan_ids:
             split_returned(ledger, scan_id, gone={lease.node_id for lease in expired})
+        if expired:
+            ledger.dispatches.notify()
         ledger.commit()
         finishable = ledger.scans.finishable()
     for scan_id in finishable:

@@ -22,6 +22,7 @@ def split_stragglers(open_ledger: OpenLedger) -> int:
     for scan_id, split in decisions:
         with open_ledger() as ledger:
             if ledger.splits.revoke_and_split(scan_id, split):
+                ledger.dispatches.notify()
                 ledger.commit()
                 count += 1
     return count

@@ -66,7 +66,7 @@ class Dispatches(Protocol):
         ...
 
     def notify(self) -> None:
-        """Wake the process that holds the leader lock, once this transaction is committed."""
+        """Wake the leader, and the workers that wait for work, once this transaction is committed."""
         ...
 
     def set_waiting_reason(self, scan_id: str, waiting_reason: str | None) -> None:

@@ -12,6 +12,7 @@ from cloudx.domain.findings import Found
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import ScanType
 
+from .asking import Asking
 from .records import (
     AttemptRecord,
     ChunkRecord,
@@ -157,7 +158,7 @@ class Claims(Protocol):
         """Extend the leases that are still the worker's, and store their progress."""
         ...
 
-    def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:
+    def note_asking(self, asking: Asking) -> None:
         """Remember that this worker has just requested a chunk and got none."""
         ...
 

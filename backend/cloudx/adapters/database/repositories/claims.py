@@ -27,6 +27,7 @@ from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease, re
 from cloudx.domain.rates.grants import grant_pps
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import ScanType
+from cloudx.services.ledger.asking import Asking
 from cloudx.services.ledger.records import (
     ClaimRequest,
     Leased,
@@ -73,11 +74,9 @@ class PostgresClaims(_AnyDatabase):
         return NodeLoad(*load)
 
     @override
-    def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:
-        words = plain(_words(capabilities))
-        call(
-            self._connection, "note_asking", plain(worker_id), plain(node_id), words, only_scan, _FORGET_ASKING_SECONDS
-        )
+    def note_asking(self, asking: Asking) -> None:
+        who = (plain(asking.worker_id), plain(asking.node_id), plain(_words(asking.capabilities)), asking.only_scan)
+        call(self._connection, "note_asking", *who, asking.rests_seconds, _FORGET_ASKING_SECONDS)
 
     @override
     def claim(self, request: ClaimRequest) -> Leased | Refusal:
@@ -151,17 +150,21 @@ class SqliteClaims(_AnyDatabase):
         return NodeLoad(*self._connection.execute(select(func.coalesce(granted, 0), func.coalesce(runs, 0))).one())
 
     @override
-    def note_asking(self, worker_id: str, node_id: str, capabilities: tuple[str, ...], only_scan: str | None) -> None:
-        asking = asking_workers.c
-        values = {"only_scan": only_scan, "capabilities": _words(capabilities), "asked_at": db_now()}
+    def note_asking(self, asking: Asking) -> None:
+        noted, node_id = asking_workers.c, asking.node_id
+        values = {
+            "only_scan": asking.only_scan,
+            "capabilities": _words(asking.capabilities),
+            "asked_at": db_now(asking.rests_seconds),
+        }
         self._connection.execute(
             sqlite.insert(asking_workers)
-            .values(node_id=node_id, worker_id=worker_id, **values)
+            .values(node_id=node_id, worker_id=asking.worker_id, **values)
             .on_conflict_do_update(index_elements=["node_id", "worker_id"], set_=values)
         )
         # Earlier workers of the node left theirs behind.
-        is_over = asking.asked_at < db_now(-_FORGET_ASKING_SECONDS)
-        self._connection.execute(delete(asking_workers).where(asking.node_id == node_id, is_over))
+        is_over = noted.asked_at < db_now(-_FORGET_ASKING_SECONDS)
+        self._connection.execute(delete(asking_workers).where(noted.node_id == node_id, is_over))
 
     @override
     def claim(self, request: ClaimRequest) -> Leased | Refusal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, select, text, update
 from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now
@@ -17,6 +17,7 @@ from cloudx.services.ledger.dispatches import Dispatches, DispatchSnapshot, Open
 from .scan_rows import OPEN, type_of
 
 CHANNEL = "cloudx_dispatch"
+NOTICE_NUMBER = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"  # of the channel's notices: it grows
 HISTORY = 40  # ended rows of each scan in a snapshot: one wave over a whole fleet
 WORKERS_LEAVE_SECONDS = 5.0  # a completed scan's workers end by themselves
 _NOT_ENDED = dispatches.c.state != DispatchState.ENDED.value
@@ -138,7 +139,7 @@ class SqlDispatches(Dispatches):
     def notify(self) -> None:
         """By PostgreSQL's NOTIFY, which reaches every process; SQLite has no dispatched workers."""
         if self._connection.dialect.name == "postgresql":
-            self._connection.execute(select(func.pg_notify(CHANNEL, "")))
+            self._connection.execute(text(f"SELECT pg_notify('{CHANNEL}', {NOTICE_NUMBER}::text)"))
 
     @override
     def set_waiting_reason(self, scan_id: str, waiting_reason: str | None) -> None:
