@@ -23,6 +23,7 @@ ORDER = (
     "plan_scan",
     "resolve_names",
     "plan_and_claim",
+    "waiting_workers",
     "simulate_fleet",
     "fleet_view",
     "dead_children",
