@@ -126,18 +126,18 @@ class ResidentWorker:
         return 0
 
     def _pause_seconds(self, idle_polls: int) -> float:
-        """Before the next look; with no scan to take part in, it is called when there may be one."""
-        if self._rest_seconds and idle_polls > 1 and self._claim_chunk.found_no_scan(self._claimant):
-            return self._rest_seconds
-        return self._polling.seconds_after(idle_polls)
+        """Before the next look; one that hears of work may rest, longer in a larger fleet."""
+        rest_seconds = self._claim_chunk.rest_of(self._claimant, self._rest_seconds) if idle_polls > 1 else 0.0
+        return max(rest_seconds, self._polling.seconds_after(idle_polls))
 
     def _claim_next(self) -> bool:
-        self._runs = [run for run in self._runs if not run.is_over]
+        self._runs, self._rest_seconds = [run for run in self._runs if not run.is_over], 0.0
         self._free_grants()
         sated = self._sated()
         if len(self._runs) >= MAX_RUNS or self._claimant.only_scan in sated or not self._is_fit():
             return False
-        self._rest_seconds = self._hear_work.rest_seconds() if self._hear_work and not self._runs else 0.0
+        if self._hear_work and not self._runs:
+            self._rest_seconds = self._hear_work.rest_seconds()
         requested_at = lease_clock()
         claim = _tolerate(lambda: self._claim_chunk(self._claimant, sated, self._rest_seconds), "worker.claim_failed")
         if claim is None:

@@ -20,6 +20,7 @@ from .queue import Claimant, QueueCache
 
 MAX_FULL = 8  # scans in a row for which the node has no room, before a claim stops asking
 NAMES_SECONDS = 1.0  # what a claim waits for the addresses of excluded names: its lease runs meanwhile
+LOOKS_WHERE_REFUSED = 10  # of a worker that a scan's rate keeps out, for one of a worker that finds no scan
 NOTE_SECONDS = 1.0  # a worker without work is noted at most this often
 
 
@@ -51,8 +52,8 @@ class ClaimChunk:
     def __call__(self, claimant: Claimant, sated: Collection[str] = (), rest_seconds: float = 0.0) -> Claim | None:
         """Lease one chunk of the first scan in turn with work and rate to spare; None when there is nothing to do.
 
-        The worker has enough of the scans that are `sated`. Where it finds no scan it may rest for `rest_seconds`:
-        until it looks again it counts among those who would take part.
+        The worker has enough of the scans that are `sated`. After a look in vain it may rest for `rest_seconds`
+        (see rest_of): until it looks again it counts among those who would take part.
         """
         refusals: list[Refusal] = []
         while True:
@@ -72,13 +73,12 @@ class ClaimChunk:
             if is_fresh_look:
                 break
             self.queue.read_at = -math.inf  # the known queue had nothing: read it again before giving up
-        rests = rest_seconds if self.found_no_scan(claimant) else 0.0
-        self._note_refusals(refusals, claimant, rests, has_work=bool(sated))
+        self._note_refusals(refusals, claimant, self.rest_of(claimant, rest_seconds), has_work=bool(sated))
         return None
 
-    def found_no_scan(self, claimant: Claimant) -> bool:
-        """Whether the last look found no scan that this worker may take."""
-        return not self.queue.in_turn(claimant)
+    def rest_of(self, claimant: Claimant, rest_seconds: float) -> float:
+        """What a worker takes of its rest after a look in vain: all where it found no scan, else a part of it."""
+        return rest_seconds / LOOKS_WHERE_REFUSED if self.queue.in_turn(claimant) else rest_seconds
 
     def _claim_from(self, waiting: WaitingScan, claimant: Claimant) -> Claim | Refusal:
         with self.open_ledger(at_once=True) as ledger:
@@ -128,7 +128,7 @@ class ClaimChunk:
     def _note_request(self, claimant: Claimant, rests_seconds: float) -> None:
         """Note a worker without work, so that the next claims leave it a share."""
         now = self.queue.clock()
-        if not rests_seconds and now < self._noted_at.get(claimant.worker_id, float("-inf")) + NOTE_SECONDS:
+        if rests_seconds <= NOTE_SECONDS and now < self._noted_at.get(claimant.worker_id, float("-inf")) + NOTE_SECONDS:
             return
         asking = Asking(claimant.worker_id, claimant.node_id, claimant.capabilities, claimant.only_scan, rests_seconds)
         with self.open_ledger(at_once=True) as ledger:
