@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cloudx.adapters.machine.host_history import SharedHostHistory
 from cloudx.adapters.machine.latency import EchoOrConnect
 from cloudx.adapters.machine.resolver import SystemResolver
+from cloudx.adapters.machine.shared_query import SharedAnswer, SharedQuery
 from cloudx.config import AuthMode, Executor, Settings
 from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.edit_policy import AddExclusion
@@ -66,7 +67,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
 
 
 def prepare_for_fork(settings: Settings) -> None:
-    """Make what gunicorn's workers share: the machine's history, and the libraries that these settings need."""
+    """Make what gunicorn's workers share: the machine's history, Consul's and Nomad's answers, and libraries."""
     _host_history()
     _cluster_watch(settings)
     _clerk_sessions(settings)
@@ -120,7 +121,17 @@ def _rounds(settings: Settings, open_ledger: OpenLedger, refresh_names: RefreshE
 
 def _cluster_watch(settings: Settings) -> ClusterWatch:
     """Consul and Nomad where they are configured; without them heartbeats alone make the fleet."""
-    return ClusterWatch(consul=_consul_instances(settings), nomad=_nomad_clients(settings))
+    consul, nomad = _consul_instances(settings), _nomad_clients(settings)
+    return ClusterWatch(
+        consul=SharedQuery(consul, _shared_answer("consul")) if consul else None,
+        nomad=SharedQuery(nomad, _shared_answer("nomad")) if nomad else None,
+    )
+
+
+@cache
+def _shared_answer(name: str) -> SharedAnswer:
+    """One for this process and all that it forks: one of them asks for all."""
+    return SharedAnswer(name)
 
 
 # Imported only where they are configured: the libraries for Consul, Nomad and signatures take 29 MB of every process.
