@@ -82,3 +82,11 @@ def test_a_slow_run_that_cannot_be_cut_gets_a_limit_to_match(desk: Desk) -> None
     desk.submit("10.0.0.7", tool="nmap", scan_type="udp", ports="1-65535")
     claim = desk.must_claim("w", "node-1")
     assert limit_seconds(claim) > 2 * 65_535, "the kernel of the target tells of one closed port a second"
+
+
+def test_a_host_whose_ports_take_hours_at_what_the_nodes_can_send_is_cut_by_ports_whatever_was_asked_for(
+    desk: Desk,
+) -> None:
+    desk.register("node-1", rate_limit_pps=10)
+    assert desk.submit("10.0.0.7", tool="nmap", ports="1-20000", rate_pps=1_000_000).splits_ports
+    assert desk.submit("10.0.0.7", tool="nmap", ports="1-20000").splits_ports

@@ -36,7 +36,7 @@ def planned_scans(draw: st.DrawFn) -> tuple[Scan, int]:
     scan = a_scan("10.0.0.0/22", tool=Tool.NMAP, type_name=draw(TYPES), rate_pps=draw(RATES))
     scan = replace(scan, addresses=scan.addresses.slice(0, draw(st.integers(1, 1024))), ports=draw(PORTS))
     workers = draw(WORKERS)
-    return with_ports_split(scan, workers), workers
+    return with_ports_split(scan, workers, scan.rate_pps), workers
 
 
 def share_of(scan: Scan, workers: int) -> float:
@@ -92,7 +92,7 @@ def test_the_chunks_cover_every_host_and_where_ports_are_cut_every_port_of_it_ex
 
 
 def test_case_07_eight_hours_of_work_are_no_longer_one_chunk() -> None:
-    scan = with_ports_split(a_scan("10.0.0.0/24", tool=Tool.NMAP, ports="1-65535", rate_pps=200), 1)
+    scan = with_ports_split(a_scan("10.0.0.0/24", tool=Tool.NMAP, ports="1-65535", rate_pps=200), 1, 200)
     spans = list(plan(scan, 1))
     longest = max(span.address_count * 65_535 / 50 for span in spans)
     assert longest <= 65_535 / 50, "one host each"
@@ -101,7 +101,7 @@ def test_case_07_eight_hours_of_work_are_no_longer_one_chunk() -> None:
 
 
 def test_one_host_whose_ports_take_eighteen_hours_is_cut_by_ports_and_counts_probes() -> None:
-    scan = with_ports_split(a_scan("10.0.0.7", tool=Tool.NMAP, ports="1-65535", rate_pps=1), 1)
+    scan = with_ports_split(a_scan("10.0.0.7", tool=Tool.NMAP, ports="1-65535", rate_pps=1), 1, 1)
     assert scan.splits_ports
     assert not scan.counts_hosts
     assert scan.planned_units == 65_535
@@ -111,7 +111,7 @@ def test_one_host_whose_ports_take_eighteen_hours_is_cut_by_ports_and_counts_pro
 
 
 def test_full_names_its_ports_where_they_are_cut() -> None:
-    scan = with_ports_split(a_scan("10.0.0.7", tool=Tool.NMAP, type_name="full", rate_pps=20), 4)
+    scan = with_ports_split(a_scan("10.0.0.7", tool=Tool.NMAP, type_name="full", rate_pps=20), 4, 20)
     assert scan.splits_ports
     assert str(scan.ports) == "1-65535"
 
@@ -119,7 +119,7 @@ def test_full_names_its_ports_where_they_are_cut() -> None:
 @pytest.mark.parametrize("type_name", ["default", "quick", "udp"])
 def test_ports_that_nmap_picks_and_udp_ports_are_never_cut(type_name: str) -> None:
     scan = a_scan("10.0.0.7", tool=Tool.NMAP, type_name=type_name, rate_pps=1)
-    assert with_ports_split(scan, 8) == scan
+    assert with_ports_split(scan, 8, scan.rate_pps) == scan
 
 
 def test_a_slow_runs_limit_is_several_times_its_plan_and_a_usual_ones_is_four_hours() -> None:

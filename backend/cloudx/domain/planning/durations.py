@@ -41,13 +41,15 @@ def nmap_limit_seconds(scan: Scan, hosts: int, port_count: int, rate_pps: int) -
     return max(LEAST_LIMIT_SECONDS, LIMIT_FACTOR * run_seconds(scan.type, hosts, port_count, max(1, rate_pps)))
 
 
-def with_ports_split(scan: Scan, workers: int) -> Scan:
+def with_ports_split(scan: Scan, workers: int, rate_pps: int) -> Scan:
     """The scan as it is cut: its ports too, where nmap would be sending to one host for more than MAX_HOST_SECONDS.
+
+    `rate_pps` is what these workers can send together, which may be less than the scan asks for.
 
     Not for UDP, where runs side by side would take each other's answers, nor where nmap itself picks the ports.
     """
     ports = scan.ports or (EVERY_PORT if scan.type.usual_ports == EVERY_PORT.size else None)
     if scan.tool is not Tool.NMAP or scan.type.protocol == "udp" or ports is None:
         return scan
-    is_slow = ports.size * workers * scan.type.runs_per_node / scan.rate_pps > MAX_HOST_SECONDS
+    is_slow = ports.size * workers * scan.type.runs_per_node / rate_pps > MAX_HOST_SECONDS
     return replace(scan, ports=ports, splits_ports=True) if is_slow else scan

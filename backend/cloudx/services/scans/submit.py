@@ -168,9 +168,10 @@ class SubmitScan:
         fit = capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at)
         _require_sendable(scan, fit)
         workers = min(len(fit), scan.max_workers or len(fit))
-        scan = with_ports_split(scan, workers)
         # A chunk is planned in seconds of sending, so by what can be sent: a rate may be asked that no fleet has.
-        sent = replace(scan, rate_pps=sendable_pps(scan.rate_pps, [node.rate_limit_pps for node in fit], workers))
+        rate_pps = sendable_pps(scan.rate_pps, [node.rate_limit_pps for node in fit], workers)
+        scan = with_ports_split(scan, workers, rate_pps)
+        sent = replace(scan, rate_pps=rate_pps)
         ledger.scans.add(scan, plan(sent, expected_workers=workers, chunk_seconds=self.chunk_seconds / tries_of(scan)))
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
