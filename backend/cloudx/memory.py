@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable, Iterator
 
 
@@ -28,3 +29,8 @@ def trimming(stream: Iterator[bytes]) -> Iterator[bytes]:
         yield from stream
     finally:
         trim()
+
+
+def leave_rich_out() -> None:
+    """Keep structlog from loading rich, which it does for coloured tracebacks if rich is installed: 4 MB a process."""
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import gc
 import signal
-import sys
+
+from cloudx.memory import leave_rich_out
 
 from .startup import read_settings, wait_until
-
-
-def leave_rich_out() -> None:
-    """Keep structlog from loading rich, which it does for coloured tracebacks if rich is installed."""
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 
 
 def run_worker(scan_id: str | None) -> int:

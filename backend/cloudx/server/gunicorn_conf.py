@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from cloudx.config import Settings, load_settings
+from cloudx.memory import leave_rich_out
+
+leave_rich_out()
 
 # In memory: the metric files are mapped, and a full disk under a mapping kills the process (SIGBUS).
 _MEMORY = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None  # noqa: S108

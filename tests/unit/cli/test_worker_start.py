@@ -39,7 +39,7 @@ def test_only_an_ordinary_worker_goes_by_the_command_line(arguments, is_plain, s
 
 def test_a_worker_loads_neither_the_command_line_nor_the_api() -> None:
     loaded = _modules_after(
-        "from cloudx.processes.worker import leave_rich_out",
+        "from cloudx.memory import leave_rich_out",
         "leave_rich_out()",
         "import cloudx.bootstrap.worker, cloudx.logs",
         "import cloudx.worker.resident, cloudx.worker.node_agent, cloudx.worker.run_chunk",
