@@ -31,7 +31,7 @@ rig: $(DEV_READY) ## N VPSes as network namespaces around real servers (N=8, KIN
 	@scripts/install-test-tools
 	@exec setpriv --pdeathsig TERM -- scripts/rig up --vpses $(N) --kind $(KIND)
 
-# Most tests wait for a server or a scanner. Two at once keep two processors busy; with four, servers run out of time.
+# Most tests wait for a server or a scanner, so two processes share them. More, and servers run out of time.
 test: $(DEV_READY) ## Every test, with real scanners, PostgreSQL and containers (needs root)
 	@scripts/install-test-tools
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations=25 --durations-min=5 tests

@@ -10,22 +10,20 @@ from hypothesis import settings
 settings.register_profile("cloudx", deadline=None)
 settings.load_profile("cloudx")
 
-# Quick ones first; a folder that is not named comes last.
+# Quick ones first, those that take the machine for themselves last; a folder that is not named comes last.
 ORDER = ("unit", "integration", "contract", "security", "image", "cluster")
 SERVERS = {"consul", "new_consul", "nomad", "new_fabio"}  # fixtures of what is built from Go modules
-MACHINE = ("image", "cluster")  # they need its Docker daemon, the servers' own ports, the rig's names
+MACHINE = (
+    "image",
+    "cluster",
+)  # their tests take its Docker daemon, the servers' own ports, the rig's names, and its time
 HERE = Path(__file__).parent
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the folders in order; in each, modules that need a server come last, which may still be built meanwhile.
-
-    Where several processes share the tests, what one of them runs alone takes longest and begins first.
-    """
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the folders in order; in each, modules that need a server come last, which may still be built meanwhile."""
     waiting = {item.path for item in items if SERVERS.intersection(getattr(item, "fixturenames", ()))}
     items.sort(key=lambda item: (_place(item.path), item.path in waiting))
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _group(item.path) != "machine")
 
 
 def _place(path: Path) -> int:
@@ -34,7 +32,7 @@ def _place(path: Path) -> int:
 
 
 def _group(path: Path) -> str:
-    """The tests of a group run one after another: those of a module, or all that need the machine's own names."""
+    """The tests of a group run one after another: those of a module, or all that need the machine for themselves."""
     return "machine" if path.relative_to(HERE).parts[0] in MACHINE else str(path)
 
 
