@@ -13,7 +13,7 @@ settings.load_profile("cloudx")
 # Quick ones first, those that take the machine for themselves last; a folder that is not named comes last.
 ORDER = ("unit", "integration", "contract", "security", "image", "cluster")
 SERVERS = {"consul", "new_consul", "nomad", "new_fabio"}  # fixtures of what is built from Go modules
-MACHINE = (
+MACHINE = ("image", "cluster")  # they take its Docker daemon, the servers' own ports, the rig's names, and its time
     "image",
     "cluster",
 )  # their tests take its Docker daemon, the servers' own ports, the rig's names, and its time
