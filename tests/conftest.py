@@ -13,10 +13,8 @@ settings.load_profile("cloudx")
 # Quick ones first, those that take the machine for themselves last; a folder that is not named comes last.
 ORDER = ("unit", "integration", "contract", "security", "image", "cluster")
 SERVERS = {"consul", "new_consul", "nomad", "new_fabio"}  # fixtures of what is built from Go modules
-MACHINE = ("image", "cluster")  # they take its Docker daemon, the servers' own ports, the rig's names, and its time
-    "image",
-    "cluster",
-)  # their tests take its Docker daemon, the servers' own ports, the rig's names, and its time
+# They take the machine's Docker daemon, the servers' own ports, the rig's names, and the processors.
+MACHINE = ("image", "cluster")
 HERE = Path(__file__).parent
 
 
