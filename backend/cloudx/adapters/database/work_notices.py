@@ -21,7 +21,8 @@ from cloudx.domain.errors import CloudxError
 from cloudx.services.chunks.work_bell import WorkNotices
 
 RETRY = Backoff(first_seconds=0.5, longest_seconds=10.0)
-LOOK_SECONDS = 30.0  # whether the session still lives
+LOOK_SECONDS = 1.0  # whether the login has changed
+ALIVE_SECONDS = 30.0  # whether the session still lives
 
 log = logging.getLogger(__name__)
 
@@ -42,27 +43,34 @@ class PostgresWorkNotices(WorkNotices):
                 failures += 1
                 if failures == 1:
                     log.warning("work_notices.lost: %s", str(error).splitlines()[0])
+                time.sleep(RETRY.seconds_after(failures))
             else:
                 failures = 0
-            time.sleep(RETRY.seconds_after(max(1, failures)))
 
     def _listen(self, ring: Callable[[int], None]) -> None:
-        """Until the session is lost. It rings first: something may have come while nobody listened."""
-        engine = engine_for(self._url(), pool_size=1)
+        """Until the session is lost or the login changes. It rings first: something may have come meanwhile."""
+        url = self._url()
+        engine = engine_for(url, pool_size=1)
         try:
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 session: Any = connection.connection.driver_connection
                 connection.execute(text(f"LISTEN {CHANNEL}"))
                 ring(int(connection.execute(text(f"SELECT {NOTICE_NUMBER}")).scalar_one()))
-                while True:
+                asked_at = time.monotonic()
+                while self._url() == url:
                     select.select([session], [], [], LOOK_SECONDS)
-                    session.poll()
-                    numbers = [int(notice.payload or 0) for notice in session.notifies]
-                    session.notifies.clear()
-                    if numbers:
-                        ring(max(numbers))
-                    else:
-                        connection.execute(text("SELECT 1"))
+                    if time.monotonic() > asked_at + ALIVE_SECONDS:
+                        connection.execute(text("SELECT 1"))  # may receive notices too
+                        asked_at = time.monotonic()
+                    _tell(session, ring)
         finally:
             with suppress(DBAPIError):
                 engine.dispose()
+
+
+def _tell(session: Any, ring: Callable[[int], None]) -> None:
+    session.poll()
+    numbers = [int(notice.payload or 0) for notice in session.notifies]
+    session.notifies.clear()
+    if numbers:
+        ring(max(numbers))
