@@ -42,7 +42,7 @@ CALLS = [
     "POST /api/scans", "GET /api/scans", f"GET {SCAN}", f"POST {SCAN}/stop", f"DELETE {SCAN}",
     f"GET {SCAN}/results", f"GET {SCAN}/coverage", "POST /api/nodes/register", "POST /api/nodes/heartbeat",
     "DELETE /api/nodes/{node_id}",
-    "GET /api/nodes", "GET /api/nodes/{node_id}", "GET /api/audit", "GET /metrics",
+    "GET /api/nodes", "GET /api/nodes/{node_id}", "GET /api/work", "GET /api/audit", "GET /metrics",
     *(f"{method} /api/{kind}" for kind in ("scopes", "exclusions", "canaries", "tokens") for method in ("GET", "POST")),
     *(f"DELETE /api/{kind}/{{record_id}}" for kind in ("scopes", "exclusions", "canaries", "tokens")),
 ]  # fmt: skip
