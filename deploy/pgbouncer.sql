@@ -1,4 +1,4 @@
--- Run once by the database's owner, in the database of the ledger: the two logins that deploy/pgbouncer.ini names. Their passwords
+-- Run once by PostgreSQL's superuser, in the database of the ledger: the two logins that deploy/pgbouncer.ini names. Their passwords
 -- are set with \password (psql), and go into PgBouncer's auth_file.
 CREATE ROLE cloudx_pool LOGIN IN ROLE cloudx_worker;
 ALTER ROLE cloudx_pool SET timezone = 'UTC';

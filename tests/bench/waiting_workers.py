@@ -30,7 +30,7 @@ from cloudx.services.access.names_now import NamesNow
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.chunks.claim import ClaimChunk
 from cloudx.services.chunks.queue import Claimant
-from cloudx.services.chunks.work_bell import LOOKS_PER_SECOND
+from cloudx.services.chunks.work_signal import LOOKS_PER_SECOND
 from fixtures.capabilities import CAPABILITIES
 from fixtures.servers.gunicorn import NODE_TOKEN, Gunicorn
 from fixtures.servers.postgres import new_server

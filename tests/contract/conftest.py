@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.ledger.ledger import OpenLedger
+from fixtures.dispatch_office import Office
 from fixtures.ledgers import Desk
 from fixtures.servers.postgres import PostgresServer
 
@@ -104,3 +105,9 @@ def open_ledger(engine: Engine) -> OpenLedger:
 def desk(open_ledger: OpenLedger, engine: Engine) -> Desk:
     """The services on the ledger, and one node that can run everything."""
     return Desk(open_ledger, engine)
+
+
+@pytest.fixture
+def office(desk: Desk) -> Office:
+    """The ledger, a Nomad in memory, and whoever dispatches."""
+    return Office(desk)

@@ -2,96 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import update
 
-from cloudx.adapters.database import open_ledger_on
 from cloudx.adapters.database.connection.column_types import db_now
-from cloudx.adapters.database.leader_lock import PostgresLeaderLock
 from cloudx.adapters.database.schema.tables import dispatches
 from cloudx.domain.dispatch.states import DispatchOutcome, Placement
 from cloudx.domain.errors import Conflict, DependencyUnavailable
 from cloudx.domain.scans import Scan
 from cloudx.services.chunks.reconcile import reconcile_scans
-from cloudx.services.dispatch.loop import KeepDispatching
-from cloudx.services.dispatch.step import DispatchScans
 from cloudx.services.fleet.fit import FitCount
-from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.scans.control import delete_scan, stop_scan
-from fixtures.fakes.scan_jobs import Died, FakeScanJobs, Mortal, MortalJobs
-from fixtures.ledgers import ADMIN, POSTGRESQL_ALONE, Desk, end_leaders_session
-from rig.waiting import until
-
-FIT_NODES = 3
-SEVEN_PORTS: dict[str, Any] = {"ports": "1-7", "rate_pps": 17}  # seven chunks or more
-ONE_CHUNK: dict[str, Any] = {"ports": "1", "rate_pps": 1000}
-
-
-class Office:
-    """A ledger, a Nomad, and any number of processes that dispatch."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.nomad = FakeScanJobs()
-        self.fit = FitCount(FIT_NODES)
-
-    def process(self, mortal: Mortal | None = None) -> DispatchScans:
-        """One that dispatches; it may die."""
-        if mortal is None:
-            return DispatchScans(self.desk.open_ledger, self.nomad, lambda _type: self.fit)
-        open_ledger = mortal_ledger(self.desk.open_ledger, mortal)
-        return DispatchScans(open_ledger, MortalJobs(self.nomad, mortal), lambda _type: self.fit)
-
-    def settle(self) -> None:
-        """Another process looks until there is nothing to do any more."""
-        step = self.process()
-        for _ in range(4):
-            step(look_for_strays=True)
-
-    def submit(self, **more: Any) -> Scan:
-        self.desk.register("node-1")  # a busy machine may take longer than a node may be silent
-        return self.desk.submit("10.0.0.0/24", **SEVEN_PORTS | more)
-
-    def rows(self, scan: Scan) -> list[RowMapping]:
-        query = select(dispatches).where(dispatches.c.scan_id == scan.id).order_by(dispatches.c.serial)
-        with self.desk.engine.connect() as connection:
-            return list(connection.execute(query).mappings())
-
-    def states(self, scan: Scan) -> list[str]:
-        return [row["state"] for row in self.rows(scan)]
-
-    def alive(self, scan: Scan) -> list[str]:
-        return [job for job in self.nomad.alive if self.nomad.scans[job] == scan.id]
-
-    def made(self, scan: Scan) -> list[str]:
-        """Every job that was ever dispatched for it."""
-        return [job for job, of_scan in self.nomad.scans.items() if of_scan == scan.id]
-
-    def reason(self, scan: Scan) -> str | None:
-        return self.desk.show(scan).scan.waiting_reason
-
-
-def mortal_ledger(open_ledger: OpenLedger, mortal: Mortal) -> OpenLedger:
-    """A ledger of a process that may die before or after each commit."""
-
-    @contextmanager
-    def opened(*, read_only: bool = False, at_once: bool = False) -> Iterator[Ledger]:
-        with open_ledger(read_only=read_only, at_once=at_once) as ledger:
-            commit = ledger.commit
-            ledger.commit = lambda: mortal.step(commit)  # type: ignore[method-assign]
-            yield ledger
-
-    return opened
-
-
-@pytest.fixture
-def office(desk: Desk) -> Office:
-    return Office(desk)
+from fixtures.dispatch_office import FIT_NODES, ONE_CHUNK, Office
+from fixtures.fakes.scan_jobs import Died, Mortal
+from fixtures.ledgers import ADMIN
 
 
 def every_death(office: Office, prepare: Callable[[], Scan]) -> Iterator[tuple[int, Scan]]:
@@ -308,67 +235,3 @@ def test_a_token_is_the_database_s_to_give_once(office):
         ledger.commit()
     with pytest.raises(Conflict), office.desk.open_ledger() as ledger:
         ledger.dispatches.reserve(office.submit().id, 1, "a-token")
-
-
-def test_of_two_that_planned_from_the_same_rows_one_dispatches(office: Office) -> None:
-    scan = office.submit()
-
-    def fit_once_another_has_dispatched(_type: Any) -> FitCount:
-        """The late one has looked by then."""
-        if not office.made(scan):
-            office.settle()
-        return office.fit
-
-    DispatchScans(office.desk.open_ledger, office.nomad, fit_once_another_has_dispatched)()
-    office.settle()
-    assert len(office.made(scan)) == FIT_NODES
-
-
-def test_what_another_dispatched_meanwhile_is_no_stray(office):
-    scan = office.submit()
-    children = office.nomad.children
-
-    def children_once_another_has_dispatched(among: Any = None) -> Any:
-        office.nomad.children = children
-        office.settle()
-        return children(among)
-
-    office.nomad.children = children_once_another_has_dispatched
-    office.process()(look_for_strays=True)
-    assert len(office.alive(scan)) == len(office.made(scan)) == FIT_NODES
-
-
-@POSTGRESQL_ALONE
-def test_ten_processes_at_once_dispatch_as_one(office, request):
-    url = office.desk.engine.url.render_as_string(hide_password=False)
-    leader_locks = [PostgresLeaderLock(lambda: url) for _ in range(10)]
-    for leader_lock in leader_locks:
-        request.addfinalizer(leader_lock.release)
-    ledger = open_ledger_on(office.desk.engine)
-    keepers = [
-        KeepDispatching(
-            DispatchScans(ledger, office.nomad, lambda _type: office.fit), lambda: reconcile_scans(ledger), leader_lock
-        )
-        for leader_lock in leader_locks
-    ]
-    over = threading.Event()
-
-    def run(keeper: KeepDispatching, leader_lock: PostgresLeaderLock) -> None:
-        while not over.is_set():
-            leader_lock.wait(min(0.05, keeper.once()))
-
-    threads = [threading.Thread(target=run, args=pair) for pair in zip(keepers, leader_locks, strict=True)]
-    for thread in threads:
-        thread.start()
-    scans = [office.submit() for _ in range(5)]
-    try:
-        until(lambda: all(len(office.alive(scan)) == FIT_NODES for scan in scans), 20)
-        end_leaders_session(office.desk.engine)  # whoever leads is in the middle of something
-        for job in office.alive(scans[0]):
-            office.nomad.end(job, DispatchOutcome.LOST)
-        until(lambda: len(office.alive(scans[0])) == FIT_NODES, 20)
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join(10)
-    assert [len(office.made(scan)) for scan in scans] == [2 * FIT_NODES, *[FIT_NODES] * 4]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.exc import ResourceClosedError
 
 from cloudx.adapters.database import open_ledger_on
 from cloudx.adapters.database.leader_lock import PostgresLeaderLock
@@ -70,7 +70,7 @@ def test_a_leader_that_lets_go_while_it_asks_does_not_believe_that_it_leads(new_
     first, second = new_lock(), new_lock()
     asking = first._connect()
     first.release()
-    with suppress(Exception):
+    with pytest.raises(ResourceClosedError):
         first._try(asking)
     assert second.acquire() and not first.acquire()
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from cloudx.domain.errors import DependencyUnavailable, NodeNotRegistered
 from cloudx.domain.nodes import Heartbeat, Registration
-from cloudx.services.chunks.work_bell import News
+from cloudx.services.chunks.work_signal import WorkNews
 from cloudx.services.fleet.ports import NodeReporter
 
 PRIMARY_TIMEOUT_SECONDS = 5.0
@@ -72,7 +72,7 @@ class PrimaryWork:
         self._token = token
         self._session = requests.Session()
 
-    def __call__(self, seen: int) -> News:
+    def __call__(self, seen: int) -> WorkNews:
         """The last news. Raises DependencyUnavailable."""
         token = self._token()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -85,7 +85,7 @@ class PrimaryWork:
             )
             if response.ok:
                 news = response.json()
-                return News(int(news["number"]), float(news["rest_seconds"]))
+                return WorkNews(int(news["number"]), float(news["rest_seconds"]))
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
             raise DependencyUnavailable(f"The primary node {self._url} tells of no work: {error}") from error
         raise DependencyUnavailable(

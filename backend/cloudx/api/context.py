@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import cast
 
@@ -28,7 +27,7 @@ class ApiProcess:
     scan_counts: ScanCounts
 
     def start_background(self) -> None:
-        """Begin to watch the fleet, sample this machine, look up excluded names, remove what is old, dispatch, listen.
+        """Begin to watch the fleet, sample this machine, look up excluded names, remove what is old, dispatch.
 
         Once in each process, after the fork.
         """
@@ -38,13 +37,10 @@ class ApiProcess:
             rounds.start()
         if self.dependencies.dispatching is not None:
             self.dependencies.dispatching.start()
-        if self.dependencies.work_notices is not None:
-            follow, ring = self.dependencies.work_notices.follow, self.dependencies.work_bell.ring
-            threading.Thread(target=follow, args=(ring,), name="work-notices", daemon=True).start()
 
     def stop_waiting(self) -> None:
-        """Answer the requests that wait for something; safe in a signal handler's greenlet."""
-        self.dependencies.work_bell.close()
+        """Answer the workers that wait for work: this process is about to end."""
+        self.dependencies.work_signal.close()
 
 
 def process() -> ApiProcess:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cloudx.config import Settings
 from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.edit_policy import AddExclusion
-from cloudx.services.chunks.work_bell import WorkBell, WorkNotices
+from cloudx.services.chunks.work_signal import WorkSignal
 from cloudx.services.dispatch.loop import KeepDispatching
 from cloudx.services.fleet.latency import MeasureLatency
 from cloudx.services.fleet.ports import HostHistory
@@ -31,7 +31,6 @@ class Dependencies:
     authenticate: Authenticate
     fleet: FleetWatch
     host_history: HostHistory
-    work_bell: WorkBell
+    work_signal: WorkSignal
     rounds: tuple[Rounds, ...]  # what this process does again and again
-    work_notices: WorkNotices | None = None  # on SQLite the workers look for themselves
     dispatching: KeepDispatching | None = None  # where Nomad runs the workers; its leader reconciles too

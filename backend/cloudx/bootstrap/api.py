@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from cloudx.adapters.machine.host_history import SharedHostHistory
@@ -18,7 +18,7 @@ from cloudx.services.access.names_now import NamesNow
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import TokenVerifier
 from cloudx.services.chunks.reconcile import RECONCILE_SECONDS, reconcile_scans
-from cloudx.services.chunks.work_bell import WorkBell, WorkNotices, has_pending_chunks
+from cloudx.services.chunks.work_signal import WorkSignal, has_pending_chunks
 from cloudx.services.fleet.fit import CountFit, KnownFleet
 from cloudx.services.fleet.forget import LOOK_SECONDS, ForgetSilentNodes
 from cloudx.services.fleet.latency import MeasureLatency
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from cloudx.services.dispatch.loop import KeepDispatching
 
 
+LISTEN_AGAIN_SECONDS = 1.0  # after the session was lost, or the login has changed
+
+
 def api_dependencies(settings: Settings) -> Dependencies:
     """The services of one API process."""
     from cloudx.api.dependencies import Dependencies
@@ -49,6 +52,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
     cluster = _cluster_watch(settings)
     known = KnownFleet(cluster.snapshot, settings.cloudx_executor is Executor.NOMAD)
     fleet = FleetWatch(LedgerFleet(open_ledger), cluster=cluster)
+    signal = WorkSignal(lambda: has_pending_chunks(open_ledger))
     return Dependencies(
         settings=settings,
         open_ledger=open_ledger,
@@ -59,9 +63,11 @@ def api_dependencies(settings: Settings) -> Dependencies:
         authenticate=_authenticate(settings, open_ledger),
         fleet=fleet,
         host_history=_host_history(),
-        rounds=_rounds(settings, open_ledger, RefreshExcludedNames(open_ledger, resolver, policies)),
-        work_bell=WorkBell(lambda: has_pending_chunks(open_ledger)),
-        work_notices=_work_notices(settings),
+        rounds=(
+            *_rounds(settings, open_ledger, RefreshExcludedNames(open_ledger, resolver, policies)),
+            *_listening(settings, signal),
+        ),
+        work_signal=signal,
         dispatching=_dispatching(settings, open_ledger, CountFit(lambda: fleet.current().reading, known)),
     )
 
@@ -97,14 +103,6 @@ def _dispatching(settings: Settings, open_ledger: OpenLedger, count_fit: CountFi
     )
 
 
-def _work_notices(settings: Settings) -> WorkNotices | None:
-    if settings.uses_sqlite:
-        return None
-    from cloudx.adapters.database.work_notices import PostgresWorkNotices
-
-    return PostgresWorkNotices(lambda: settings.sqlalchemy_url)
-
-
 def _rounds(settings: Settings, open_ledger: OpenLedger, refresh_names: RefreshExcludedNames) -> tuple[Rounds, ...]:
     forget = ForgetSilentNodes(open_ledger, settings.cloudx_forget_node_hours * 3600)
     rounds = [
@@ -117,6 +115,16 @@ def _rounds(settings: Settings, open_ledger: OpenLedger, refresh_names: RefreshE
     if settings.cloudx_executor is not Executor.NOMAD and not settings.uses_sqlite:
         rounds.append(Rounds("reconcile", lambda: reconcile_scans(open_ledger), RECONCILE_SECONDS))
     return tuple(rounds)
+
+
+def _listening(settings: Settings, signal: WorkSignal) -> tuple[Rounds, ...]:
+    """On a server's notices; a SQLite file tells of nothing, and its worker looks for itself."""
+    if settings.uses_sqlite:
+        return ()
+    from cloudx.adapters.database.work_notices import listen_for_work
+
+    listen = partial(listen_for_work, lambda: settings.sqlalchemy_url, signal.notify)
+    return (Rounds("work.notices", listen, LISTEN_AGAIN_SECONDS),)
 
 
 def _cluster_watch(settings: Settings) -> ClusterWatch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,6 @@ from gunicorn import util
 from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
 
-from cloudx.api.context import EXTENSION
 from cloudx.server.slow_clients import Connections, WatchedSocket
 
 # A request that is on its way on an idle connection when SIGTERM comes is still served.
@@ -27,6 +26,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._connections = Connections(self.cfg.worker_connections, self.cfg.keepalive)
         self._served: dict[gevent.Greenlet, WatchedSocket] = {}
+        self.at_stop: Callable[[], None] = lambda: None  # what the application does on SIGTERM
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve a connection to its end."""
@@ -55,7 +55,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
     def handle_exit(self, sig: Any, frame: Any) -> None:
         """On SIGTERM, finish running requests and soon close idle connections."""
         super().handle_exit(sig, frame)
-        gevent.spawn(self.wsgi.extensions[EXTENSION].stop_waiting)
+        gevent.spawn(self.at_stop)
         gevent.spawn(self._close_idle)
 
     def _close_idle(self) -> None:

@@ -88,7 +88,9 @@ forwarded_allow_ips = ""  # no proxy is trusted to name the client
 
 def post_worker_init(worker: Any) -> None:
     """Start the background work of a worker, once its application is there."""
-    worker.wsgi.extensions[EXTENSION].start_background()
+    process = worker.wsgi.extensions[EXTENSION]
+    process.start_background()
+    worker.at_stop = process.stop_waiting
 
 
 def child_exit(_server: Any, worker: Any) -> None:

@@ -12,7 +12,7 @@ import structlog
 
 from cloudx.domain.backoff import Backoff
 from cloudx.domain.errors import CloudxError
-from cloudx.services.chunks.work_bell import News
+from cloudx.services.chunks.work_signal import WorkNews
 
 SHORTEST_PAUSE_SECONDS = 1.0  # between two questions that were answered with nothing new
 LONGEST_REST_SECONDS = 400.0
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 class WorkQuestion(Protocol):
     """Asks whether there may be work."""
 
-    def __call__(self, seen: int) -> News:
+    def __call__(self, seen: int) -> WorkNews:
         """A number above `seen` as soon as there may be; the same number after a while. Raises CloudxError."""
         ...
 
@@ -34,7 +34,7 @@ class HearWork:
 
     def __init__(self, question: WorkQuestion) -> None:
         self._question = question
-        self._news: News | None = None  # None while it hears nothing
+        self._news: WorkNews | None = None  # None while it hears nothing
 
     def rest_seconds(self) -> float:
         """How long a worker may rest between two looks that find nothing; 0 while it hears nothing.

@@ -1,12 +1,11 @@
 """The last minutes of this machine's cpu, memory, disk and network use: one history for all of gunicorn's workers.
 
-It lies in memory that has no name (memfd_create(2)) and is made before the fork, so that every worker maps the same
-pages. One worker samples: the one that holds the lock of that memory, which the kernel frees when the worker dies.
+It lies in memory that is made before the fork, so that every worker maps the same pages (forked_memory.py). One worker
+samples.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import mmap
 import os
@@ -19,6 +18,7 @@ from collections.abc import Sequence
 import psutil
 from typing_extensions import override
 
+from cloudx.adapters.machine.forked_memory import ForkedMemory
 from cloudx.services.fleet.ports import HostHistory, HostSample
 
 SAMPLE_SECONDS = 2.0
@@ -74,7 +74,7 @@ class SharedHostHistory(HostHistory):
                 log.exception("host_history.sample_failed")
 
 
-class _SharedRing:
+class _SharedRing(ForkedMemory):
     """The newest samples in memory that forked processes share: a counter, and a slot for each sample.
 
     One process writes: first a slot, then the counter. A reader reads the counter first and never looks at the slot
@@ -87,17 +87,9 @@ class _SharedRing:
 
     def __init__(self) -> None:
         size = self._COUNT.size + self._SLOTS * self._SLOT.size
-        self._file = os.memfd_create("cloudx-host-history")
-        os.ftruncate(self._file, size)
-        self._memory = mmap.mmap(self._file, size)
-
-    def is_mine(self) -> bool:
-        """Whether this process is the one that writes; the first that asks is, for as long as it lives."""
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            return False
-        return True
+        super().__init__("host-history")
+        os.ftruncate(self.file, size)
+        self._memory = mmap.mmap(self.file, size)
 
     def append(self, sample: HostSample) -> None:
         (count,) = self._COUNT.unpack_from(self._memory)

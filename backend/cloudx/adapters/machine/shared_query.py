@@ -1,12 +1,10 @@
 """One process of an API sends a blocking query for all of them: the others read its answers from shared memory.
 
-The memory has no name (memfd_create(2)) and is made before the fork. Whoever holds its lock asks the server, and the
-kernel frees the lock when that process dies; then another one asks.
+When that process dies, another one asks.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pickle
 import struct
@@ -17,6 +15,7 @@ from typing import TypeVar
 
 from typing_extensions import override
 
+from cloudx.adapters.machine.forked_memory import ForkedMemory
 from cloudx.domain.errors import CloudxError, DependencyUnavailable
 from cloudx.services.fleet.ports import Answer, BlockingQuery
 
@@ -36,31 +35,20 @@ class Publication:
     content: bytes  # the pickled value, or the error's message
 
 
-class SharedAnswer:
-    """The memory; make it before the fork."""
+class SharedAnswer(ForkedMemory):
+    """The memory; `is_mine` says whether this process asks."""
 
     _HEAD = struct.Struct("=QQqQ?")  # odd while it is written, then number, index, length, is_error
-
-    def __init__(self, name: str) -> None:
-        self._file = os.memfd_create(f"cloudx-{name}")
-
-    def is_mine(self) -> bool:
-        """Whether this process asks; the first that wants to does, for as long as it lives."""
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            return False
-        return True
 
     def write(self, index: int, content: bytes | None, *, is_error: bool = False) -> None:
         """Publish; without content that of before still holds."""
         version, number, _, length, _ = self._head()
         begun, done = version | 1, (version | 1) + 1
         if content is not None:
-            os.pwrite(self._file, self._HEAD.pack(begun, number, index, 0, is_error), 0)
-            os.pwrite(self._file, content, self._HEAD.size)
+            os.pwrite(self.file, self._HEAD.pack(begun, number, index, 0, is_error), 0)
+            os.pwrite(self.file, content, self._HEAD.size)
             length = len(content)
-        os.pwrite(self._file, self._HEAD.pack(done, number + 1, index, length, is_error), 0)
+        os.pwrite(self.file, self._HEAD.pack(done, number + 1, index, length, is_error), 0)
 
     def number(self) -> int:
         """Of the last publication; 0 before the first."""
@@ -70,11 +58,11 @@ class SharedAnswer:
         """The last publication; None while one is being written."""
         head = self._head()
         version, number, index, length, is_error = head
-        content = os.pread(self._file, length, self._HEAD.size)
+        content = os.pread(self.file, length, self._HEAD.size)
         return None if version % 2 or self._head() != head else Publication(number, index, is_error, content)
 
     def _head(self) -> tuple[int, int, int, int, bool]:
-        read = os.pread(self._file, self._HEAD.size, 0)
+        read = os.pread(self.file, self._HEAD.size, 0)
         version, number, index, length, is_error = self._HEAD.unpack(read) if read else (0, 0, 0, 0, False)
         return version, number, index, length, is_error
 

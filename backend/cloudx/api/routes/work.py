@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import orjson
 from flask import Response
 
-from cloudx.services.chunks.work_bell import WorkBell
+from cloudx.services.chunks.work_signal import WorkSignal
 
 from ..access import Access, access
 from ..blueprint import resource
-from ..context import deps
+from ..context import deps, principal
 from ..schemas.nodes import WorkNumber, WorkQuery
 
 blueprint = resource("work", "/api/work")
@@ -26,16 +27,18 @@ def wait(query: WorkQuery) -> Response:
 
     Spaces come before the JSON meanwhile. Where the ledger is a SQLite file, which tells of nothing, it ends at once.
     """
-    bell = deps().work_bell
-    bell.require_room()
-    wait_seconds = query.wait_seconds if deps().work_notices is not None else 0.0
-    return Response(_answer(bell, query.seen, wait_seconds), mimetype="application/json")
+    signal, node_id = deps().work_signal, principal().node_id
+    wait_seconds = 0.0 if deps().settings.uses_sqlite else query.wait_seconds
+    signal.take_place(node_id)
+    response = Response(_answer(signal, query.seen, wait_seconds), mimetype="application/json")
+    response.call_on_close(lambda: signal.leave_place(node_id))
+    return response
 
 
-def _answer(bell: WorkBell, seen: int, wait_seconds: float) -> Iterator[bytes]:
+def _answer(signal: WorkSignal, seen: int, wait_seconds: float) -> Iterator[bytes]:
     until = time.monotonic() + wait_seconds
-    while (left := until - time.monotonic()) > 0 and not bell.is_closed:
+    while (left := until - time.monotonic()) > 0 and not signal.is_closed:
         yield b" "  # the headers go with the first one: Fabio waits 8 s for them
-        if bell.wait(seen, min(left, ALIVE_SECONDS)) > seen:
+        if signal.wait(seen, min(left, ALIVE_SECONDS)) > seen:
             break
-    yield orjson.dumps({"number": bell.wait(seen, 0), "rest_seconds": round(bell.rest_seconds(), 1)})
+    yield orjson.dumps(asdict(signal.news(seen)))

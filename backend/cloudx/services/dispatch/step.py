@@ -158,9 +158,11 @@ class DispatchScans:
         """A leader that lost its session in the middle of a step finds these numbers taken, and writes nothing."""
         if not actions.reserve:
             return []
-        serials = Counter({row.scan_id: row.serial for row in sorted(snapshot.dispatches, key=lambda row: row.serial)})
+        serials: Counter[str] = Counter()  # the last of each scan
+        for row in snapshot.dispatches:
+            serials[row.scan_id] = max(serials[row.scan_id], row.serial)
         with suppress(Conflict), self.open_ledger() as ledger:
-            rows = []
+            rows: list[Dispatch] = []
             for scan_id in actions.reserve:
                 serials[scan_id] += 1
                 rows.append(ledger.dispatches.reserve(scan_id, serials[scan_id], uuid.uuid4().hex))
