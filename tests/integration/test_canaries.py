@@ -18,6 +18,11 @@ def canary_check(install: Service) -> dict[str, Any]:
     return next((check for check in node["checks"] if check["id"] == "canaries"), {})
 
 
+def says_that_none_answers(check: dict[str, Any]) -> bool:
+    """Judged on one answer: the next may come from another process of the API, whose view is a moment older."""
+    return check["status"] == "critical" and f"no canary answers this node ({CANARY}:{PORT})" in check["output"]
+
+
 def attempts(install: Service, scan_id: str) -> list[str]:
     chunks = install.call("GET", f"/api/scans/{scan_id}/coverage").json()["chunks"]
     return [attempt["outcome"] for chunk in chunks for attempt in chunk["attempts"]]
@@ -37,8 +42,7 @@ def test_a_node_that_no_canary_answers_loses_its_chunk_and_scans_on_when_one_doe
     until(lambda: install.show(scan_id)["progress"] > 5, 60, lambda: install.show(scan_id))
     with network.target_rule("INPUT", "-p", "tcp", "-d", CANARY, "--dport", str(PORT), "-j", "DROP"):
         until(lambda: "failed" in attempts(install, scan_id), 60, lambda: install.show(scan_id))
-        until(lambda: canary_check(install)["status"] == "critical", 60, lambda: canary_check(install))
-        assert f"no canary answers this node ({CANARY}:{PORT})" in canary_check(install)["output"]
+        until(lambda: says_that_none_answers(canary_check(install)), 60, lambda: canary_check(install))
     shown = install.wait_for(scan_id, 150)
     assert shown["coverage"]["completed"] == shown["coverage"]["planned"] == 4096
     removed = install.call("DELETE", f"/api/canaries/{named['id']}")
