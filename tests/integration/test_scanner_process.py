@@ -87,9 +87,9 @@ def test_threads_that_it_started_before_it_was_put_first_are_put_first_too() -> 
         assert scanner.stdout is not None and scanner.stdout.readline() == b"\n"
         threads = [int(task.name) for task in Path(f"/proc/{scanner.pid}/task").iterdir()]
         put_first(scanner.pid, Urgency.PACE)
-        values = [os.getpriority(os.PRIO_PROCESS, thread) for thread in threads]
+        values = [(os.getpriority(os.PRIO_PROCESS, thread), os.sched_getscheduler(thread)) for thread in threads]
         scanner.kill()
-    assert values == [-10, -10]
+    assert values == [(-10, os.SCHED_BATCH)] * 2
 
 
 def test_what_a_killed_worker_left_is_cleared_and_what_a_live_one_uses_is_not(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from cloudx.domain.chunks import LEASE_SECONDS
+from cloudx.domain.chunks import LEASE_SECONDS, MAX_FAILURES
 from cloudx.domain.errors import CloudxError, LeaseLost
 from cloudx.domain.findings import Found
 from cloudx.domain.nodes import RAW_SOCKET
@@ -177,7 +177,12 @@ class ChunkRun:
             return None  # all of them have been excluded since
         self._passes = Passes(self._scanner, self._assignment, folder)
         run_pass = RunPass(
-            self._scanner, self._context.machine, limit_seconds(self.claim), self._start_scanner, self._advance
+            scanner=self._scanner,
+            machine=self._context.machine,
+            limit_seconds=limit_seconds(self.claim),
+            accepts_unread=self.claim.lease.attempt >= MAX_FAILURES,
+            start=self._start_scanner,
+            advance=self._advance,
         )
         try:
             for one in self._passes:

@@ -6,13 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from cloudx.domain.proof.sending import SendRecord, why_unsent
 from cloudx.services.chunks.scanner_port import Command, Machine, RunProgress, Scanner, SendWatch
 
+from .arrivals import Arrivals
 from .passes import Pass
 from .reply_wait import ReplyWait
 from .scanner_process import ScannerProcess
 from .watchdog import Watchdog
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class RunPass:
     scanner: Scanner
     machine: Machine
     limit_seconds: float  # then a run counts as hung
+    accepts_unread: bool  # replies that the tool did not take in are no reason to try again
     start: Callable[[Command, Path], ScannerProcess | None]  # None where the chunk must end
     advance: Callable[[RunProgress], None]
 
@@ -39,7 +45,7 @@ class RunPass:
         record: SendRecord | None = None
         try:
             process = self.start(command, one.folder)
-            error = "ended before it began" if process is None else self._follow(process, one)
+            error = "ended before it began" if process is None else self._follow(process, one, watch)
         finally:
             record = watch.end() if watch is not None else None
         if record is None:
@@ -55,9 +61,9 @@ class RunPass:
             return None
         return self.machine.watch_sending(one.assignment.egress.interface, frames)
 
-    def _follow(self, process: ScannerProcess, one: Pass) -> str | None:
+    def _follow(self, process: ScannerProcess, one: Pass, watch: SendWatch | None) -> str | None:
         """Take in the scanner's progress until it ends, killing it if it hangs; what went wrong, if anything."""
-        reply_wait = ReplyWait(self.scanner.tool, process.pid)
+        reply_wait, arrivals = ReplyWait(self.scanner.tool, process.pid), Arrivals(watch)
         with Watchdog(self.scanner.tool, self.limit_seconds, process.end) as watchdog:
             try:
                 for progress in self.scanner.follow(one.assignment, one.folder, *process.streams):
@@ -65,12 +71,24 @@ class RunPass:
                     if progress.sending_done:
                         watchdog.sending_is_done()
                         reply_wait.goes_on()
+                        arrivals.note()
                 exit_code = process.wait()
             finally:
                 process.end()
         if watchdog.verdict is not None:
             return watchdog.verdict
-        return None if self.scanner.succeeded(exit_code, one.folder) else self._why_failed(exit_code, one)
+        if not self.scanner.succeeded(exit_code, one.folder):
+            return self._why_failed(exit_code, one)
+        return self._why_unread(arrivals.unread(self.scanner.replies_read(one.folder)))
+
+    def _why_unread(self, unread: int) -> str | None:
+        if not unread:
+            return None
+        reason = (
+            f"{unread} replies reached this machine that {self.scanner.tool} did not take for replies to its probes."
+        )
+        log.warning("chunk.replies_unread", reason=reason, accepted=self.accepts_unread)
+        return None if self.accepts_unread else reason
 
     def _why_failed(self, exit_code: int, one: Pass) -> str:
         last_words = self.scanner.last_words(one.folder)

@@ -100,7 +100,8 @@ def put_first(pid: int, urgency: Urgency) -> None:
     masscan's receive ring holds 17 ms of replies at 20,000 packets/s: on a busy machine it lost
     1 % at ordinary priority and none as a real-time process. Where there is one processor, a
     better nice value must do, so that a scanner at full speed leaves something to the worker.
-    zmap waits for its next packet in a loop: as a real-time process it would take a whole processor.
+    zmap waits for its next packet in a loop: as a real-time process it would take a whole processor. Its threads
+    share one, and must not push each other off it in the middle of a check value: as a batch they wait their turn.
     """
     if urgency is Urgency.NONE:
         return
@@ -109,6 +110,8 @@ def put_first(pid: int, urgency: Urgency) -> None:
             os.setpriority(os.PRIO_PROCESS, thread, _NICE)
             if urgency is Urgency.REPLIES and (os.cpu_count() or 1) > 1:
                 os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(1))
+            elif urgency is Urgency.PACE:
+                os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
     with contextlib.suppress(OSError):  # a kernel without them: the nice value is all there is
         # Outside a control group of its own, a nice value counts within the session alone (sched(7), autogroup).
         Path(f"/proc/{pid}/autogroup").write_text(str(_NICE), encoding="ascii")

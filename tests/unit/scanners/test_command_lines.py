@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import os
 from pathlib import Path
 
 import pytest
@@ -136,17 +137,20 @@ def test_masscan_is_never_asked_to_repeat_probes_itself_which_would_double_its_r
         ("icmp_echo", None, ["--probe-module", "icmp_echoscan"]),
     ],
 )
-def test_zmap_is_asked_exactly_this_for_each_scan_type(type_name: str, ports: str | None, probes: list[str]) -> None:
+def test_zmap_is_asked_exactly_this_for_each_scan_type(
+    type_name: str, ports: str | None, probes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3})
     command = Zmap().command(assign("zmap", type_name, "198.51.100.3-198.51.100.9", ports), FOLDER)
     assert command.argv == [
         *("zmap", "--config", "/run/cloudx/s1-0-1/zmap.conf", *probes),
         *("--whitelist-file", "/run/cloudx/s1-0-1/targets", "--blacklist-file", "/run/cloudx/s1-0-1/blocked"),
         *("--rate", "1000", "--cooldown-time", "3", "--seed", SEED, "--source-port", SOURCE_PORTS),
-        *("--sender-threads", "1", "--interface", "eth0", "--source-ip", "192.0.2.2"),
+        *("--sender-threads", "1", "--cores", "3", "--interface", "eth0", "--source-ip", "192.0.2.2"),
         *("--gateway-mac", "02:fc:00:00:00:05"),
         *("--output-module", "csv", "--output-fields", "saddr,ttl,timestamp-ts"),
         *("--output-filter", "success = 1 && repeat = 0", "--output-file", "/run/cloudx/s1-0-1/results.csv"),
-        "--disable-syslog",
+        *("--metadata-file", "/run/cloudx/s1-0-1/account.json", "--disable-syslog"),
     ]
     lines = ["198.51.100.3/32", "198.51.100.4/30", "198.51.100.8/31"]
     assert command.files == {"targets": lines, "blocked": [], "zmap.conf": []}
@@ -155,6 +159,12 @@ def test_zmap_is_asked_exactly_this_for_each_scan_type(type_name: str, ports: st
 def test_zmap_refuses_more_than_one_port_and_names_the_remedy() -> None:
     with pytest.raises(CloudxError, match="use masscan for several"):
         Zmap().command(assign("zmap", "tcp_syn", ports="80,81"), FOLDER)
+
+
+def test_zmaps_threads_share_one_processor_that_this_machine_has_other_ones_for_other_runs() -> None:
+    runs = [Zmap().command(assign("zmap", "tcp_syn", ports="80"), Path(f"/run/s1-{number}-1")) for number in range(64)]
+    processors = {command.argv[command.argv.index("--cores") + 1] for command in runs}
+    assert processors == {str(processor) for processor in os.sched_getaffinity(0)}
 
 
 @pytest.mark.parametrize("tool", [Masscan(), Zmap()], ids=["masscan", "zmap"])

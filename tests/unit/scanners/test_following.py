@@ -16,7 +16,7 @@ from cloudx.scanners.masscan.scanner import Masscan
 from cloudx.scanners.nmap.progress import NmapProgress
 from cloudx.scanners.nmap.scanner import Nmap
 from cloudx.scanners.runs.output_streams import Lines
-from cloudx.scanners.zmap.scanner import RESULTS_FILE, Zmap
+from cloudx.scanners.zmap.scanner import ACCOUNT_FILE, RESULTS_FILE, Zmap
 from cloudx.services.chunks.scanner_port import Assignment, RunProgress, Scanner
 from fixtures.assignments import assign
 
@@ -98,7 +98,20 @@ def test_zmap_says_when_it_only_waits(tmp_path: Path) -> None:
     steps = follow(Zmap(), assign("zmap", "tcp_syn", ports="80"), tmp_path, b"", err)
     assert shares(steps) == [(0.0, False), (0.25, False), (1.0, True)]
     (tmp_path / RESULTS_FILE).touch()
+    (tmp_path / ACCOUNT_FILE).write_text('{"pcap_drop": 0, "success_total": 56}')
     assert Zmap().succeeded(0, tmp_path)
+    assert Zmap().replies_read(tmp_path) == 56
+
+
+@pytest.mark.parametrize("account", ['{"pcap_drop": 3, "success_total": 56}', '{"pcap_dr', ""])
+def test_a_zmap_whose_capture_dropped_replies_or_that_does_not_say_has_not_succeeded(
+    tmp_path: Path, account: str
+) -> None:
+    err = b" 0:02 65%; send: 256 done (98 p/s avg); recv: 56 58 p/s (84 p/s avg); hitrate: 21.88%\n"
+    follow(Zmap(), assign("zmap", "tcp_syn", ports="80"), tmp_path, b"", err)
+    (tmp_path / RESULTS_FILE).touch()
+    (tmp_path / ACCOUNT_FILE).write_text(account)
+    assert not Zmap().succeeded(0, tmp_path)
 
 
 def test_a_zmap_that_stopped_early_has_not_succeeded(tmp_path: Path) -> None:

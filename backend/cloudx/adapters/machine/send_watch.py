@@ -1,4 +1,4 @@
-"""Count a run's probes as the kernel hands them to the interface, and what the interface says it dropped.
+"""Count a run's probes as the kernel hands them to the interface, what that says it dropped, and the answers to them.
 
 An exit code proves nothing here: masscan and zmap end well although the link was away. A packet socket sees each frame
 after the queue, where nothing but the driver can drop it (packet(7)); with a receive buffer of nearly nothing it copies
@@ -27,10 +27,12 @@ _PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "icmp": sock
 _LOAD_WORD, _LOAD_BYTE, _LOAD_HALF_AT_X, _LOAD_BYTE_AT_X = 0x20, 0x30, 0x48, 0x50
 _X_IS_HEADER_LENGTH, _IF_EQUAL, _IF_GREATER, _IF_AT_LEAST, _RETURN = 0xB1, 0x15, 0x25, 0x35, 0x06
 _PROTOCOL_OF_FRAME, _DIRECTION = 0xFFFFF000, 0xFFFFF004
-_OUTGOING = 4
-_SYN_ALONE, _ECHO_REQUEST = 0x02, 8
+_TO_US, _OUTGOING = 0, 4  # linux/if_packet.h
+_SYN_ALONE, _SYN_ACK, _ECHO_REQUEST = 0x02, 0x12, 8
+_SOURCE_PORT_AT, _DESTINATION_PORT_AT = 0, 2
 
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, value
+Test = tuple[Instruction, tuple[int, int] | None]  # a load, and the comparison that must hold
 
 
 class KernelSendWatch(SendWatch):
@@ -39,8 +41,10 @@ class KernelSendWatch(SendWatch):
     def __init__(self, interface: str, frames: ProbeFrames) -> None:
         """Start counting. Raises CloudxError where the interface is gone or the socket does not open."""
         self._interface = interface
+        self._replies = 0
         try:
-            self._socket = _counting_socket(interface, frames)
+            self._socket = _counting_socket(interface, _probes(frames))
+            self._reply_socket = _counting_socket(interface, _replies(frames))
         except OSError as error:
             raise CloudxError(
                 f"The frames that leave by {interface} cannot be counted ({error.strerror or error}). Run the worker "
@@ -49,17 +53,27 @@ class KernelSendWatch(SendWatch):
         self._before = _driver_counts(interface)
 
     @override
+    def replies(self) -> int:
+        self._replies += _passed(self._reply_socket)
+        return self._replies
+
+    @override
     def end(self) -> SendRecord:
-        with self._socket:
-            passed, _ = struct.unpack("II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+        with self._socket, self._reply_socket:
+            passed = _passed(self._socket)
         dropped, changes = _driver_counts(self._interface)
         return SendRecord(self._interface, passed, dropped - self._before[0], changes - self._before[1])
 
 
-def _counting_socket(interface: str, frames: ProbeFrames) -> socket.socket:
+def _passed(counter: socket.socket) -> int:
+    """How many frames have passed its filter since it was last asked."""
+    passed, _ = struct.unpack("II", counter.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+    return int(passed)
+
+
+def _counting_socket(interface: str, program: list[Instruction]) -> socket.socket:
     counter = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)  # nothing arrives before it is bound
     try:
-        program = _program(frames)
         code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
         counter.setsockopt(
             socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(program), ctypes.addressof(code))
@@ -72,21 +86,44 @@ def _counting_socket(interface: str, frames: ProbeFrames) -> socket.socket:
     return counter
 
 
-def _program(frames: ProbeFrames) -> list[Instruction]:
-    """Pass what leaves, is IPv4 and of the protocol, and is a probe of these source ports."""
-    tests = [
-        ((_LOAD_WORD, 0, 0, _DIRECTION), (_IF_EQUAL, _OUTGOING)),
+def _probes(frames: ProbeFrames) -> list[Instruction]:
+    """Pass what leaves and is a probe of these source ports."""
+    if frames.protocol == "icmp":
+        return _program(frames, _OUTGOING, _icmp_echo_requests())
+    # With their flags: the resets by which the kernel refuses the answers are no probes.
+    flags = _tcp_flags(_SYN_ALONE) if frames.protocol == "tcp" else []
+    return _program(frames, _OUTGOING, [*flags, *_port_within(frames, _SOURCE_PORT_AT)])
+
+
+def _replies(frames: ProbeFrames) -> list[Instruction]:
+    """Pass a SYN-ACK to one of these ports: what a listener answers, and nothing else does."""
+    if frames.protocol != "tcp":
+        return [(_RETURN, 0, 0, 0)]
+    return _program(frames, _TO_US, [*_tcp_flags(_SYN_ACK), *_port_within(frames, _DESTINATION_PORT_AT)])
+
+
+def _icmp_echo_requests() -> list[Test]:
+    return [((_LOAD_BYTE_AT_X, 0, 0, 0), (_IF_EQUAL, _ECHO_REQUEST))]
+
+
+def _tcp_flags(flags: int) -> list[Test]:
+    return [((_LOAD_BYTE_AT_X, 0, 0, 13), (_IF_EQUAL, flags))]
+
+
+def _port_within(frames: ProbeFrames, offset: int) -> list[Test]:
+    load = (_LOAD_HALF_AT_X, 0, 0, offset)
+    return [(load, (_IF_AT_LEAST, frames.first_source_port)), (load, (_IF_GREATER, frames.last_source_port))]
+
+
+def _program(frames: ProbeFrames, direction: int, of_payload: list[Test]) -> list[Instruction]:
+    """Pass IPv4 of the protocol that goes this way and passes these tests, which count from the IP header's end."""
+    tests: list[Test] = [
+        ((_LOAD_WORD, 0, 0, _DIRECTION), (_IF_EQUAL, direction)),
         ((_LOAD_WORD, 0, 0, _PROTOCOL_OF_FRAME), (_IF_EQUAL, _ETH_P_IP)),
         ((_LOAD_BYTE, 0, 0, 9), (_IF_EQUAL, _PROTOCOLS[frames.protocol])),
         ((_X_IS_HEADER_LENGTH, 0, 0, 0), None),
+        *of_payload,
     ]
-    if frames.protocol == "icmp":
-        tests.append(((_LOAD_BYTE_AT_X, 0, 0, 0), (_IF_EQUAL, _ECHO_REQUEST)))
-    else:
-        if frames.protocol == "tcp":  # not the resets by which the kernel refuses the answers
-            tests.append(((_LOAD_BYTE_AT_X, 0, 0, 13), (_IF_EQUAL, _SYN_ALONE)))
-        tests.append(((_LOAD_HALF_AT_X, 0, 0, 0), (_IF_AT_LEAST, frames.first_source_port)))
-        tests.append(((_LOAD_HALF_AT_X, 0, 0, 0), (_IF_GREATER, frames.last_source_port)))
     lines: list[Instruction] = []
     total = sum(2 if test else 1 for _, test in tests)
     for load, test in tests:

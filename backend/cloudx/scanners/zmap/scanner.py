@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from typing_extensions import override
 
@@ -27,6 +29,7 @@ TARGETS_FILE = "targets"
 RESULTS_FILE = "results.csv"
 # Both are empty: the packaged configuration would leave private ranges out; exclusions were subtracted before.
 _BLOCK_FILE, _CONFIG_FILE = "blocked", "zmap.conf"
+ACCOUNT_FILE = "account.json"
 _SENT_FILE = "sent"
 COOLDOWN_SECONDS = int(REPLY_WAIT_SECONDS[Tool.ZMAP])
 START_SECONDS = 0.02  # measured
@@ -48,12 +51,12 @@ class Zmap(Scanner):
         argv += ["--rate", str(assignment.rate_pps), "--cooldown-time", str(COOLDOWN_SECONDS)]
         first_port, last_port = source_ports_of(folder)
         argv += ["--seed", str(seed_of(folder)), "--source-port", f"{first_port}-{last_port}"]
-        argv += ["--sender-threads", "1"]
+        argv += ["--sender-threads", "1", "--cores", str(_processor_of(folder))]
         if assignment.egress is not None:
             argv += _egress_args(assignment.egress)
         argv += ["--output-module", "csv", "--output-fields", "saddr,ttl,timestamp-ts"]
         argv += ["--output-filter", "success = 1 && repeat = 0", "--output-file", str(folder / RESULTS_FILE)]
-        argv += ["--disable-syslog"]
+        argv += ["--metadata-file", str(folder / ACCOUNT_FILE), "--disable-syslog"]
         targets = [str(network) for network in assignment.addresses.networks()]
         files: dict[str, list[str]] = {TARGETS_FILE: targets, _BLOCK_FILE: [], _CONFIG_FILE: []}
         return Command(argv, files, urgency=Urgency.PACE, start_seconds=START_SECONDS)
@@ -102,14 +105,23 @@ class Zmap(Scanner):
         return None  # zmap does not tell: the kernel's count of frames does
 
     @override
+    def replies_read(self, folder: Path) -> int | None:
+        return _account(folder).get("success_total")
+
+    @override
     def last_words(self, folder: Path) -> str:
-        """Its warnings and errors."""
-        return read_last_words(folder, _CHATTER)
+        """Its warnings and errors, after the replies that it missed."""
+        words, missed = read_last_words(folder, _CHATTER), _account(folder).get("pcap_drop", 0)
+        if not missed:
+            return words
+        remedy = "This machine is too busy to take them in: lower the scan's rate, or CLOUDX_NODE_RATE_LIMIT_PPS."
+        return f"{missed} replies came faster than zmap read them and are lost. {remedy} {words}".rstrip()
 
     @override
     def succeeded(self, exit_code: int, folder: Path) -> bool:
-        """It sent every probe and ended by itself; a Ctrl-C also ends it with 0."""
-        return exit_code == 0 and (folder / _SENT_FILE).exists() and (folder / RESULTS_FILE).exists()
+        """It sent every probe, its capture dropped nothing and it ended by itself; a Ctrl-C also ends it with 0."""
+        sent_all = (folder / _SENT_FILE).exists() and (folder / RESULTS_FILE).exists()
+        return exit_code == 0 and sent_all and _account(folder).get("pcap_drop") == 0
 
 
 def _probes(assignment: Assignment) -> list[str]:
@@ -118,6 +130,24 @@ def _probes(assignment: Assignment) -> list[str]:
     if assignment.ports.size != 1:
         raise CloudxError(f"zmap takes one port a run, not {assignment.ports}; use masscan for several.")
     return ["--probe-module", "tcp_synscan", "--target-port", str(assignment.ports)]
+
+
+def _processor_of(folder: Path) -> int:
+    """The one that a run's threads share, other ones for other runs.
+
+    zmap 2.1.1 computes a probe's and a reply's check value in one place that its threads share (validate.c): side by
+    side on two processors they spoil each other's, and a reply in some 100,000 is taken for a stranger's.
+    """
+    processors = sorted(os.sched_getaffinity(0))
+    return processors[seed_of(folder) % len(processors)]
+
+
+def _account(folder: Path) -> dict[str, Any]:
+    """What zmap tells of its run when it ends (--metadata-file); empty where it did not come so far."""
+    try:
+        return dict(json.loads((folder / ACCOUNT_FILE).read_bytes()))
+    except (OSError, ValueError):
+        return {}
 
 
 def _egress_args(egress: Egress) -> list[str]:

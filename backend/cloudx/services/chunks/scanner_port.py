@@ -123,6 +123,10 @@ class Scanner(Protocol):
         """What a run that succeeded did not probe; None if it probed everything, as far as its output tells."""
         ...
 
+    def replies_read(self, folder: Path) -> int | None:
+        """How many SYN-ACKs to its probes a good run took in, with repeated ones; None where it does not tell."""
+        return None
+
     def last_words(self, folder: Path) -> str:
         """The tool's own last error lines, for a failed chunk."""
         ...
@@ -134,6 +138,10 @@ class Scanner(Protocol):
 
 class SendWatch(Protocol):
     """Watches an interface while a run sends."""
+
+    def replies(self) -> int:
+        """How many SYN-ACKs have reached the run's ports so far."""
+        ...
 
     def end(self) -> SendRecord:
         """What has left since the watch began; it is over then."""
