@@ -24,6 +24,7 @@ ORDER = (
     "resolve_names",
     "plan_and_claim",
     "waiting_workers",
+    "heartbeats",
     "simulate_fleet",
     "fleet_view",
     "dead_children",

@@ -179,7 +179,7 @@ def measure(api: Gunicorn, engine: Engine, server: psutil.Process, workers: int)
     }
 
 
-def _process(pid: int | None) -> psutil.Process:
+def process_of(pid: int | None) -> psutil.Process:
     assert pid is not None
     return psutil.Process(pid)
 
@@ -196,7 +196,7 @@ def main() -> None:
             api = Gunicorn(Path(folder), DATABASE_URL=server.url_of("cloudx"), WEB_CONCURRENCY="2")
             api.start()
             engine = engine_for(server.url_of("cloudx"), pool_size=LOOKERS)
-            line = measure(api, engine, _process(server.pid), workers)
+            line = measure(api, engine, process_of(server.pid), workers)
             engine.dispose()
             api.stop()
         finally:

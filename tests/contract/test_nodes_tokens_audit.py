@@ -24,7 +24,7 @@ SENT_AT = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
 def beat(desk: Desk, node_id: str = "node-1", status: NodeStatus = NodeStatus.HEALTHY, mem: float = 40.0) -> bool:
-    return beat_node(desk.open_ledger, Heartbeat(node_id, status, 12.5, mem, (0.1, 0.2, 0.3), SENT_AT))
+    return beat_node(desk.open_ledger, Heartbeat(node_id, status, 12.5, mem, (0.1, 0.2, 0.3), SENT_AT)).changed
 
 
 def stored(desk: Desk, node_id: str = "node-1"):
@@ -49,6 +49,18 @@ def test_a_node_is_new_once_and_keeps_its_figures_when_it_registers_again(desk: 
     beat(desk, "node-2")
     assert stored(desk, "node-2")[0].rate_limit_pps == 5_000
     assert again.status(now) is NodeStatus.HEALTHY
+
+
+def test_a_node_of_a_large_fleet_is_told_to_beat_more_slowly_and_is_not_missed_meanwhile(desk: Desk) -> None:
+    desk.register("node-2")
+    heartbeat = Heartbeat("node-2", NodeStatus.HEALTHY, 12.5, 40.0, (0.1, 0.2, 0.3), SENT_AT)
+    assert beat_node(desk.open_ledger, heartbeat).next_seconds == 5.0
+    assert beat_node(desk.open_ledger, heartbeat, fleet_size=3_000).next_seconds == 60.0
+    node, now = stored(desk, "node-2")
+    assert node.status(now + timedelta(seconds=69)) is NodeStatus.HEALTHY
+    assert node.status(now + timedelta(seconds=86)) is NodeStatus.OFFLINE
+    desk.register("node-2")
+    assert stored(desk, "node-2")[0].beat_seconds == 60.0, "a node that registers again was told so all the same"
 
 
 def test_a_beat_of_an_unknown_node_asks_it_to_register(desk: Desk) -> None:

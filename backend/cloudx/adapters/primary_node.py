@@ -11,6 +11,7 @@ from typing import Any
 import requests
 from typing_extensions import override
 
+from cloudx.domain.beats import HEARTBEAT_SECONDS
 from cloudx.domain.errors import DependencyUnavailable, NodeNotRegistered
 from cloudx.domain.nodes import Heartbeat, Registration
 from cloudx.services.chunks.work_signal import WorkNews
@@ -35,10 +36,14 @@ class PrimaryNode(NodeReporter):
         self._post("register", asdict(registration))
 
     @override
-    def beat(self, heartbeat: Heartbeat) -> None:
-        self._post("heartbeat", {**asdict(heartbeat), "updated_at": heartbeat.updated_at.isoformat()})
+    def beat(self, heartbeat: Heartbeat) -> float:
+        answer = self._post("heartbeat", {**asdict(heartbeat), "updated_at": heartbeat.updated_at.isoformat()})
+        try:
+            return float(answer.json()["next_seconds"])
+        except (ValueError, KeyError, TypeError):  # of an older version, which does not say
+            return HEARTBEAT_SECONDS
 
-    def _post(self, verb: str, body: dict[str, Any]) -> None:
+    def _post(self, verb: str, body: dict[str, Any]) -> requests.Response:
         token = self._token()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         sent_at = time.time()
@@ -53,6 +58,7 @@ class PrimaryNode(NodeReporter):
             raise NodeNotRegistered(f"{self._url} does not know this node; it registers again.")
         if not response.ok:
             raise DependencyUnavailable(f"{self._url} refused the {verb}: {response.status_code} {response.text[:200]}")
+        return response
 
     def _compare_clocks(self, date: str | None, here: float) -> None:
         if date is None:

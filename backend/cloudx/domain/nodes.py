@@ -9,17 +9,11 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
-from .backoff import Backoff
+from .beats import GONE_SECONDS, HEARTBEAT_SECONDS, LATE_SECONDS
 from .errors import NoCapableNode
 from .reach import Reach
 from .tools import ScanType
 
-HEARTBEAT_SECONDS = 5.0
-# Most failures last for a moment: an instance of the API died, or a packet was lost.
-BEAT_RETRY = Backoff(first_seconds=1.0, longest_seconds=2.0)
-MAX_QUICK_RETRIES = 2
-DEGRADED_AFTER_SECONDS = 15.0
-OFFLINE_AFTER_SECONDS = 30.0
 DEGRADED_MEMORY_PERCENT = 95.0
 RAW_SOCKET = "raw_socket"
 MAX_CHECKS = 32
@@ -119,6 +113,7 @@ class Node:
     mem: float | None = None
     loadavg: tuple[float, ...] = ()
     updated_at: datetime | None = None
+    beat_seconds: float = HEARTBEAT_SECONDS  # between two of its beats, as it was told at the last one
     checks: tuple[Check, ...] = ()
     rate_limit_pps: int | None = None  # what its machine can send, over all scans; None: not reported
     reach: Reach | None = None  # None: not reported
@@ -141,15 +136,23 @@ class Node:
             return NodeStatus.CRITICAL
         overloaded = self.mem is not None and self.mem >= DEGRADED_MEMORY_PERCENT
         # A warning (offloads on, a tool missing) limits what runs here; it does not make the node unwell.
-        if silent_seconds > DEGRADED_AFTER_SECONDS or overloaded:
+        if self._is_late(silent_seconds) or overloaded:
             return NodeStatus.DEGRADED
         return self.reported_status
 
+    @property
+    def gone_after_seconds(self) -> float:
+        """How long it may be silent before it counts as gone."""
+        return self.beat_seconds + GONE_SECONDS
+
+    def _is_late(self, silent_seconds: float) -> bool:
+        return silent_seconds > self.beat_seconds + LATE_SECONDS
+
     def _is_gone(self, silent_seconds: float) -> bool:
         """Sooner if Nomad misses it too; never while Consul hears its agent."""
-        if self.client is ClientState.DOWN and silent_seconds > DEGRADED_AFTER_SECONDS:
+        if self.client is ClientState.DOWN and self._is_late(silent_seconds):
             return True
-        return silent_seconds > OFFLINE_AFTER_SECONDS and not self.is_vouched_for
+        return silent_seconds > self.gone_after_seconds and not self.is_vouched_for
 
     def silent_seconds(self, now: datetime) -> float:
         """Since its last heartbeat; infinite where none ever came."""
@@ -158,7 +161,7 @@ class Node:
     def is_stale(self, now: datetime) -> bool:
         """True when its last heartbeat is too old, or when one of its sources does not answer."""
         has_beaten = self.last_seen is not None
-        return bool(self.stale_sources) or (has_beaten and self.silent_seconds(now) > DEGRADED_AFTER_SECONDS)
+        return bool(self.stale_sources) or (has_beaten and self._is_late(self.silent_seconds(now)))
 
     def why_not(self, scan_type: ScanType) -> str | None:
         """Why it cannot run such a scan, with the remedy; None when it can."""
@@ -168,11 +171,6 @@ class Node:
                 f"{scan_type.name} below {scan_type.unheld_pps:,}; raise its CLOUDX_NODE_RATE_LIMIT_PPS, or use default"
             )
         return missing_capability(self.capabilities, scan_type)
-
-
-def seconds_to_next_beat(failures: int) -> float:
-    """How long a node waits after so many failures in a row: a few quick retries, then the usual interval."""
-    return BEAT_RETRY.seconds_after(failures) if 1 <= failures <= MAX_QUICK_RETRIES else HEARTBEAT_SECONDS
 
 
 def missing_capability(capabilities: tuple[str, ...], scan_type: ScanType) -> str | None:

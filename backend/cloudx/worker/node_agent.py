@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
@@ -12,9 +13,9 @@ from datetime import UTC, datetime
 import psutil
 import structlog
 
+from cloudx.domain.beats import HEARTBEAT_SECONDS, seconds_to_next_beat
 from cloudx.domain.errors import CloudxError, NodeNotRegistered
 from cloudx.domain.nodes import (
-    HEARTBEAT_SECONDS,
     Check,
     CheckStatus,
     Heartbeat,
@@ -22,7 +23,6 @@ from cloudx.domain.nodes import (
     NodeStatus,
     Preflight,
     Registration,
-    seconds_to_next_beat,
 )
 from cloudx.services.fleet.ports import NodeReporter
 
@@ -51,32 +51,45 @@ class NodeAgent:
         self._last_success = time.monotonic()
         self._refusal = "it has not been tried yet"
         self._failures = 0  # since the last beat that was accepted
+        self._told_seconds = HEARTBEAT_SECONDS  # between two beats
+        self._next_beat_at = time.monotonic()
 
     def run_until(self, stopping: threading.Event) -> None:
         """Send heartbeats until stopped, and then one that says offline."""
         psutil.cpu_percent()  # the first reading is always 0: it only sets the start
-        while True:
-            self._report(NodeStatus.HEALTHY)
-            if stopping.wait(seconds_to_next_beat(self._failures) if self._registered else RETRY_SECONDS):
-                break
+        while not stopping.wait(self._step()):
+            pass
         if self._registered:
             self._report(NodeStatus.OFFLINE)
 
     def check(self) -> Check:
         """Whether heartbeats arrive, as a check of this machine."""
         silent_seconds = time.monotonic() - self._last_success
-        if silent_seconds <= 2 * HEARTBEAT_SECONDS:
+        if silent_seconds <= self._told_seconds + HEARTBEAT_SECONDS:
             return Check("heartbeat", "heartbeat", CheckStatus.PASSING, "heartbeats are accepted")
         output = f"no heartbeat has been accepted for {silent_seconds:.0f} s: {self._refusal}"
         return Check("heartbeat", "heartbeat", CheckStatus.CRITICAL, output)
 
-    def _report(self, status: NodeStatus) -> None:
+    def _step(self) -> float:
+        """Beat if it is time for that, or if the machine has changed; how long to wait until the next step."""
+        is_due = time.monotonic() >= self._next_beat_at
+        if not self._report(NodeStatus.HEALTHY, is_due):
+            return min(HEARTBEAT_SECONDS, max(0.1, self._next_beat_at - time.monotonic()))
+        told_seconds = _spread(self._told_seconds)
+        pause_seconds = seconds_to_next_beat(self._failures, told_seconds) if self._registered else RETRY_SECONDS
+        self._next_beat_at = time.monotonic() + pause_seconds
+        return min(HEARTBEAT_SECONDS, pause_seconds)
+
+    def _report(self, status: NodeStatus, is_due: bool = True) -> bool:
+        """Register if the machine has changed, and beat; False where it has not and no beat is due."""
         try:
             preflight = self._look()
             if preflight != self._registered:
                 self._reporter.register(self._registration(preflight))
                 self._registered = preflight
-            self._reporter.beat(self._heartbeat(status))
+            elif not is_due:
+                return False
+            self._told_seconds = self._reporter.beat(self._heartbeat(status))
             self._last_success = time.monotonic()
             self._failures = 0
         except NodeNotRegistered as error:
@@ -85,6 +98,7 @@ class NodeAgent:
             self._refusal = error.message
             self._failures += 1
             log.warning("node.report_failed", reason=error.message)
+        return True
 
     def _registration(self, preflight: Preflight) -> Registration:
         return Registration(
@@ -108,6 +122,13 @@ class NodeAgent:
             loadavg=tuple(round(load, 2) for load in psutil.getloadavg()),
             updated_at=datetime.now(UTC),
         )
+
+
+def _spread(told_seconds: float) -> float:
+    """A large fleet that began at one moment, after an outage, does not beat at one moment for ever."""
+    if told_seconds <= HEARTBEAT_SECONDS:
+        return told_seconds
+    return told_seconds * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load, keeps no secret
 
 
 def outward_ip() -> str:

@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from cloudx.domain.beats import beat_seconds, seconds_to_next_beat
 from cloudx.domain.errors import NoCapableNode
 from cloudx.domain.nodes import (
     RAW_SOCKET,
@@ -18,7 +21,6 @@ from cloudx.domain.nodes import (
     NodeStatus,
     capable,
     missing_capability,
-    seconds_to_next_beat,
 )
 from cloudx.domain.tools import SCAN_TYPES, Tool, scan_type_named
 from fixtures.capabilities import CAPABILITIES
@@ -114,4 +116,24 @@ def test_without_any_node_the_error_says_how_to_start_one() -> None:
 
 
 def test_a_beat_that_failed_is_followed_by_two_soon_ones_and_then_by_the_usual_pace() -> None:
-    assert [seconds_to_next_beat(failures) for failures in (0, 1, 2, 3, 1000)] == [5.0, 1.0, 2.0, 5.0, 5.0]
+    assert [seconds_to_next_beat(failures, 5.0) for failures in (0, 1, 2, 3, 1000)] == [5.0, 1.0, 2.0, 5.0, 5.0]
+    assert [seconds_to_next_beat(failures, 60.0) for failures in (0, 1, 2, 3)] == [60.0, 1.0, 2.0, 60.0]
+
+
+@given(st.integers(0, 100_000))
+def test_no_fleet_sends_more_than_fifty_beats_a_second_and_a_small_one_beats_each_five(nodes: int) -> None:
+    assert nodes / beat_seconds(nodes) <= 50.0 * (1 + 1e-12)
+    assert beat_seconds(nodes) >= 5.0
+    assert nodes > 250 or beat_seconds(nodes) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("told", "silent", "status"),
+    [(5, 15, N.HEALTHY), (5, 16, N.DEGRADED), (5, 31, N.OFFLINE), (60, 70, N.HEALTHY), (60, 71, N.DEGRADED),
+     (60, 85, N.DEGRADED), (60, 86, N.OFFLINE)],
+)  # fmt: skip
+def test_silence_tells_something_ten_seconds_after_the_beat_that_was_due(
+    told: float, silent: float, status: NodeStatus
+) -> None:
+    node = replace(NODE, beat_seconds=told, last_seen=NOW - timedelta(seconds=silent))
+    assert node.status(NOW) is status

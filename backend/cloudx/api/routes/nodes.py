@@ -17,7 +17,7 @@ from ..context import deps, principal, process
 from ..present_nodes import answer_with, show_node
 from ..rate_limits import count_report
 from ..schemas.common import Message, error_responses
-from ..schemas.nodes import HeartbeatBody, NodeItem, NodeList, NodePath, NodesQuery, RegisterBody, Registered
+from ..schemas.nodes import BeatTaken, HeartbeatBody, NodeItem, NodeList, NodePath, NodesQuery, RegisterBody, Registered
 
 blueprint = resource("nodes", "/api/nodes")
 
@@ -79,16 +79,16 @@ def register(body: RegisterBody) -> Any:
     return {"node_id": body.node_id, "status": "registered"}, 201 if is_new else 200
 
 
-@blueprint.post("/heartbeat", summary="Beat", responses={200: Registered, **error_responses(404)})
+@blueprint.post("/heartbeat", summary="Beat", responses={200: BeatTaken, **error_responses(404)})
 @access(Access.NODES)
 def heartbeat(body: HeartbeatBody) -> Any:
-    """404 node_not_registered tells a node to register (again)."""
+    """404 node_not_registered tells a node to register (again). In a large fleet `next_seconds` is longer."""
     deps().authenticate.require_node(principal(), body.node_id)
     _count(body.node_id)
-    changed = beat_node(deps().open_ledger, body.to_heartbeat())
-    if changed:  # the rest is seen with the next regular refresh, within a second
+    taken = beat_node(deps().open_ledger, body.to_heartbeat(), len(deps().fleet.current().nodes))
+    if taken.changed:  # the rest is seen with the next regular refresh, within a second
         deps().fleet.nudge()
-    return {"node_id": body.node_id, "status": "ok"}
+    return {"node_id": body.node_id, "status": "ok", "next_seconds": taken.next_seconds}
 
 
 @blueprint.delete(

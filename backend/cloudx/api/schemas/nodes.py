@@ -174,3 +174,9 @@ class Registered(BaseModel):
 
     node_id: str
     status: str
+
+
+class BeatTaken(Registered):
+    """The heartbeat is stored."""
+
+    next_seconds: float = Field(description="When to beat again: 5, longer where the fleet has more than 250 nodes")

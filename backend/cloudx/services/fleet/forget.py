@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from cloudx.domain.access import ITSELF, Principal
 from cloudx.domain.errors import Conflict, NotFound
-from cloudx.domain.nodes import OFFLINE_AFTER_SECONDS
 from cloudx.services.ledger.ledger import OpenLedger
 
 LOOK_SECONDS = 60.0
@@ -23,10 +22,10 @@ def forget_node(open_ledger: OpenLedger, principal: Principal, node_id: str) -> 
                 "Consul or Nomad knows goes by `consul force-leave` or `nomad system gc`."
             )
         silent_seconds = node.silent_seconds(ledger.now())
-        if silent_seconds <= OFFLINE_AFTER_SECONDS:
+        if silent_seconds <= node.gone_after_seconds:
             raise Conflict(
                 f"Node {node_id[:64]!r} beat {max(0, silent_seconds):.0f} s ago. Stop its worker or agent (and revoke "
-                f"its token if it is not yours any more), then ask again after {OFFLINE_AFTER_SECONDS:.0f} s."
+                f"its token if it is not yours any more), then ask again after {node.gone_after_seconds:.0f} s."
             )
         ledger.nodes.delete(node_id)
         ledger.audit.record(principal, "node.delete", node_id, hostname=node.hostname, ip=node.ip)

@@ -103,6 +103,9 @@ class NodeReporter(Protocol):
         """Tell what the node is and can do. Raises DependencyUnavailable."""
         ...
 
-    def beat(self, heartbeat: Heartbeat) -> None:
-        """Tell how the node is. Raises NodeNotRegistered when it must register again, or DependencyUnavailable."""
+    def beat(self, heartbeat: Heartbeat) -> float:
+        """Tell how the node is; after how many seconds to tell it again.
+
+        Raises NodeNotRegistered when it must register again, or DependencyUnavailable.
+        """
         ...

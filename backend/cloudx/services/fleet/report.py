@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
+from cloudx.domain.beats import beat_seconds
 from cloudx.domain.errors import Conflict, NodeNotRegistered
 from cloudx.domain.nodes import Heartbeat, Node, Registration
 from cloudx.services.ledger.ledger import OpenLedger
@@ -40,14 +41,23 @@ def register_node(open_ledger: OpenLedger, registration: Registration, max_nodes
             reach=registration.reach,
         )
         if known:
-            node = replace(node, cpu=known.cpu, mem=known.mem, loadavg=known.loadavg, updated_at=known.updated_at)
+            kept = ("cpu", "mem", "loadavg", "updated_at", "beat_seconds")
+            node = replace(node, **{name: getattr(known, name) for name in kept})
         ledger.nodes.save(node)
         ledger.commit()
         return known is None
 
 
-def beat_node(open_ledger: OpenLedger, heartbeat: Heartbeat) -> bool:
-    """Store a heartbeat; True when the node's status changed by it. Raises NodeNotRegistered."""
+@dataclass(frozen=True)
+class TakenBeat:
+    """Whether the node's status changed by a heartbeat, and how long it may wait until its next."""
+
+    changed: bool
+    next_seconds: float
+
+
+def beat_node(open_ledger: OpenLedger, heartbeat: Heartbeat, fleet_size: int | None = None) -> TakenBeat:
+    """Store a heartbeat. `fleet_size` saves counting the nodes. Raises NodeNotRegistered."""
     with open_ledger() as ledger:
         known = ledger.nodes.get(heartbeat.node_id)
         if known is None:
@@ -55,8 +65,10 @@ def beat_node(open_ledger: OpenLedger, heartbeat: Heartbeat) -> bool:
                 f"Node {heartbeat.node_id[:64]!r} is not registered. POST /api/nodes/register first, then beat again."
             )
         now = ledger.now()
+        next_seconds = beat_seconds(ledger.nodes.count() if fleet_size is None else fleet_size)
         node = replace(
             known,
+            beat_seconds=next_seconds,
             last_seen=now,
             reported_status=heartbeat.status,
             cpu=heartbeat.cpu,
@@ -64,9 +76,9 @@ def beat_node(open_ledger: OpenLedger, heartbeat: Heartbeat) -> bool:
             loadavg=heartbeat.loadavg,
             updated_at=heartbeat.updated_at,
         )
-        ledger.nodes.save(node)
+        ledger.nodes.beat(node)
         ledger.commit()
-        return node.status(now) is not known.status(now)
+        return TakenBeat(node.status(now) is not known.status(now), next_seconds)
 
 
 @dataclass(frozen=True)
@@ -80,5 +92,5 @@ class LedgerReporter(NodeReporter):
         register_node(self.open_ledger, registration)
 
     @override
-    def beat(self, heartbeat: Heartbeat) -> None:
-        beat_node(self.open_ledger, heartbeat)
+    def beat(self, heartbeat: Heartbeat) -> float:
+        return beat_node(self.open_ledger, heartbeat).next_seconds

@@ -34,6 +34,10 @@ class Nodes(Protocol):
         """Insert or replace."""
         ...
 
+    def beat(self, node: Node) -> None:
+        """Store what a heartbeat says of a known node."""
+        ...
+
     def count(self) -> int:
         """How many there are."""
         ...

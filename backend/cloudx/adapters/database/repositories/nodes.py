@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, select
+from sqlalchemy import Connection, RowMapping, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
@@ -15,6 +15,8 @@ from cloudx.adapters.database.schema.tables import chunks, nodes
 from cloudx.domain.nodes import Check, CheckStatus, Node, NodeRole, NodeStatus
 from cloudx.domain.reach import Reach
 from cloudx.services.ledger.ledger import Nodes
+
+_BEAT_COLUMNS = ("last_seen", "reported_status", "cpu", "mem", "loadavg", "updated_at", "beat_seconds")
 
 
 class SqlNodes(Nodes):
@@ -39,6 +41,12 @@ class SqlNodes(Nodes):
         self._connection.execute(
             insert(nodes).values(**values).on_conflict_do_update(index_elements=["node_id"], set_=values)
         )
+
+    @override
+    def beat(self, node: Node) -> None:
+        values = _values(node)
+        of_beat = {name: values[name] for name in _BEAT_COLUMNS}
+        self._connection.execute(update(nodes).where(nodes.c.node_id == node.node_id).values(**of_beat))
 
     @override
     def count(self) -> int:

@@ -229,6 +229,7 @@ nodes = Table(
     Column("mem", Float),
     Column("loadavg", PlainText, nullable=False, comment="JSON array"),
     Column("updated_at", UtcDateTime),
+    Column("beat_seconds", Float, nullable=False, server_default="5", comment="until its next beat, as it was told"),
     Column("checks", PlainText, nullable=False, comment="JSON array"),
     Column("rate_limit_pps", BigInteger, comment="what its machine can send, over all scans"),
     Column("reach", PlainText, comment="JSON: ranges on its own networks, and those without a gateway"),
