@@ -85,7 +85,7 @@ def heartbeat(body: HeartbeatBody) -> Any:
     """404 node_not_registered tells a node to register (again). In a large fleet `next_seconds` is longer."""
     deps().authenticate.require_node(principal(), body.node_id)
     _count(body.node_id)
-    taken = beat_node(deps().open_ledger, body.to_heartbeat(), len(deps().fleet.current().nodes))
+    taken = beat_node(deps().open_ledger, body.to_heartbeat(), deps().fleet.size)
     if taken.changed:  # the rest is seen with the next regular refresh, within a second
         deps().fleet.nudge()
     return {"node_id": body.node_id, "status": "ok", "next_seconds": taken.next_seconds}

@@ -101,6 +101,11 @@ class FleetWatch:
             raise DependencyUnavailable(f"The fleet's view is not there ({reason}). Try again shortly.")
         return self._snapshot
 
+    @property
+    def size(self) -> int:
+        """How many nodes the newest snapshot has; 0 before there is one. Reads nothing."""
+        return len(self._snapshot.nodes) if self._snapshot is not None else 0
+
     def refresh(self) -> None:
         """Read the fleet again; on failure keep the last snapshot and say what is wrong with it."""
         started_at = self._clock()
