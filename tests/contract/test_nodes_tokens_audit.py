@@ -24,7 +24,10 @@ SENT_AT = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
 def beat(desk: Desk, node_id: str = "node-1", status: NodeStatus = NodeStatus.HEALTHY, mem: float = 40.0) -> bool:
-    return beat_node(desk.open_ledger, Heartbeat(node_id, status, 12.5, mem, (0.1, 0.2, 0.3), SENT_AT)).changed
+    with desk.open_ledger(read_only=True) as ledger:
+        before = ledger.nodes.get(node_id)
+    heartbeat = Heartbeat(node_id, status, 12.5, mem, (0.1, 0.2, 0.3), SENT_AT)
+    return beat_node(desk.open_ledger, heartbeat, before=before).changed
 
 
 def stored(desk: Desk, node_id: str = "node-1"):
@@ -55,7 +58,7 @@ def test_a_node_of_a_large_fleet_is_told_to_beat_more_slowly_and_is_not_missed_m
     desk.register("node-2")
     heartbeat = Heartbeat("node-2", NodeStatus.HEALTHY, 12.5, 40.0, (0.1, 0.2, 0.3), SENT_AT)
     assert beat_node(desk.open_ledger, heartbeat).next_seconds == 5.0
-    assert beat_node(desk.open_ledger, heartbeat, fleet_size=3_000).next_seconds == 60.0
+    assert beat_node(desk.open_ledger, heartbeat, fleet_size=1_800).next_seconds == 60.0
     node, now = stored(desk, "node-2")
     assert node.status(now + timedelta(seconds=69)) is NodeStatus.HEALTHY
     assert node.status(now + timedelta(seconds=86)) is NodeStatus.OFFLINE

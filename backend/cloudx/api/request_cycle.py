@@ -21,6 +21,7 @@ SLOW_SECONDS = 1.0
 REQUEST_ID_HEADER = "X-Request-ID"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 _QUIET_METHODS = ("GET", "HEAD", "OPTIONS")
+_QUIET_ENDPOINTS = ("nodes.heartbeat",)
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -61,8 +62,9 @@ def _record(response: Response) -> None:
     method = request.method if request.url_rule else "ANY"  # an unknown method must not become a label
     route = request.url_rule.rule if request.url_rule else "unmatched"
     observe_request(method, route, response.status_code, seconds)
-    # Successful polls would drown the rest.
-    if request.method in _QUIET_METHODS and response.status_code < 400 and seconds < SLOW_SECONDS:
+    # Successful polls and heartbeats would drown the rest.
+    is_quiet = request.method in _QUIET_METHODS or request.endpoint in _QUIET_ENDPOINTS
+    if is_quiet and response.status_code < 400 and seconds < SLOW_SECONDS:
         return
     principal = g.get("principal")
     log.info(

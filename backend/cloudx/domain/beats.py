@@ -8,7 +8,7 @@ from __future__ import annotations
 from .backoff import Backoff
 
 HEARTBEAT_SECONDS = 5.0
-MAX_BEATS_A_SECOND = 50.0  # of all nodes together
+MAX_BEATS_A_SECOND = 30.0  # of all nodes together
 # How late a beat may be: for a stall of the network, and for an instance of the API that is replaced.
 LATE_SECONDS, GONE_SECONDS = 10.0, 25.0
 # Most failures last for a moment: an instance of the API died, or a packet was lost.

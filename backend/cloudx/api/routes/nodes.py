@@ -85,7 +85,8 @@ def heartbeat(body: HeartbeatBody) -> Any:
     """404 node_not_registered tells a node to register (again). In a large fleet `next_seconds` is longer."""
     deps().authenticate.require_node(principal(), body.node_id)
     _count(body.node_id)
-    taken = beat_node(deps().open_ledger, body.to_heartbeat(), deps().fleet.size)
+    fleet = deps().fleet
+    taken = beat_node(deps().open_ledger, body.to_heartbeat(), fleet.size, fleet.by_heartbeat(body.node_id))
     if taken.changed:  # the rest is seen with the next regular refresh, within a second
         deps().fleet.nudge()
     return {"node_id": body.node_id, "status": "ok", "next_seconds": taken.next_seconds}

@@ -179,4 +179,4 @@ class Registered(BaseModel):
 class BeatTaken(Registered):
     """The heartbeat is stored."""
 
-    next_seconds: float = Field(description="When to beat again: 5, longer where the fleet has more than 250 nodes")
+    next_seconds: float = Field(description="When to beat again: 5, longer where the fleet has more than 150 nodes")

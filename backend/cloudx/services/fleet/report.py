@@ -56,29 +56,23 @@ class TakenBeat:
     next_seconds: float
 
 
-def beat_node(open_ledger: OpenLedger, heartbeat: Heartbeat, fleet_size: int | None = None) -> TakenBeat:
-    """Store a heartbeat. `fleet_size` saves counting the nodes. Raises NodeNotRegistered."""
-    with open_ledger() as ledger:
-        known = ledger.nodes.get(heartbeat.node_id)
-        if known is None:
-            raise NodeNotRegistered(
-                f"Node {heartbeat.node_id[:64]!r} is not registered. POST /api/nodes/register first, then beat again."
-            )
-        now = ledger.now()
+def beat_node(
+    open_ledger: OpenLedger, heartbeat: Heartbeat, fleet_size: int | None = None, before: Node | None = None
+) -> TakenBeat:
+    """Store a heartbeat, in one statement where the fleet's size is given. Raises NodeNotRegistered.
+
+    `before` is the node as the caller last saw it; None counts as changed.
+    """
+    with open_ledger(at_once=True) as ledger:
         next_seconds = beat_seconds(ledger.nodes.count() if fleet_size is None else fleet_size)
-        node = replace(
-            known,
-            beat_seconds=next_seconds,
-            last_seen=now,
-            reported_status=heartbeat.status,
-            cpu=heartbeat.cpu,
-            mem=heartbeat.mem,
-            loadavg=heartbeat.loadavg,
-            updated_at=heartbeat.updated_at,
-        )
-        ledger.nodes.beat(node)
+        node = ledger.nodes.beat(heartbeat, next_seconds)
         ledger.commit()
-        return TakenBeat(node.status(now) is not known.status(now), next_seconds)
+    if node is None or node.last_seen is None:
+        raise NodeNotRegistered(
+            f"Node {heartbeat.node_id[:64]!r} is not registered. POST /api/nodes/register first, then beat again."
+        )
+    changed = before is None or node.status(node.last_seen) is not before.status(node.last_seen)
+    return TakenBeat(changed, next_seconds)
 
 
 @dataclass(frozen=True)

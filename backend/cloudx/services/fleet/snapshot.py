@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from cloudx.domain.nodes import Node, NodeStatus
 
@@ -15,6 +16,11 @@ class FleetReading:
     nodes: tuple[Node, ...]
     now: datetime
     scans_running: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def by_id(self) -> dict[str, Node]:
+        """The nodes by their ids."""
+        return {node.node_id: node for node in self.nodes}
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from typing import Protocol
 from typing_extensions import override
 
 from cloudx.domain.errors import CloudxError, DependencyUnavailable
+from cloudx.domain.nodes import Node
 from cloudx.services.ledger.ledger import OpenLedger
 
 from .join import HEARTBEAT, JoinedNodes
@@ -19,6 +20,8 @@ from .snapshot import FleetReading, FleetSnapshot, take_snapshot
 from .sources import ClusterWatch, SourceFreshness
 
 REFRESH_SECONDS = 1.0
+LARGE_FLEET_REFRESH_SECONDS = 3.0  # reading thousands of rows each second would cost more than their heartbeats
+LARGE_FLEET = 1_000
 MIN_GAP_SECONDS = 0.1  # many registrations at once cost one refresh
 STALE_AFTER_SECONDS = 5.0
 
@@ -106,6 +109,10 @@ class FleetWatch:
         """How many nodes the newest snapshot has; 0 before there is one. Reads nothing."""
         return len(self._snapshot.nodes) if self._snapshot is not None else 0
 
+    def by_heartbeat(self, node_id: str) -> Node | None:
+        """A node as its heartbeats alone told, at the last reading; None where there was none. Reads nothing."""
+        return self._heartbeats.by_id.get(node_id) if self._heartbeats is not None else None
+
     def refresh(self) -> None:
         """Read the fleet again; on failure keep the last snapshot and say what is wrong with it."""
         started_at = self._clock()
@@ -162,6 +169,9 @@ class FleetWatch:
             return SourceFreshness("error", age_seconds, f"The last view of the fleet is {age_seconds:.0f} s old.")
         return SourceFreshness("active", age_seconds, f"{len(self._heartbeats.nodes)} nodes.")
 
+    def _refresh_seconds(self) -> float:
+        return LARGE_FLEET_REFRESH_SECONDS if self.size > LARGE_FLEET else REFRESH_SECONDS
+
     def _refresh_if_old(self) -> None:
         if self._snapshot is None or self._clock() - self._snapshot.taken_at >= REFRESH_SECONDS:
             self.refresh()
@@ -176,4 +186,4 @@ class FleetWatch:
             self._wake.clear()
             self.refresh()
             time.sleep(MIN_GAP_SECONDS)
-            self._wake.wait(REFRESH_SECONDS - MIN_GAP_SECONDS)
+            self._wake.wait(self._refresh_seconds() - MIN_GAP_SECONDS)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from cloudx.domain.access import ApiToken, Principal
 from cloudx.domain.names import ExcludedName
-from cloudx.domain.nodes import Node
+from cloudx.domain.nodes import Heartbeat, Node
 from cloudx.domain.proof.canaries import Canary
 from cloudx.domain.scopes import Exclusion, Scope
 
@@ -34,8 +34,8 @@ class Nodes(Protocol):
         """Insert or replace."""
         ...
 
-    def beat(self, node: Node) -> None:
-        """Store what a heartbeat says of a known node."""
+    def beat(self, heartbeat: Heartbeat, beat_seconds: float) -> Node | None:
+        """Store a heartbeat, seen now, and when its node was told to send the next; the node then, None if unknown."""
         ...
 
     def count(self) -> int:

@@ -7,16 +7,30 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
+from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import chunks, nodes
-from cloudx.domain.nodes import Check, CheckStatus, Node, NodeRole, NodeStatus
+from cloudx.domain.nodes import Check, CheckStatus, Heartbeat, Node, NodeRole, NodeStatus
 from cloudx.domain.reach import Reach
 from cloudx.services.ledger.ledger import Nodes
 
-_BEAT_COLUMNS = ("last_seen", "reported_status", "cpu", "mem", "loadavg", "updated_at", "beat_seconds")
+_BEAT = (
+    update(nodes)
+    .where(nodes.c.node_id == bindparam("said_id"))
+    .values(
+        last_seen=db_now(),
+        reported_status=bindparam("said_status"),
+        loadavg=bindparam("said_loadavg"),
+        beat_seconds=bindparam("said_seconds"),
+        cpu=bindparam("cpu"),
+        mem=bindparam("mem"),
+        updated_at=bindparam("updated_at"),
+    )
+    .returning(*nodes.c)
+)
 
 
 class SqlNodes(Nodes):
@@ -27,12 +41,12 @@ class SqlNodes(Nodes):
 
     @override
     def get(self, node_id: str) -> Node | None:
-        row = self._connection.execute(select(nodes).where(nodes.c.node_id == node_id)).mappings().first()
-        return _node(row) if row else None
+        row = self._connection.execute(select(nodes).where(nodes.c.node_id == node_id)).first()
+        return _node(tuple(row)) if row else None
 
     @override
     def all(self) -> list[Node]:
-        return [_node(row) for row in self._connection.execute(select(nodes).order_by(nodes.c.node_id)).mappings()]
+        return [_node(tuple(row)) for row in self._connection.execute(select(nodes).order_by(nodes.c.node_id))]
 
     @override
     def save(self, node: Node) -> None:
@@ -43,10 +57,16 @@ class SqlNodes(Nodes):
         )
 
     @override
-    def beat(self, node: Node) -> None:
-        values = _values(node)
-        of_beat = {name: values[name] for name in _BEAT_COLUMNS}
-        self._connection.execute(update(nodes).where(nodes.c.node_id == node.node_id).values(**of_beat))
+    def beat(self, heartbeat: Heartbeat, beat_seconds: float) -> Node | None:
+        said = {
+            "said_id": heartbeat.node_id,
+            "said_status": heartbeat.status.value,
+            "said_loadavg": json.dumps(heartbeat.loadavg),
+            "said_seconds": beat_seconds,
+            **{name: getattr(heartbeat, name) for name in ("cpu", "mem", "updated_at")},
+        }
+        row = self._connection.execute(_BEAT, said).first()
+        return _node(tuple(row)) if row else None
 
     @override
     def count(self) -> int:
@@ -98,7 +118,9 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
-def _node(row: RowMapping) -> Node:
+@lru_cache(maxsize=8192)  # few rows have changed since the fleet was last read: the same object for the rest
+def _node(values: tuple[Any, ...]) -> Node:
+    row = dict(zip(nodes.c.keys(), values, strict=True))
     return Node(
         **{
             **row,
