@@ -221,8 +221,8 @@ def test_results_come_in_every_format(service: Service, finished: str, open_port
     assert [json.loads(line) for line in read("x.ndjson").splitlines()] == [found]
     [row] = csv.DictReader(read("x.csv").splitlines())
     assert (row["ip"], row["port"]) == ("127.0.0.1", str(open_port))
-    [element] = ElementTree.fromstring(read("named-otherwise", "--format", "xml")).iter("finding")
-    assert element.get("port") == str(open_port)
+    [element] = ElementTree.fromstring(read("named-otherwise", "--format", "xml")).iter("port")
+    assert element.get("portid") == str(open_port)
     assert json.loads(service.cloudx("results", finished, "--json").stdout) == [found]
     assert f"{open_port}/tcp" in service.cloudx("results", finished).stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["named-otherwise", "x.csv", "x.json", "x.ndjson"]

@@ -1,4 +1,4 @@
-"""Findings as JSON, NDJSON, CSV and XML, in streams of bounded memory."""
+"""Findings as JSON, NDJSON and CSV, in streams of bounded memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from cloudx.domain.errors import InvalidInput
 from cloudx.services.ledger.records import FindingKey, FindingRow
@@ -22,8 +21,6 @@ from .pages import NO_CURSOR
 BATCH_ROWS = 500  # one write to the socket
 COLUMNS = ("scan_id", "ip", "hostname", "protocol", "port", "state", "service", "observed_at", "node_id")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-# Characters that XML 1.0 cannot hold, even escaped; services send them in their banners.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def show_finding(row: FindingRow) -> dict[str, Any]:
@@ -31,13 +28,13 @@ def show_finding(row: FindingRow) -> dict[str, Any]:
     return row.extra | {name: getattr(row, name) for name in COLUMNS}
 
 
-def ndjson_of(_scan_id: str, rows: Iterable[FindingRow]) -> Iterator[bytes]:
+def ndjson_of(rows: Iterable[FindingRow]) -> Iterator[bytes]:
     """One object per line."""
     for batch in _batches(rows):
         yield b"".join(encode(show_finding(row)) + b"\n" for row in batch)
 
 
-def csv_of(_scan_id: str, rows: Iterable[FindingRow]) -> Iterator[bytes]:
+def csv_of(rows: Iterable[FindingRow]) -> Iterator[bytes]:
     """A header line, then one line for each finding; `extra` has the fields that the tool adds, as JSON."""
     yield (",".join((*COLUMNS, "extra")) + "\r\n").encode()
     for batch in _batches(rows):
@@ -59,30 +56,6 @@ def guarded(cell: Any) -> Any:
         return cell
     cell = cell.replace("\0", "")
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
-
-
-def xml_of(scan_id: str, rows: Iterable[FindingRow]) -> Iterator[bytes]:
-    """<findings> of <finding>: the columns as attributes, the fields that the tool adds as <extra> elements."""
-    yield f'<?xml version="1.0" encoding="UTF-8"?>\n<findings scan_id={quoteattr(scan_id)}>\n'.encode()
-    for batch in _batches(rows):
-        yield "".join(map(_xml_finding, batch)).encode()
-    yield b"</findings>\n"
-
-
-def _xml_finding(row: FindingRow) -> str:
-    values = {name: getattr(row, name) for name in COLUMNS} | {"observed_at": _time_text(row)}
-    attributes = "".join(f" {name}={quoteattr(_clean(value))}" for name, value in values.items() if value is not None)
-    extra = "".join(_xml_extra(name, value) for name, value in row.extra.items())
-    return f"  <finding{attributes}>{extra}</finding>\n" if extra else f"  <finding{attributes}/>\n"
-
-
-def _xml_extra(name: str, value: Any) -> str:
-    text = value if isinstance(value, str) else encode(value).decode()
-    return f"<extra name={quoteattr(_clean(name))}>{escape(_clean(text))}</extra>"
-
-
-def _clean(value: Any) -> str:
-    return _NOT_XML.sub("", str(value))
 
 
 def _time_text(row: FindingRow) -> str:

@@ -31,7 +31,7 @@ class ResultFormat(StrEnum):
 def results(
     scan_id: ScanIdArgument,
     result_format: Annotated[
-        ResultFormat | None, typer.Option("--format", "-f", help="Everything, in this format.")
+        ResultFormat | None, typer.Option("--format", "-f", help="Everything, in this format; xml is nmap's.")
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file; its ending names the format.")
@@ -39,7 +39,7 @@ def results(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Rows of the table.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what a scan found: a table, or everything as json, ndjson, csv or xml.
+    """Print what a scan found: a table, or everything as json, ndjson, csv or nmap's xml (of any tool's scan).
 
     Example: cloudx results last --format csv -o findings.csv
     """

@@ -1,4 +1,4 @@
-"""CSV, XML, NDJSON and cursors."""
+"""CSV, NDJSON and cursors."""
 
 import csv
 import io
@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lxml import etree
 
-from cloudx.api.result_formats import COLUMNS, csv_of, cursor_of, guarded, key_of_cursor, ndjson_of, xml_of
+from cloudx.api.result_formats import COLUMNS, csv_of, cursor_of, guarded, key_of_cursor, ndjson_of
 from cloudx.domain.errors import InvalidInput
 from cloudx.services.ledger.records import FindingRow
 
@@ -29,7 +28,7 @@ def finding(**changes: Any) -> FindingRow:
 
 
 def read_csv(rows: Iterable[FindingRow]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(b"".join(csv_of(SCAN, rows)).decode(), newline="")))
+    return list(csv.DictReader(io.StringIO(b"".join(csv_of(rows)).decode(), newline="")))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -42,26 +41,14 @@ def test_a_banner_that_is_a_formula_is_quoted():
     assert read_csv([finding(service='=cmd|"/C calc"!A0')])[0]["service"] == '\'=cmd|"/C calc"!A0'
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_xml_is_well_formed_whatever_a_service_sent(text):
-    root = etree.fromstring(b"".join(xml_of(SCAN, [finding(service=text, extra={"banner": text, text: "x"})])))
-    assert [child.tag for child in root] == ["finding"]
-
-
-def test_xml_says_what_the_finding_is():
-    root = etree.fromstring(b"".join(xml_of(SCAN, [finding(extra={"ttl": 64})])))
-    assert root[0].attrib["ip"] == "10.0.0.1" and root[0].attrib["observed_at"] == "2026-01-02T03:04:05Z"
-    assert [(extra.get("name"), extra.text) for extra in root[0]] == [("ttl", "64")]
-
-
 def test_ndjson_has_every_column_and_what_the_tool_adds():
-    lines = b"".join(ndjson_of(SCAN, [finding(extra={"ttl": 64})] * 1200)).splitlines()
+    lines = b"".join(ndjson_of([finding(extra={"ttl": 64})] * 1200)).splitlines()
     assert len(lines) == 1200
     assert json.loads(lines[0]).keys() == {*COLUMNS, "ttl"}
 
 
 def test_what_a_tool_adds_never_hides_a_column():
-    assert json.loads(next(iter(ndjson_of(SCAN, [finding(extra={"ip": "6.6.6.6"})]))))["ip"] == "10.0.0.1"
+    assert json.loads(next(iter(ndjson_of([finding(extra={"ip": "6.6.6.6"})]))))["ip"] == "10.0.0.1"
 
 
 @pytest.mark.parametrize("key", [("10.0.0.1", "tcp", 80), ("2001:db8::1", "udp", 65535), ("10.0.0.1", "icmp", 0)])

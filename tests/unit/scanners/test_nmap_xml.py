@@ -44,21 +44,24 @@ def findings(folder: Path, *ports: str) -> list[Finding]:
 
 
 def test_a_host_comes_with_its_names_system_and_open_ports(tmp_path: Path) -> None:
+    service = '<service name="http" product="nginx" version="1.22.1" conf="10"><cpe>cpe:/a:nginx</cpe></service>'
     inside = (
         '<address addr="02:FC:00:00:00:05" addrtype="mac" vendor="Acme"/>'
         '<hostnames><hostname name="h3.example.org" type="PTR"/></hostnames>'
         '<ports><extraports state="closed" count="998"/>'
-        + port(80, OPEN + '<service name="http" product="nginx" version="1.22.1"><cpe>cpe:/a:nginx</cpe></service>')
+        + port(80, OPEN + service)
         + '</ports><os><osmatch name="Linux 5.4" accuracy="96"/><osmatch name="Linux 3.2" accuracy="90"/></os>'
     )
     first, second = observed(tmp_path, HEAD + host(inside) + END)
     assert isinstance(first, HostFinding)
     assert (first.state, first.hostname, first.os_name) == ("up", "h3.example.org", "Linux 5.4")
-    assert first.extra == {"mac": "02:FC:00:00:00:05", "vendor": "Acme", "os_accuracy": "96"}
+    mac = {"mac": "02:FC:00:00:00:05", "vendor": "Acme"}
+    assert first.extra == {**mac, "os_accuracy": "96", "reason": "echo-reply"}
     assert isinstance(second, Finding)
     assert (second.ip, second.protocol, second.port, second.state) == ("198.51.100.3", "tcp", 80, "open")
     assert (second.service, second.hostname) == ("http", "h3.example.org")
-    assert second.extra == {"product": "nginx", "version": "1.22.1", "cpe": ["cpe:/a:nginx"]}
+    known = {"product": "nginx", "version": "1.22.1", "conf": "10", "cpe": ["cpe:/a:nginx"]}
+    assert second.extra == {**known, "reason": "syn-ack"}
 
 
 def test_ports_that_may_be_open_are_kept_and_closed_or_filtered_ones_are_not(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def test_an_nmap_host_reads_as_nmaps_own_document_with_plain_keys() -> None:
-    host = HostRow("10.0.0.1", "up", "a.example", "Linux 5", {})
+    host = HostRow("10.0.0.1", "up", "a.example", "Linux 5", {}, NOW)
     row = FindingRow(
         "s", "10.0.0.1", "tcp", 80, "open", "http", None, NOW, "n", {"product": "nginx", "reason": "syn-ack"}
     )
@@ -33,13 +33,13 @@ def test_an_nmap_host_reads_as_nmaps_own_document_with_plain_keys() -> None:
             ]
         },
     }
-    bare = show_nmap_host(HostRow("fd00::1", "up", None, None, {}), [])
+    bare = show_nmap_host(HostRow("fd00::1", "up", None, None, {}, NOW), [])
     assert (bare["address"]["addrtype"], bare["hostnames"], bare["os"]) == ("ipv6", {}, {"osmatch": []})
 
 
 def test_every_name_that_an_address_was_asked_by_is_shown() -> None:
     several = {"hostnames": ["a.test", "b.test"]}
-    shown = show_nmap_host(HostRow("10.0.0.1", "up", "a.test", None, several), [])
+    shown = show_nmap_host(HostRow("10.0.0.1", "up", "a.test", None, several, NOW), [])
     assert shown["hostnames"] == {"hostname": {"name": "a.test"}, "names": ["a.test", "b.test"]}
     rows = tuple(
         FindingRow("s", ip, "tcp", 80, "open", None, "a.test", NOW, "n", extra)

@@ -10,6 +10,7 @@ from flask_openapi.utils import parse_body
 
 from cloudx.domain.scans import Scan
 from cloudx.memory import trimming
+from cloudx.services.scans.report import read_report
 from cloudx.services.scans.results import get_record, page_findings, stream_findings
 from cloudx.services.scans.view import ChunkProof, ScanView, prove_coverage
 
@@ -17,9 +18,10 @@ from ..access import Access, access
 from ..blueprint import resource
 from ..context import deps
 from ..json_codec import encode, json_response
+from ..nmap_xml.document import nmap_xml_of
 from ..pages import link_next
 from ..present_scans import show_chunk, show_proof_head
-from ..result_formats import csv_of, cursor_of, key_of_cursor, ndjson_of, show_finding, xml_of
+from ..result_formats import csv_of, cursor_of, key_of_cursor, ndjson_of, show_finding
 from ..schemas.common import error_responses
 from ..schemas.results import ResultsPage, ResultsQuery
 from ..schemas.scans import CoverageProof, ScanPath
@@ -42,14 +44,24 @@ blueprint.components_schemas.update(_page_schemas)
 )
 @access(Access.VIEWER)
 def results(path: ScanPath, query: ResultsQuery) -> Any:
-    """In (ip, protocol, port) order."""
+    """In (ip, protocol, port) order. The xml is nmap's, by its DTD, for scans of every tool."""
     if query.format == "json":
         return _page(path.scan_id, query)
-    scan_id = get_record(deps().open_ledger, path.scan_id).scan.id
-    rows = stream_findings(deps().open_ledger, scan_id)
-    stream = {"ndjson": ndjson_of, "csv": csv_of, "xml": xml_of}[query.format](scan_id, rows)
+    scan_id, stream = _xml(path.scan_id) if query.format == "xml" else _lines(path.scan_id, query.format)
     headers = {"Content-Disposition": f'attachment; filename="scan-{scan_id}.{query.format}"'}
     return Response(trimming(stream), content_type=_TYPES[query.format], headers=headers)
+
+
+def _xml(scan_id: str) -> tuple[str, Iterator[bytes]]:
+    """nmap's XML, of every tool's scans."""
+    report = read_report(deps().open_ledger, scan_id)
+    return report.view.scan.id, nmap_xml_of(report)
+
+
+def _lines(scan_id: str, form: str) -> tuple[str, Iterator[bytes]]:
+    scan_id = get_record(deps().open_ledger, scan_id).scan.id
+    rows = stream_findings(deps().open_ledger, scan_id)
+    return scan_id, ndjson_of(rows) if form == "ndjson" else csv_of(rows)
 
 
 def _page(scan_id: str, query: ResultsQuery) -> Response:

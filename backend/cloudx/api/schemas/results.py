@@ -12,7 +12,7 @@ from .common import Parameters
 class ResultsQuery(Parameters):
     """The form of the results; only json comes in pages."""
 
-    format: Literal["json", "ndjson", "csv", "xml"] = "json"
+    format: Literal["json", "ndjson", "csv", "xml"] = Field("json", description="xml is nmap's own, by its DTD.")
     cursor: str | None = Field(None, max_length=256)
     limit: int = Field(1000, ge=1, le=5000)
 

@@ -20,7 +20,8 @@ _KEPT_STATES = frozenset({"open", "open|filtered"})
 _MAX_TEXT = 200
 _MAX_SCRIPT_TEXT = 4000
 _MAX_SCRIPTS = 30
-_VERSION_FIELDS = ("product", "version", "extrainfo", "tunnel", "ostype")
+# `conf` is how sure nmap is of it, 0-10.
+_VERSION_FIELDS = ("product", "version", "extrainfo", "tunnel", "ostype", "conf")
 
 
 def read_findings(file: Path) -> Iterator[AnyFinding]:
@@ -73,6 +74,7 @@ def _findings_of(host: etree._Element) -> Iterator[AnyFinding]:
     os_name = _operating_system(parts.get("os"), extra)
     if "hostscript" in parts:
         extra["scripts"] = dict(map(_script, parts["hostscript"]))
+    extra["reason"] = reason
     known = {name: value for name, value in extra.items() if value}
     yield HostFinding(ip, "up" if heard else "unknown", observed_at, hostname, os_name, known)
     yield from open_ports
@@ -114,7 +116,7 @@ def _findings(ports: etree._Element, ip: str, hostname: str | None, observed_at:
         elif tag == "state":
             state = element.get("state", "")
             if port is not None and state in _KEPT_STATES:
-                last = _OpenPort(port, state)
+                last = _OpenPort(port, state, element.get("reason"))
                 kept.append(last)
         elif last is not None:
             last.note(tag, element)
@@ -126,10 +128,11 @@ class _OpenPort:
 
     __slots__ = ("extra", "number", "protocol", "service", "state")
 
-    def __init__(self, port: etree._Element, state: str) -> None:
+    def __init__(self, port: etree._Element, state: str, reason: str | None) -> None:
         self.number, self.protocol, self.state = int(port.get("portid", 0)), port.get("protocol", "tcp"), state
         self.service: str | None = None
-        self.extra: dict[str, Any] = {}
+        # Named as masscan's is.
+        self.extra: dict[str, Any] = {"reason": reason} if reason else {}
 
     def note(self, tag: str, element: etree._Element) -> None:
         """Take in a service, one of its cpes, or a script's output."""

@@ -271,6 +271,7 @@ class HostRow:
     hostname: str | None
     os_name: str | None
     extra: dict[str, Any]
+    observed_at: datetime
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudx.services.ledger.ledger import OpenLedger
-from cloudx.services.ledger.records import FindingKey, FindingRow, ScanRecord
+from cloudx.services.ledger.records import FindingKey, FindingRow, HostRow, ScanRecord
 
 from .control import scan_not_found
 
@@ -35,9 +35,11 @@ def page_findings(
     return rows[:limit], rows[limit - 1].key if len(rows) > limit else None
 
 
-def stream_findings(open_ledger: OpenLedger, scan_id: str) -> Iterator[FindingRow]:
-    """Every finding in order. Each page is a transaction of its own, so a slow reader holds no connection."""
-    after: FindingKey | None = None
+def stream_findings(open_ledger: OpenLedger, scan_id: str, after: FindingKey | None = None) -> Iterator[FindingRow]:
+    """Every finding behind `after`, in order.
+
+    Each page is a transaction of its own, so a slow reader holds no connection.
+    """
     while True:
         with open_ledger(read_only=True) as ledger:
             rows = ledger.findings.page(scan_id, after, STREAM_PAGE)
@@ -45,3 +47,15 @@ def stream_findings(open_ledger: OpenLedger, scan_id: str) -> Iterator[FindingRo
         if len(rows) < STREAM_PAGE:
             return
         after = rows[-1].key
+
+
+def stream_hosts(open_ledger: OpenLedger, scan_id: str) -> Iterator[HostRow]:
+    """What nmap says of each host as a whole, in address order, a page a transaction."""
+    after: str | None = None
+    while True:
+        with open_ledger(read_only=True) as ledger:
+            rows = ledger.findings.hosts(scan_id, after, STREAM_PAGE)
+        yield from rows
+        if len(rows) < STREAM_PAGE:
+            return
+        after = rows[-1].ip

@@ -122,4 +122,4 @@ def _finding_row(row: Row[Any]) -> FindingRow:
 
 def _host_row(row: RowMapping) -> HostRow:
     extra = json.loads(row["extra"]) if row["extra"] else {}
-    return HostRow(row["ip"], row["state"], row["hostname"], row["os_name"], extra)
+    return HostRow(row["ip"], row["state"], row["hostname"], row["os_name"], extra, row["observed_at"])
