@@ -64,7 +64,7 @@ scans = Table(
     Column("widest_chunk", BigInteger, nullable=False, server_default="0", comment="addresses; no chunk has more"),
 )
 Index("ix_scans_open", scans.c.priority, scans.c.id, postgresql_where=text("status IN ('submitted', 'running')"))
-Index("ix_scans_finished_at", scans.c.finished_at)
+Index("ix_scans_times", *scans.c["finished_at", "started_at"])
 
 idempotency_keys = Table(
     "idempotency_keys",

@@ -65,12 +65,12 @@ def upgrade() -> None:
     for statement in (_SPANS, _WIDEST):
         op.execute(statement)
     op.create_index("ix_attempts_address", "attempts", ["scan_id", "address_start"])
-    op.create_index("ix_scans_finished_at", "scans", ["finished_at"])
+    op.create_index("ix_scans_times", "scans", ["finished_at", "started_at"])
 
 
 def downgrade() -> None:
     """Take back."""
-    op.drop_index("ix_scans_finished_at", "scans")
+    op.drop_index("ix_scans_times", "scans")
     op.drop_index("ix_attempts_address", "attempts")
     op.drop_table("removed_scopes")
     op.drop_column("exclusions", "policy_version")
