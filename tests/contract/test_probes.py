@@ -472,6 +472,15 @@ def test_the_same_addresses_are_found_however_large_the_scan_and_however_its_tar
             assert probe.attempt.sending.outcome == "done"
 
 
+def test_a_scan_that_an_older_version_planned_is_searched_whole(desk: Desk) -> None:
+    claims = desk.run_to_end(desk.submit("10.0.0.0/24", rate_pps=2))
+    with desk.engine.begin() as connection:
+        connection.execute(update(scans).values(widest_chunk=0))
+    assert len(claims) > 2
+    for claim in claims:
+        assert outcomes(desk, first_of(claim)) == outcomes(desk, last_of(claim)) == ["done"]
+
+
 def _some(claims: Iterable[Claim]) -> list[Claim]:
     return list(claims)[::7]
 

@@ -6,8 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from itertools import chain, repeat
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, or_, select
+from sqlalchemy import Connection, Integer, RowMapping, Select, and_, bindparam, or_, select
 from typing_extensions import override
 
 from cloudx.adapters.database.repositories.scan_rows import type_of
@@ -23,27 +26,19 @@ from cloudx.services.ledger.probes import AttemptAt, Probes
 _AFTER_A_SCAN = timedelta(seconds=60)  # no lease lasts longer, and no worker sends without one
 _AFTER_AN_ATTEMPT = timedelta(seconds=LEASE_SECONDS)
 _TEXTS_AT_ONCE = 20  # of targets: each may be megabytes
-_SCANS_AT_ONCE = 50
+_PLACES_AT_ONCE = (4, 50)  # a statement of each size is made once: to make one takes longer than its search
 _OF_ATTEMPT = attempts.c[
     "scan_id", "node_id", "source_ip", "started_at", "ended_at", "outcome", "policy_version", "port_start", "port_count"
 ]
 _OF_SCAN = scans.c["id", "tool", "type_name", "udp_too", "splits_ports", "created_by"]
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a scan has the address: its offset, and how many addresses its largest chunk has."""
+class _Place(NamedTuple):
+    """Where a scan has the address: its offset, and the lowest at which a chunk with it may start."""
 
     scan_id: str
+    lowest: int
     offset: int
-    widest_chunk: int
-
-    @property
-    def is_in_span(self) -> ColumnElement[bool]:
-        """True of the attempts at chunks with the address; the bounds on the start are what the index takes."""
-        start = attempts.c.address_start
-        could_reach = start.between(self.offset - self.widest_chunk + 1, self.offset)
-        return and_(attempts.c.scan_id == self.scan_id, could_reach, start + attempts.c.address_count > self.offset)
 
 
 class SqlProbes(Probes):
@@ -56,8 +51,9 @@ class SqlProbes(Probes):
     def attempts_at(self, address: Address, since: datetime, until: datetime, limit: int) -> Sequence[AttemptAt]:
         places = list(self._places(to_key(address), since, until))
         rows: list[RowMapping] = []
-        for first in range(0, len(places), _SCANS_AT_ONCE):
-            rows += self._attempts(places[first : first + _SCANS_AT_ONCE], since, until, limit - len(rows))
+        size = next((size for size in _PLACES_AT_ONCE if size >= len(places)), _PLACES_AT_ONCE[-1])
+        for first in range(0, len(places), size):
+            rows += self._attempts(places[first : first + size], size, since, until, limit - len(rows))
             if len(rows) >= limit:
                 break
         told = {scan.id: scan for scan in self._scans(sorted({row["scan_id"] for row in rows}), str(address))}
@@ -75,16 +71,15 @@ class SqlProbes(Probes):
         for scan_id, widest_chunk, addresses in self._connection.execute(query):
             offset = offset_in_texts(addresses.splitlines(), key)
             if offset is not None:
-                yield _Place(scan_id, offset, widest_chunk)
+                yield _Place(scan_id, offset - widest_chunk + 1 if widest_chunk else 0, offset)
 
-    def _attempts(self, places: Sequence[_Place], since: datetime, until: datetime, limit: int) -> Sequence[RowMapping]:
-        ended_since = or_(attempts.c.ended_at.is_(None), attempts.c.ended_at >= since - _AFTER_AN_ATTEMPT)
-        query = (
-            select(*_OF_ATTEMPT)
-            .where(or_(*(place.is_in_span for place in places)), attempts.c.started_at <= until, ended_since)
-            .limit(limit)
-        )
-        return self._connection.execute(query).mappings().all()
+    def _attempts(
+        self, places: Sequence[_Place], size: int, since: datetime, until: datetime, limit: int
+    ) -> Sequence[RowMapping]:
+        values: dict[str, object] = {"since": since - _AFTER_AN_ATTEMPT, "until": until, "at_most": limit}
+        for number, place in zip(range(size), chain(places, repeat(places[0])), strict=False):
+            values |= {f"{name}_{number}": value for name, value in place._asdict().items()}
+        return self._connection.execute(_attempts_at(size), values).mappings().all()
 
     def _scans(self, scan_ids: Sequence[str], address: str) -> Iterator[_Scan]:
         query = (
@@ -101,6 +96,23 @@ class SqlProbes(Probes):
                 row["id"], Tool(row["tool"]), row["type_name"], ports, is_whole, row["created_by"],
                 {address: tuple(names)} if names else {},
             )  # fmt: skip
+
+
+@cache
+def _attempts_at(size: int) -> Select[Any]:
+    """The attempts at so many places; the bounds on their start are what the index takes."""
+    keys = attempts.c
+    at_places = (
+        and_(
+            keys.scan_id == bindparam(f"scan_id_{number}"),
+            keys.address_start.between(bindparam(f"lowest_{number}"), bindparam(f"offset_{number}")),
+            keys.address_start + keys.address_count > bindparam(f"offset_{number}"),
+        )
+        for number in range(size)
+    )
+    ended_since = or_(keys.ended_at.is_(None), keys.ended_at >= bindparam("since"))
+    in_time = and_(keys.started_at <= bindparam("until"), ended_since)
+    return select(*_OF_ATTEMPT).where(or_(*at_places), in_time).limit(bindparam("at_most", type_=Integer))
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,13 @@ scans = Table(
     Column("units_per_address", Integer, nullable=False),
     Column("udp_too", Boolean, nullable=False, comment="it sends UDP probes beside its TCP ones"),
     Column("resolve", Boolean, nullable=False, comment="the names of what is found are looked up"),
-    Column("widest_chunk", BigInteger, nullable=False, server_default="0", comment="addresses; no chunk has more"),
+    Column(
+        "widest_chunk",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="addresses; no chunk has more; 0: unknown",
+    ),
 )
 Index("ix_scans_open", scans.c.priority, scans.c.id, postgresql_where=text("status IN ('submitted', 'running')"))
 Index("ix_scans_times", *scans.c["finished_at", "started_at"])

@@ -43,7 +43,7 @@ def upgrade() -> None:
     """Apply."""
     for column in _columns_of_attempts():
         op.add_column("attempts", column)
-    comment = "addresses; no chunk has more"
+    comment = "addresses; no chunk has more; 0: unknown"
     op.add_column(
         "scans", sa.Column("widest_chunk", sa.BigInteger(), nullable=False, server_default="0", comment=comment)
     )
