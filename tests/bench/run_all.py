@@ -21,6 +21,7 @@ ORDER = (
     "list_of_scans",
     "beside_a_hog",
     "prune",
+    "find_probes",
     "plan_scan",
     "resolve_names",
     "plan_and_claim",

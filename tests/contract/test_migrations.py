@@ -213,3 +213,46 @@ def test_what_may_be_large_of_a_scan_moves_to_a_table_of_its_own_and_back(empty:
     with empty.connect() as connection:
         row = connection.execute(text(f"SELECT {', '.join(written)} FROM scans")).mappings().one()
         assert dict(row) == written
+
+
+def test_an_older_attempt_gets_what_its_chunk_covers_and_of_a_cut_one_all_of_the_planned_chunk(empty: Engine) -> None:
+    with empty.connect() as connection:
+        _run_migrations(connection, "0013")
+        connection.commit()
+    # Chunk 1 had the addresses 100-299; it was cut into 1, 2 and 3, and its part 2 into 2 and 4.
+    parts = {0: (0, 100, None), 1: (100, 50, None), 2: (150, 25, 1), 3: (200, 100, 1), 4: (175, 25, 1)}
+    tries = [(0, 1), (0, 2), (1, 1), (2, 1), (4, 1)]
+    with empty.begin() as connection:
+        _insert(
+            connection, "scans", id=UUID_HEX, tool="masscan", type_name="tcp_scan", rate_pps=9, excluded_addresses=0,
+            created_at="2026-01-01", created_by="", priority=0, status="running", chunks_total=5, target_head="",
+            target_truncated=False, target_count=300, units_per_address=7, udp_too=False, resolve=False,
+        )  # fmt: skip
+        for number, (start, count, cut_from) in parts.items():
+            _insert(
+                connection, "chunks", scan_id=UUID_HEX, number=number, address_start=start, address_count=count,
+                port_start=3, port_count=4, claim_order=0, state="pending", attempt=1, rate_pps=3, sending=False,
+                sent_share=0.0, excluded_units=0, failures=0, failed_nodes="", cut_from=cut_from,
+            )  # fmt: skip
+        for number, attempt in tries:
+            _insert(
+                connection, "attempts", scan_id=UUID_HEX, number=number, attempt=attempt, node_id="n", worker_id="w",
+                started_at="2026-01-01",
+            )  # fmt: skip
+        _insert(
+            connection, "exclusions", id=UUID_HEX, targets="[]", note="", created_at="2026-01-01", created_by="",
+            addresses="",
+        )  # fmt: skip
+    upgrade(empty)
+    with empty.connect() as connection:
+        query = (
+            "SELECT number, attempt, address_start, address_count, port_start, port_count FROM attempts ORDER BY 1, 2"
+        )
+        spans = {(row[0], row[1]): tuple(row[2:]) for row in connection.execute(text(query))}
+        assert spans == {one: (0, 100, 3, 4) if one[0] == 0 else (100, 200, 3, 4) for one in tries}
+        assert connection.execute(text("SELECT widest_chunk FROM scans")).scalar() == 200
+        assert connection.execute(text("SELECT source_ip, policy_version FROM attempts")).first() == (None, None)
+        assert connection.execute(text("SELECT policy_version FROM exclusions")).scalar() == 0
+    downgrade(empty, "0013")
+    with empty.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM attempts")).scalar() == len(tries)

@@ -40,6 +40,7 @@ CALLS = [
     ("DELETE", f"/api/scopes/{UNKNOWN}", None, "admin"),
     ("POST", "/api/exclusions", {"targets": ["192.0.2.1"], "note": ""}, "admin"),
     ("DELETE", f"/api/exclusions/{UNKNOWN}", None, "admin"),
+    ("GET", "/api/probes?ip=127.0.0.1", None, "operator"),
     ("GET", "/api/tokens", None, "admin"),
     ("GET", "/api/audit", None, "admin"),
     ("POST", "/api/tokens", {"name": "x", "role": "viewer"}, "admin"),

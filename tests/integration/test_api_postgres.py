@@ -9,6 +9,8 @@ from contextlib import closing
 import psycopg2
 import requests
 
+from cloudx.adapters.database import engine_for, open_ledger_on
+from fixtures.ledgers import Desk
 from fixtures.servers.postgres import new_server
 from rig.waiting import until
 
@@ -55,6 +57,24 @@ def test_an_outage_is_answered_503_with_retry_after_and_ends_by_itself(new_gunic
         assert len(api.get("/api/scans").json()) == 2
     finally:
         server.remove()
+
+
+def test_who_probed_an_address_is_told_of_more_scans_than_one_fetch_brings(new_gunicorn, postgres_database):
+    api = new_gunicorn(DATABASE_URL=postgres_database, WEB_CONCURRENCY="1")
+    engine = engine_for(postgres_database)
+    desk = Desk(open_ledger_on(engine), engine)
+    scans = [desk.submit("10.0.0.0/29") for _ in range(70)]
+    for scan in scans:
+        desk.run_to_end(scan)
+    engine.dispose()
+    answers: list[requests.Response] = []
+    asking = [threading.Thread(target=lambda: answers.append(api.get("/api/probes?ip=10.0.0.7"))) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join(30)
+    listed = [[probe["scan_id"] for probe in answer.json()["probes"]] for answer in answers]
+    assert listed == [[scan.id for scan in scans]] * 4
 
 
 def test_hostile_text_that_postgresql_cannot_hold_is_refused_before_it_gets_there(new_gunicorn, postgres_database):

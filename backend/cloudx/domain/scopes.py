@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 
 from .addresses import AddressSet
@@ -50,6 +50,7 @@ class Exclusion:
     created_at: datetime
     created_by: str
     addresses: AddressSet  # of what it names by address
+    policy_version: int | None = None  # that came with it: claims that saw this or a later one left its targets out
 
     @cached_property
     def host_names(self) -> tuple[str, ...]:
@@ -73,6 +74,26 @@ def with_names(allowed: Targets, named: HostNames) -> AddressSet:
     if not named or not allowed.host_names:
         return allowed.addresses
     return allowed.addresses | asked_by(named, allowed.host_names)
+
+
+def authorising(scopes: Iterable[Scope], target: AddressSet, named: HostNames, at: datetime) -> Scope | None:
+    """The scope that allowed this one address then: of several the one with the fewest addresses, then the oldest.
+
+    None where none of these scopes did by itself.
+    """
+    allowing = [
+        (parsed.addresses.size, scope.created_at, scope.id, scope)
+        for scope in scopes
+        if scope.created_at <= at
+        and scope.is_live(at)
+        and not unauthorised_part(target, with_names(parsed := _parsed(scope.targets), named))
+    ]
+    return min(allowing)[-1] if allowing else None
+
+
+@lru_cache(maxsize=64)  # 100,000 targets take a second
+def _parsed(targets: tuple[str, ...]) -> Targets:
+    return parse_targets(targets, "targets")
 
 
 def require_in_scope(targets: AddressSet, allowed: AddressSet) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import idna
 
-from .addresses import AddressSet, key_ranges
+from .addresses import Address, AddressSet, from_key, key_ranges, to_key
 from .errors import InvalidInput, TooLarge
 
 MAX_ENTRIES = 100_000
@@ -49,6 +49,18 @@ class Targets:
 def is_host_name(text: str) -> bool:
     """True for what a host may be called (RFC 1123, and underscores)."""
     return _HOST_NAME.match(text) is not None
+
+
+def parse_address(text: str, field: str) -> Address:
+    """One address; a mapped one is its IPv4 address, as everywhere. Raises InvalidInput naming `field`."""
+    try:
+        address = ipaddress.ip_address(text.strip())
+    except ValueError:
+        address = None
+    if address is None or "%" in text:  # a scope id
+        shown = text[:60]
+        raise InvalidInput(field, f"{shown!r} is not an address. Write one, such as 192.0.2.7 or 2001:db8::7.")
+    return from_key(to_key(address))
 
 
 def head_of(text: str) -> str:

@@ -29,6 +29,7 @@ from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, Machine, RunProgress, Scanner
 from cloudx.services.ledger.ledger import OpenLedger
 
+from .announce_source import announce_source
 from .finish_chunk import FinishChunk
 from .passes import Pass, Passes
 from .run_pass import RunPass
@@ -175,6 +176,8 @@ class ChunkRun:
         """Run the scanner to its end, once a pass; None when its output is whole, else what went wrong."""
         if not self.claim.addresses:
             return None  # all of them have been excluded since
+        context = self._context
+        announce_source(context.open_ledger, self.claim, context.machine, self._egress, self._must_end)
         self._passes = Passes(self._scanner, self._assignment, folder)
         run_pass = RunPass(
             scanner=self._scanner,

@@ -7,7 +7,7 @@ import ipaddress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.domain.addresses import AddressSet, from_key, to_key
+from cloudx.domain.addresses import AddressSet, from_key, offset_in_texts, to_key
 
 # Few different keys, so that ranges touch and overlap; on both sides of the border between IPv4 and IPv6.
 _LAST_IPV4 = to_key(ipaddress.ip_address("255.255.255.255"))
@@ -97,3 +97,11 @@ def test_the_whole_of_ipv4_costs_one_range() -> None:
     assert everything.ranges == ((0, _LAST_IPV4),)
     assert (everything - AddressSet.of([(5, 5)])).ranges == ((0, 4), (6, _LAST_IPV4))
     assert everything.slice(2**31, 1).texts() == ["128.0.0.0"]
+
+
+@given(SETS, KEYS | EDGES)
+def test_the_place_of_an_address_in_a_stored_text_is_its_place_in_the_set(keys: frozenset[int], key: int) -> None:
+    addresses = of_keys(keys)
+    assert offset_in_texts(addresses.texts(), key) == addresses.index_of_key(key)
+    for offset, one in enumerate(sorted(keys)):
+        assert offset_in_texts(addresses.texts(), one) == offset

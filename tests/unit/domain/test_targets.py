@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from cloudx.domain.addresses import Address, from_key, to_key
 from cloudx.domain.errors import InvalidInput, TooLarge
-from cloudx.domain.targets import MAX_ENTRIES, MAX_HOST_NAMES, parse_targets
+from cloudx.domain.targets import MAX_ENTRIES, MAX_HOST_NAMES, parse_address, parse_targets
 
 GOOD = [
     ("10.0.0.1", ["10.0.0.1"], ()),
@@ -118,3 +119,20 @@ def test_more_entries_or_names_than_a_scan_may_have_are_refused() -> None:
     with pytest.raises(TooLarge, match="host names"):
         parse_targets([f"h{number}.example" for number in range(MAX_HOST_NAMES + 1)])
     assert len(parse_targets([f"h{number}.example" for number in range(MAX_HOST_NAMES)]).host_names) == MAX_HOST_NAMES
+
+
+@given(st.ip_addresses())
+def test_one_address_is_read_however_it_is_spelt(address: Address) -> None:
+    for spelling in {str(address), address.exploded, f" {str(address).upper()}\n"}:
+        assert parse_address(spelling, "ip") == parse_address(str(address), "ip")
+    if address.version == 4:
+        assert parse_address(f"::ffff:{address}", "ip") == address
+
+
+@given(st.text())
+def test_what_is_no_address_is_refused_by_its_field_and_raises_nothing_else(text: str) -> None:
+    with contextlib.suppress(InvalidInput):
+        parse_address(text, "ip")
+    with pytest.raises(InvalidInput) as refused:
+        parse_address(f"{text}/24", "ip")
+    assert refused.value.field == "ip"

@@ -84,6 +84,10 @@ class CountingMachine(Machine):
     def ways_to(self, addresses: AddressSet) -> list[Way]:
         raise NotImplementedError
 
+    @override
+    def source_for(self, addresses: AddressSet) -> str | None:
+        raise NotImplementedError
+
 
 def test_a_fresh_preflight_is_shared_by_all_who_ask_at_once():
     machine = CountingMachine()

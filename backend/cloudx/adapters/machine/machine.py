@@ -21,6 +21,7 @@ from .egress import default_interface, ways_to
 from .interface_offloads import offloads_on, remedy_for
 from .routes import read_reach
 from .send_watch import KernelSendWatch
+from .source_address import source_for
 
 # Debian keeps zmap in sbin, which is not on every user's PATH.
 _SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -54,6 +55,10 @@ class LocalMachine(Machine):
     @override
     def ways_to(self, addresses: AddressSet) -> list[Way]:
         return ways_to(addresses)
+
+    @override
+    def source_for(self, addresses: AddressSet) -> str | None:
+        return source_for(addresses)
 
     @override
     def watch_sending(self, interface: str, frames: ProbeFrames) -> SendWatch:

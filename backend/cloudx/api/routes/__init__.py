@@ -1,6 +1,6 @@
 """One blueprint for each resource; a route parses a schema, calls one service and shows what it returned."""
 
-from . import audit, canaries, documents, health, metrics, nodes, policy, results, scans, system, tokens, work
+from . import audit, canaries, documents, health, metrics, nodes, policy, probes, results, scans, system, tokens, work
 
 ALL = (
     health.blueprint,
@@ -13,6 +13,7 @@ ALL = (
     canaries.blueprint,
     tokens.blueprint,
     audit.blueprint,
+    probes.blueprint,
     system.blueprint,
     metrics.blueprint,
     documents.blueprint,

@@ -159,6 +159,10 @@ class Machine(Protocol):
         """How masscan's and zmap's packets leave for these addresses. Raises CloudxError where that may pass."""
         ...
 
+    def source_for(self, addresses: AddressSet) -> str | None:
+        """The address that the kernel would send from to these; None where it is not one for all of them."""
+        ...
+
     def watch_sending(self, interface: str, frames: ProbeFrames) -> SendWatch:
         """Begin to count these frames. Raises CloudxError where that cannot be done."""
         ...

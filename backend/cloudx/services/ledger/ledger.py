@@ -14,6 +14,7 @@ from cloudx.domain.proof.canaries import Canary
 from cloudx.domain.scopes import Exclusion, Scope
 
 from .dispatches import Dispatches
+from .probes import Probes
 from .records import AuditEntry
 from .scans import Chunks, Claims, Findings, Scans
 from .splits import Splits
@@ -90,6 +91,10 @@ class Policies(Protocol):
         """Every scope, oldest first, expired ones included."""
         ...
 
+    def removed_scopes(self) -> list[Scope]:
+        """The scopes that were removed, oldest first; each expired when it was."""
+        ...
+
     def exclusions(self) -> list[Exclusion]:
         """Every exclusion, oldest first."""
         ...
@@ -115,7 +120,7 @@ class Policies(Protocol):
         ...
 
     def delete_scope(self, scope_id: str) -> bool:
-        """Remove one; False when there was none."""
+        """Remove one, to `removed_scopes`; False when there was none."""
         ...
 
     def delete_exclusion(self, exclusion_id: str) -> bool:
@@ -232,6 +237,11 @@ class Ledger(Protocol):
 
     @property
     def splits(self) -> Splits:
+        """The repository of that name."""
+        ...
+
+    @property
+    def probes(self) -> Probes:
         """The repository of that name."""
         ...
 

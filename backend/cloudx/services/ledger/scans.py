@@ -208,6 +208,10 @@ class Chunks(Protocol):
         """Give a chunk back untouched."""
         ...
 
+    def note_source(self, lease: Lease, source_ip: str) -> bool:
+        """Keep the address that the attempt's packets come from; what was noted first stays. False if it is lost."""
+        ...
+
     def expired(self) -> list[Lease]:
         """Leases that ran out, locked (those locked by others are skipped)."""
         ...

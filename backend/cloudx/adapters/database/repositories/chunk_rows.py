@@ -39,6 +39,16 @@ def span_of(row: RowMapping) -> ChunkSpan:
     return ChunkSpan(row["number"], row["address_start"], row["address_count"], row["port_start"], row["port_count"])
 
 
+def span_values(span: ChunkSpan) -> dict[str, int]:
+    """The columns that say what a chunk covers."""
+    return {
+        "address_start": span.address_start,
+        "address_count": span.address_count,
+        "port_start": span.port_start,
+        "port_count": span.port_count,
+    }
+
+
 def lease_of(row: RowMapping) -> Lease:
     """The lease of a leased chunk."""
     return Lease(

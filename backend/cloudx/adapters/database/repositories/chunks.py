@@ -7,6 +7,7 @@ node); to lock in another order use SKIP LOCKED.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select, update
@@ -99,14 +100,17 @@ class SqlChunks(Chunks):
         changed = self._connection.execute(update(chunks).where(held(lease)).values(**values))
         if not changed.rowcount:
             return Settled.LOST
-        of_attempt = and_(
-            attempts.c.scan_id == lease.scan_id,
-            attempts.c.number == lease.span.number,
-            attempts.c.attempt == lease.attempt,
-        )
         ended = {"ended_at": db_now(), "outcome": outcome, "packets_sent": packets_sent}
-        self._connection.execute(update(attempts).where(of_attempt).values(**ended))
+        self._connection.execute(update(attempts).where(_of_attempt(lease)).values(**ended))
         return Settled.MAY_BE_LAST
+
+    @override
+    def note_source(self, lease: Lease, source_ip: str) -> bool:
+        if self._connection.execute(select(chunks.c.number).where(held(lease))).first() is None:
+            return False
+        unknown = and_(_of_attempt(lease), attempts.c.source_ip.is_(None))
+        self._connection.execute(update(attempts).where(unknown).values(source_ip=source_ip))
+        return True
 
     @override
     def expired(self) -> list[Lease]:
@@ -155,7 +159,7 @@ class SqlChunks(Chunks):
 
     @override
     def attempts(self, scan_id: str, first: int, last: int) -> list[AttemptRecord]:
-        columns = [column for column in attempts.c if column.name != "scan_id"]
+        columns = [attempts.c[field.name] for field in fields(AttemptRecord)]
         query = (
             select(*columns)
             .where(attempts.c.scan_id == scan_id, attempts.c.number.between(first, last))
@@ -188,6 +192,11 @@ class SqlChunks(Chunks):
         return self._connection.execute(query).scalar()
 
 
+def _of_attempt(lease: Lease) -> ColumnElement[bool]:
+    keys = attempts.c
+    return and_(keys.scan_id == lease.scan_id, keys.number == lease.span.number, keys.attempt == lease.attempt)
+
+
 def _state_after(outcome: str, is_final: bool) -> str | ColumnElement[str]:
     """As in sql/settle_chunk.sql."""
     if outcome == "done":
@@ -204,6 +213,10 @@ class PostgresChunks(SqlChunks):
     def failures_of(self, lease: Lease) -> tuple[int, tuple[str, ...]] | None:
         rows = call(self._connection, "lock_chunk", *fence_of(lease))
         return (rows[0][0], tuple(rows[0][1].splitlines())) if rows else None
+
+    @override
+    def note_source(self, lease: Lease, source_ip: str) -> bool:
+        return bool(call(self._connection, "note_source", *fence_of(lease), source_ip)[0][0])
 
     @override
     def _settle(

@@ -40,7 +40,7 @@ from cloudx.services.ledger.records import (
 )
 from cloudx.services.ledger.scans import Claims
 
-from .chunk_rows import OPEN_SCANS, claimable, held, lease_of
+from .chunk_rows import OPEN_SCANS, claimable, held, lease_of, span_values
 from .scan_rows import OPEN
 from .server_functions import LEASE_KEY, call, call_untranslated
 from .waiting_scans import asked_for_on, participants_by_function, participants_by_statements, queue_of, waiting_scans
@@ -229,11 +229,11 @@ class SqliteClaims(_AnyDatabase):
         statement = update(chunks).where(of_chunk).values(**leased).returning(chunks)
         row = self._connection.execute(statement).mappings().one()
         lease = lease_of(row)
+        version = self._policy_version()
         attempt = {"scan_id": request.scan_id, "number": number, "attempt": lease.attempt, "started_at": db_now()}
-        self._connection.execute(
-            insert(attempts).values(**attempt, node_id=request.node_id, worker_id=request.worker_id)
-        )
-        return Leased(lease, self._policy_version(), lease.expires_at - timedelta(seconds=LEASE_SECONDS))
+        seen = {"node_id": request.node_id, "worker_id": request.worker_id, "policy_version": version}
+        self._connection.execute(insert(attempts).values(**attempt, **seen, **span_values(lease.span)))
+        return Leased(lease, version, lease.expires_at - timedelta(seconds=LEASE_SECONDS))
 
     @override
     def renew(self, worker_id: str, reports: Sequence[RunReport]) -> Renewed:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Delete, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Delete, RowMapping, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
-from cloudx.adapters.database.schema.tables import canaries, excluded_names, exclusions, policy_version, scopes
+from cloudx.adapters.database.connection.column_types import db_now
+from cloudx.adapters.database.schema.tables import (
+    canaries,
+    excluded_names,
+    exclusions,
+    policy_version,
+    removed_scopes,
+    scopes,
+)
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.names import ExcludedName
 from cloudx.domain.proof.canaries import Canary
@@ -35,7 +44,12 @@ class SqlPolicies(Policies):
     @override
     def scopes(self) -> list[Scope]:
         rows = self._connection.execute(select(scopes).order_by(scopes.c.id)).mappings()
-        return [Scope(**{**row, "targets": tuple(json.loads(row["targets"]))}) for row in rows]
+        return [_scope_of(row) for row in rows]
+
+    @override
+    def removed_scopes(self) -> list[Scope]:
+        rows = self._connection.execute(select(removed_scopes).order_by(removed_scopes.c.id)).mappings()
+        return [_ended_scope_of(row) for row in rows]
 
     @override
     def exclusions(self) -> list[Exclusion]:
@@ -94,13 +108,16 @@ class SqlPolicies(Policies):
                 note=exclusion.note,
                 created_at=exclusion.created_at,
                 created_by=exclusion.created_by,
+                policy_version=self._bump(),
                 **stored,
             )
         )
-        self._bump()
 
     @override
     def delete_scope(self, scope_id: str) -> bool:
+        its_row = select(*scopes.c, db_now()).where(scopes.c.id == scope_id)
+        names = [*(column.name for column in scopes.c), "removed_at"]
+        self._connection.execute(insert(removed_scopes).from_select(names, its_row))
         return self._delete(delete(scopes).where(scopes.c.id == scope_id))
 
     @override
@@ -126,8 +143,19 @@ class SqlPolicies(Policies):
             self._bump()
         return is_deleted
 
-    def _bump(self) -> None:
-        self._connection.execute(update(policy_version).values(version=policy_version.c.version + 1))
+    def _bump(self) -> int:
+        moved = update(policy_version).values(version=policy_version.c.version + 1)
+        return int(self._connection.execute(moved.returning(policy_version.c.version)).scalar_one())
+
+
+def _scope_of(row: RowMapping | dict[str, Any]) -> Scope:
+    return Scope(**{**row, "targets": tuple(json.loads(row["targets"]))})
+
+
+def _ended_scope_of(row: RowMapping) -> Scope:
+    """As if it had expired when it was removed."""
+    kept = {name: value for name, value in row.items() if name != "removed_at"}
+    return _scope_of(kept | {"expires_at": min(row["expires_at"] or row["removed_at"], row["removed_at"])})
 
 
 def _times(document: str) -> dict[str, datetime]:

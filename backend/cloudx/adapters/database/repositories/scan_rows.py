@@ -20,7 +20,9 @@ from cloudx.services.ledger.records import ScanSummary, Tally
 
 OPEN = (ScanStatus.SUBMITTED.value, ScanStatus.RUNNING.value)
 BULK = ("target_text", "addresses", "ports", "host_names")  # the columns of scan_targets
-_DERIVED = ("chunks_total", "target_head", "target_truncated", "target_count", "units_per_address", "udp_too")
+_DERIVED = (
+    "chunks_total", "widest_chunk", "target_head", "target_truncated", "target_count", "units_per_address", "udp_too",
+)  # fmt: skip
 _SUMMARY = tuple(field.name for field in fields(ScanSummary))
 MAX_CACHED_RANGES = 150_000  # about 30 MB
 

@@ -69,7 +69,9 @@ class SqlScans(Scans):
     @override
     def add(self, scan: Scan, spans: Iterable[ChunkSpan]) -> None:
         all_spans = list(spans)
-        self._connection.execute(insert(scans).values(**scan_values(scan), chunks_total=len(all_spans)))
+        widest = max((span.address_count for span in all_spans), default=0)
+        planned = {"chunks_total": len(all_spans), "widest_chunk": widest}
+        self._connection.execute(insert(scans).values(**scan_values(scan), **planned))
         self._connection.execute(insert(scan_targets).values(**bulk_values(scan)))
         claim_orders = claim_order([span.units for span in all_spans], seed=int(UUID(scan.id)))
         insert_chunks(self._connection, scan.id, all_spans, claim_orders)

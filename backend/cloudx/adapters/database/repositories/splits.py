@@ -13,7 +13,7 @@ from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease
 from cloudx.domain.planning.stragglers import Running, Split
 from cloudx.services.ledger.splits import ExhaustedScan, Splits
 
-from .chunk_rows import held
+from .chunk_rows import held, span_values
 from .scan_rows import OPEN, type_of
 from .server_functions import call, fence_of
 
@@ -143,7 +143,7 @@ class SqlSplits(Splits):
                 .where(chunks.c.scan_id == scan_id, chunks.c.number == first.number)
                 .values(
                     state=ChunkState.PENDING.value, sending=False, sent_share=0.0, lease_until=None,
-                    recuts=chunks.c.recuts + 1, available_at=db_now(wait_seconds), **_span_values(first),
+                    recuts=chunks.c.recuts + 1, available_at=db_now(wait_seconds), **span_values(first),
                 )
                 .returning(*(chunks.c[name] for name in _INHERITED))
             )
@@ -154,20 +154,11 @@ class SqlSplits(Splits):
         if kept["cut_from"] is None:
             inherited["cut_from"] = first.number
         new_chunks = [
-            {**inherited, **_span_values(part), "number": number, "claim_order": number}
+            {**inherited, **span_values(part), "number": number, "claim_order": number}
             for number, part in enumerate(others, total - len(others))
         ]
         if new_chunks:
             self._connection.execute(insert(chunks), new_chunks)
-
-
-def _span_values(part: ChunkSpan) -> dict[str, int]:
-    return {
-        "address_start": part.address_start,
-        "address_count": part.address_count,
-        "port_start": part.port_start,
-        "port_count": part.port_count,
-    }
 
 
 class PostgresSplits(SqlSplits):

@@ -27,6 +27,20 @@ scopes = Table(
     Column("expires_at", UtcDateTime),
 )
 
+# What was probed by a scope's leave was so, whoever removes the scope. No worker reads it: it allows nothing any more.
+removed_scopes = Table(
+    "removed_scopes",
+    metadata,
+    Column("id", RecordId, primary_key=True),
+    Column("targets", PlainText, nullable=False, comment="JSON array, as written"),
+    Column("owner", PlainText, nullable=False),
+    Column("note", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", PlainText, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("removed_at", UtcDateTime, nullable=False),
+)
+
 exclusions = Table(
     "exclusions",
     metadata,
@@ -36,6 +50,7 @@ exclusions = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", PlainText, nullable=False),
     Column("addresses", PlainText, nullable=False, comment="of those written as addresses; first-last, a line each"),
+    Column("policy_version", BigInteger, comment="that came with it"),
 )
 
 excluded_names = Table(

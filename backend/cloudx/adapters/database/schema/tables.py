@@ -24,6 +24,7 @@ from .policy_tables import canaries as canaries
 from .policy_tables import excluded_names as excluded_names
 from .policy_tables import exclusions as exclusions
 from .policy_tables import policy_version as policy_version
+from .policy_tables import removed_scopes as removed_scopes
 from .policy_tables import scopes as scopes
 
 _NOT_PROBED = "of a done chunk: what its run did not probe; last_error says why"
@@ -60,8 +61,16 @@ scans = Table(
     Column("units_per_address", Integer, nullable=False),
     Column("udp_too", Boolean, nullable=False, comment="it sends UDP probes beside its TCP ones"),
     Column("resolve", Boolean, nullable=False, comment="the names of what is found are looked up"),
+    Column(
+        "widest_chunk",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="addresses; no chunk has more; 0: unknown",
+    ),
 )
 Index("ix_scans_open", scans.c.priority, scans.c.id, postgresql_where=text("status IN ('submitted', 'running')"))
+Index("ix_scans_times", *scans.c["finished_at", "started_at"])
 
 idempotency_keys = Table(
     "idempotency_keys",
@@ -159,7 +168,15 @@ attempts = Table(
     Column("ended_at", UtcDateTime),
     Column("outcome", String(16)),
     Column("packets_sent", BigInteger, comment="as the kernel counted them"),
+    # The span as it was claimed: the chunk itself may be cut later.
+    Column("address_start", BigInteger, nullable=False, server_default="0"),
+    Column("address_count", BigInteger, nullable=False, server_default="0"),
+    Column("port_start", Integer, nullable=False, server_default="0"),
+    Column("port_count", Integer, nullable=False, server_default="0"),
+    Column("policy_version", BigInteger, comment="that its claim saw"),
+    Column("source_ip", IpAddress, comment="that its packets come from"),
 )
+Index("ix_attempts_address", *attempts.c["scan_id", "address_start"])
 
 dispatches = Table(
     "dispatches",

@@ -74,8 +74,13 @@ BEGIN
         WHERE c.scan_id = wanted_scan AND c.number = chosen
         RETURNING c.number, c.address_start, c.address_count, c.port_start, c.port_count, c.attempt
         INTO number, address_start, address_count, port_start, port_count, attempt;
-    INSERT INTO attempts (scan_id, number, attempt, node_id, worker_id, started_at)
-        VALUES (wanted_scan, number, attempt, claimants_node, claimant, at);
+    INSERT INTO attempts (
+        scan_id, number, attempt, node_id, worker_id, started_at,
+        address_start, address_count, port_start, port_count, policy_version
+    ) VALUES (
+        wanted_scan, number, attempt, claimants_node, claimant, at,
+        address_start, address_count, port_start, port_count, policy_version
+    );
 
     UPDATE node_grants held SET granted_pps = held.granted_pps + granted WHERE held.node_id = claimants_node;
     UPDATE scan_nodes m SET granted_pps = m.granted_pps + granted, chunks_leased = m.chunks_leased + 1,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .session import JsonOption, api_session
+from ..session import JsonOption, api_session
 
 if TYPE_CHECKING:
-    from .api_client import ApiClient
+    from ..api_client import ApiClient
 
 PAGE = 1000  # the most that the API gives at once
 

@@ -1,0 +1,1 @@
+"""Questions over all scans, which only read."""
