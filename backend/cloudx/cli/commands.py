@@ -12,6 +12,7 @@ from cloudx.cli.cluster.commands import cluster
 
 from .audit_command import audit
 from .dev import dev
+from .diff.command import diff
 from .node_commands import nodes
 from .policy_commands import canaries, exclusions, scopes, tokens
 from .processes import agent, db, serve, up, worker
@@ -50,7 +51,15 @@ def cloudx(
 
 
 _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
-    "Scans": {"scan": scan, "scans": scans, "show": show, "stop": stop, "delete": delete, "results": results},
+    "Scans": {
+        "scan": scan,
+        "scans": scans,
+        "show": show,
+        "stop": stop,
+        "delete": delete,
+        "results": results,
+        "diff": diff,
+    },
     "The fleet, and who may": {
         "nodes": nodes,
         "scopes": scopes,

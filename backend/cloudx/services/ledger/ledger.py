@@ -13,6 +13,7 @@ from cloudx.domain.nodes import Node
 from cloudx.domain.proof.canaries import Canary
 from cloudx.domain.scopes import Exclusion, Scope
 
+from .diffs import Diffs
 from .dispatches import Dispatches
 from .records import AuditEntry
 from .scans import Chunks, Claims, Findings, Scans
@@ -227,6 +228,11 @@ class Ledger(Protocol):
 
     @property
     def audit(self) -> Audit:
+        """The repository of that name."""
+        ...
+
+    @property
+    def diffs(self) -> Diffs:
         """The repository of that name."""
         ...
 
