@@ -25,6 +25,7 @@ CALLS = [
     ("GET", f"/api/scans/{UNKNOWN}", None, "viewer"),
     ("GET", f"/api/scans/{UNKNOWN}/results", None, "viewer"),
     ("GET", f"/api/scans/{UNKNOWN}/coverage", None, "viewer"),
+    ("GET", f"/api/scans/{UNKNOWN}/diff/{UNKNOWN}", None, "viewer"),
     ("GET", "/api/nodes", None, "viewer"),
     ("GET", "/api/nodes/vps1", None, "viewer"),
     ("GET", "/api/scopes", None, "viewer"),

@@ -40,7 +40,8 @@ SCAN = "/api/scans/{scan_id}"
 CALLS = [
     "GET /api/health", "GET /api/ping", "GET /api/ready", "GET /api/sync-status", "GET /api/system-monitor",
     "POST /api/scans", "GET /api/scans", f"GET {SCAN}", f"POST {SCAN}/stop", f"DELETE {SCAN}",
-    f"GET {SCAN}/results", f"GET {SCAN}/coverage", "POST /api/nodes/register", "POST /api/nodes/heartbeat",
+    f"GET {SCAN}/results", f"GET {SCAN}/coverage", "GET /api/scans/{before_id}/diff/{after_id}",
+    "POST /api/nodes/register", "POST /api/nodes/heartbeat",
     "DELETE /api/nodes/{node_id}",
     "GET /api/nodes", "GET /api/nodes/{node_id}", "GET /api/work", "GET /api/audit", "GET /metrics",
     *(f"{method} /api/{kind}" for kind in ("scopes", "exclusions", "canaries", "tokens") for method in ("GET", "POST")),

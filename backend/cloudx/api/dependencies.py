@@ -15,6 +15,7 @@ from cloudx.services.fleet.readiness import CheckReadiness
 from cloudx.services.fleet.watch import FleetWatch
 from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.rounds import Rounds
+from cloudx.services.scans.diff import PageDiff
 from cloudx.services.scans.find_probes import FindProbes
 from cloudx.services.scans.submit import SubmitScan
 
@@ -27,6 +28,7 @@ class Dependencies:
     open_ledger: OpenLedger
     add_exclusion: AddExclusion
     submit_scan: SubmitScan
+    page_diff: PageDiff
     find_probes: FindProbes
     check_readiness: CheckReadiness
     measure_latency: MeasureLatency

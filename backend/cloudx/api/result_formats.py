@@ -8,9 +8,9 @@ import csv
 import io
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from cloudx.domain.errors import InvalidInput
 from cloudx.services.ledger.records import FindingKey, FindingRow
@@ -18,6 +18,7 @@ from cloudx.services.ledger.records import FindingKey, FindingRow
 from .json_codec import encode
 from .pages import NO_CURSOR
 
+_Row = TypeVar("_Row")
 BATCH_ROWS = 500  # one write to the socket
 COLUMNS = ("scan_id", "ip", "hostname", "protocol", "port", "state", "service", "observed_at", "node_id")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -30,20 +31,21 @@ def show_finding(row: FindingRow) -> dict[str, Any]:
 
 def ndjson_of(rows: Iterable[FindingRow]) -> Iterator[bytes]:
     """One object per line."""
-    for batch in _batches(rows):
+    for batch in batches(rows):
         yield b"".join(encode(show_finding(row)) + b"\n" for row in batch)
 
 
 def csv_of(rows: Iterable[FindingRow]) -> Iterator[bytes]:
     """A header line, then one line for each finding; `extra` has the fields that the tool adds, as JSON."""
     yield (",".join((*COLUMNS, "extra")) + "\r\n").encode()
-    for batch in _batches(rows):
+    for batch in batches(rows):
         text = io.StringIO()
-        csv.writer(text).writerows(map(_csv_cells, batch))
+        csv.writer(text).writerows(map(csv_cells, batch))
         yield text.getvalue().encode()
 
 
-def _csv_cells(row: FindingRow) -> list[Any]:
+def csv_cells(row: FindingRow) -> list[Any]:
+    """The columns and `extra`, none of which a spreadsheet takes for a formula."""
     cells = [getattr(row, name) for name in COLUMNS]
     cells[7] = _time_text(row)
     extra = encode(row.extra).decode() if row.extra else ""
@@ -62,7 +64,8 @@ def _time_text(row: FindingRow) -> str:
     return row.observed_at.isoformat().replace("+00:00", "Z")
 
 
-def _batches(rows: Iterable[FindingRow]) -> Iterator[list[FindingRow]]:
+def batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
+    """Lists of BATCH_ROWS, the last one shorter."""
     ahead = iter(rows)
     while batch := list(islice(ahead, BATCH_ROWS)):
         yield batch
@@ -70,21 +73,37 @@ def _batches(rows: Iterable[FindingRow]) -> Iterator[list[FindingRow]]:
 
 def cursor_of(key: FindingKey | None) -> str | None:
     """A key as an opaque cursor."""
-    if key is None:
-        return None
-    ip, protocol, port = key
-    return base64.urlsafe_b64encode(f"{ip} {protocol} {port}".encode()).decode().rstrip("=")
+    return None if key is None else pack_cursor(*key)
 
 
 def key_of_cursor(cursor: str | None) -> FindingKey | None:
     """The inverse. Raises InvalidInput."""
-    if cursor is None:
-        return None
+    return None if cursor is None else read_key(unpack_cursor(cursor, 3))
+
+
+def pack_cursor(*words: object) -> str:
+    """Words without spaces as an opaque cursor."""
+    return base64.urlsafe_b64encode(" ".join(map(str, words)).encode()).decode().rstrip("=")
+
+
+def unpack_cursor(cursor: str, count: int) -> list[str]:
+    """The inverse, for so many words. Raises InvalidInput."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-        ip, protocol, port = text.split(" ")
-        key = (str(ipaddress.ip_address(ip)), protocol, int(port))
     except (ValueError, binascii.Error):
+        raise InvalidInput("cursor", NO_CURSOR) from None
+    words = text.split(" ")
+    if len(words) != count:
+        raise InvalidInput("cursor", NO_CURSOR)
+    return words
+
+
+def read_key(words: Sequence[str]) -> FindingKey:
+    """The key that three words of a cursor say. Raises InvalidInput."""
+    ip, protocol, port = words
+    try:
+        key = (str(ipaddress.ip_address(ip)), protocol, int(port))
+    except ValueError:
         raise InvalidInput("cursor", NO_CURSOR) from None
     if not re.fullmatch("[a-z]{1,8}", protocol) or not 0 <= key[2] <= 65535 or "%" in ip:
         raise InvalidInput("cursor", NO_CURSOR)

@@ -27,6 +27,7 @@ from cloudx.services.fleet.sources import ClusterWatch
 from cloudx.services.fleet.watch import FleetWatch, LedgerFleet
 from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.rounds import Rounds
+from cloudx.services.scans.diff import PageDiff
 from cloudx.services.scans.find_probes import FindProbes
 from cloudx.services.scans.prune import PRUNE_SECONDS, PruneLedger
 from cloudx.services.scans.submit import SubmitScan
@@ -59,6 +60,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
         open_ledger=open_ledger,
         add_exclusion=AddExclusion(open_ledger, resolver),
         submit_scan=SubmitScan(open_ledger, resolver, policies, known, settings.cloudx_chunk_seconds),
+        page_diff=PageDiff(open_ledger),
         find_probes=FindProbes(open_ledger, policies),
         check_readiness=CheckReadiness(open_ledger, fleet),
         measure_latency=MeasureLatency(open_ledger, resolver, policies, EchoOrConnect()),

@@ -85,9 +85,9 @@ class ApiClient:
         return self._document(self._send("DELETE", path))
 
     @contextmanager
-    def stream(self, path: str, **query: Any) -> Iterator[Iterator[bytes]]:
+    def stream(self, path: str, answer_seconds: float = ANSWER_SECONDS, **query: Any) -> Iterator[Iterator[bytes]]:
         """Yield the body of an answer of any length, piece by piece."""
-        with self._send("GET", path, params=query, stream=True) as response:
+        with self._send("GET", path, answer_seconds, params=query, stream=True) as response:
             yield self._pieces(response)
 
     def _pieces(self, response: requests.Response) -> Iterator[bytes]:

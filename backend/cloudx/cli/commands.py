@@ -11,6 +11,7 @@ from cloudx import __version__
 from cloudx.cli.cluster.commands import cluster
 
 from .dev import dev
+from .diff.command import diff
 from .history.audit_command import audit
 from .history.probes_command import probes
 from .node_commands import nodes
@@ -51,7 +52,15 @@ def cloudx(
 
 
 _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
-    "Scans": {"scan": scan, "scans": scans, "show": show, "stop": stop, "delete": delete, "results": results},
+    "Scans": {
+        "scan": scan,
+        "scans": scans,
+        "show": show,
+        "stop": stop,
+        "delete": delete,
+        "results": results,
+        "diff": diff,
+    },
     "The fleet, and who may": {
         "nodes": nodes,
         "scopes": scopes,

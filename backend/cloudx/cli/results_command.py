@@ -58,7 +58,7 @@ def results(
             print_findings(api, scan, limit)
             return
         sent = ResultFormat.NDJSON if chosen is ResultFormat.JSON else chosen
-        with api.stream(f"/api/scans/{scan['job_id']}/results", format=sent.value) as pieces, _sink(file) as write:
+        with api.stream(f"/api/scans/{scan['job_id']}/results", format=sent.value) as pieces, sink(file) as write:
             for piece in as_array(pieces) if chosen is ResultFormat.JSON else pieces:
                 write(piece)
         if file is not None and str(file) != "-":
@@ -91,7 +91,8 @@ def as_array(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 @contextmanager
-def _sink(file: Path | None) -> Iterator[Write]:
+def sink(file: Path | None) -> Iterator[Write]:
+    """Where a command writes what it got: a file that appears whole or not at all, else standard output."""
     if file is None or str(file) == "-":
         yield _terminal_write() if sys.stdout.isatty() else sys.stdout.buffer.write
         sys.stdout.flush()

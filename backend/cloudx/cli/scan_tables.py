@@ -116,27 +116,31 @@ def _findings_table(findings: Sequence[Finding]) -> Table:
     columns = ["ADDRESS", "PORT", "STATE", "SERVICE", "HOST NAME"]
     shown = table(*columns, right=("PORT",), folds=("SERVICE", "HOST NAME"))
     for finding in findings:
-        port = f"{finding['port']}/{finding['protocol']}" if finding["port"] else finding["protocol"]
         shown.add_row(
             visible(finding["ip"]),
-            visible(port),
+            port_of(finding),
             _state(finding["state"]),
-            Text(_service(finding)),
-            Text(_names(finding)),
+            Text(service_of(finding)),
+            Text(names_of(finding)),
         )
     return shown
+
+
+def port_of(finding: Finding) -> str:
+    """80/tcp, or icmp, which has no ports."""
+    return visible(f"{finding['port']}/{finding['protocol']}" if finding["port"] else finding["protocol"])
 
 
 def _state(state: str) -> Text:
     return Text(visible(state), style="green" if state in ("open", "up") else "dim")
 
 
-def _names(finding: Finding) -> str:
+def names_of(finding: Finding) -> str:
     """Every name that the address was asked by."""
     return visible(", ".join(finding.get("hostnames") or filter(None, [finding.get("hostname")])))
 
 
-def _service(finding: Finding) -> str:
+def service_of(finding: Finding) -> str:
     """The service with its product and version, which a tool adds to the finding itself or to its `extra`."""
     added = finding | (finding.get("extra") or {})
     parts = (added.get("service"), added.get("product"), added.get("version"))

@@ -50,6 +50,11 @@ class ScanType:
         """True where coverage is counted in hosts (nmap), False where it is in probes."""
         return self.tool is Tool.NMAP
 
+    @property
+    def asks_versions(self) -> bool:
+        """True where it asks services for their product and version: no rate holds the probes for that."""
+        return self.unheld_pps > 0
+
     def sending_udp_too(self) -> ScanType:
         """The same with UDP ports beside its own: there is no UDP scan without raw sockets."""
         return replace(self, needs_raw_socket=True)

@@ -38,7 +38,7 @@ def _help(command: str) -> str:
 
 
 def test_the_commands_of_the_contract_are_there() -> None:
-    assert {"scan", "scans", "show", "stop", "delete", "results", "nodes", *PROCESSES} <= set(COMMANDS)
+    assert {"scan", "scans", "show", "stop", "delete", "results", "diff", "nodes", *PROCESSES} <= set(COMMANDS)
     for group in ("scopes", "exclusions", "canaries", "tokens"):
         assert {f"{group} list", f"{group} add", f"{group} remove"} <= set(COMMANDS)
 

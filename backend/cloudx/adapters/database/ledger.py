@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.connection.engine import committing_at_once
 from cloudx.adapters.database.connection.outages import has_lost_its_rights, outage
+from cloudx.adapters.database.diffs.repository import SqlDiffs
 from cloudx.adapters.database.lookups.probes import SqlProbes
 from cloudx.adapters.database.repositories.audit import SqlAudit
 from cloudx.adapters.database.repositories.chunks import chunks_on
@@ -46,6 +47,7 @@ class SqlLedger:
         self.probes = SqlProbes(connection)
         self.audit = SqlAudit(connection)
         self.old_records = SqlOldRecords(connection)
+        self.diffs = SqlDiffs(connection)
         self.splits = splits_on(connection)
 
     def now(self) -> datetime:

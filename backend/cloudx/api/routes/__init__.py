@@ -1,11 +1,27 @@
 """One blueprint for each resource; a route parses a schema, calls one service and shows what it returned."""
 
-from . import audit, canaries, documents, health, metrics, nodes, policy, probes, results, scans, system, tokens, work
+from . import (
+    audit,
+    canaries,
+    diff,
+    documents,
+    health,
+    metrics,
+    nodes,
+    policy,
+    probes,
+    results,
+    scans,
+    system,
+    tokens,
+    work,
+)
 
 ALL = (
     health.blueprint,
     scans.blueprint,
     results.blueprint,
+    diff.blueprint,
     nodes.blueprint,
     work.blueprint,
     policy.scopes,

@@ -13,6 +13,7 @@ from cloudx.domain.nodes import Heartbeat, Node
 from cloudx.domain.proof.canaries import Canary
 from cloudx.domain.scopes import Exclusion, Scope
 
+from .diffs import Diffs
 from .dispatches import Dispatches
 from .probes import Probes
 from .records import AuditEntry
@@ -232,6 +233,11 @@ class Ledger(Protocol):
 
     @property
     def audit(self) -> Audit:
+        """The repository of that name."""
+        ...
+
+    @property
+    def diffs(self) -> Diffs:
         """The repository of that name."""
         ...
 

@@ -37,8 +37,12 @@ class SqlOldRecords(OldRecords):
 
     @override
     def remove_rows_of(self, scan_id: str, limit: int) -> int:
-        """From the first of these tables that still has any."""
-        for table in (findings, hosts, attempts, chunks):
+        """From the first of these tables that still has any.
+
+        The chunks go first: from then on nothing proves any more that what the scan does not have was closed
+        (Diffs.are_whole).
+        """
+        for table in (chunks, attempts, findings, hosts):
             if removed := self._remove_some(table, table.c.scan_id == scan_id, limit):
                 return removed
         return 0

@@ -1,0 +1,1 @@
+"""The findings of two scans side by side."""

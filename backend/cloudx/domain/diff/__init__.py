@@ -1,0 +1,1 @@
+"""What changed between two scans, and what the second of them proves."""
