@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections import deque
+import time
 
-from cloudx.services.chunks.scanner_port import SendWatch
+from cloudx.services.chunks.scanner_port import SendWatch, TakenIn
+
+# zmap writes its account up to a second after it has stopped listening. A reply that came in between is late, not lost.
+MARGIN_SECONDS = 1.5
 
 
 class Arrivals:
-    """The kernel's count of a run's replies, noted while the tool still listens.
+    """The kernel's count of a run's replies, noted with its moment while the tool listens.
 
-    The tool's last sign may come when it has just stopped listening: what counts is what had arrived by the one before.
+    The moment counts, not the order: on a busy machine the tool's last signs may be read when it has long stopped.
     """
 
     def __init__(self, watch: SendWatch | None) -> None:
         self._watch = watch
-        self._noted: deque[int] = deque(maxlen=2)
+        self._noted: list[tuple[float, int]] = []  # Unix time, replies
 
     def note(self) -> None:
         """At each sign of a tool that has sent everything and listens."""
         if self._watch is not None:
-            self._noted.append(self._watch.replies())
+            replies = self._watch.replies()
+            self._noted.append((time.time(), replies))
 
-    def unread(self, replies_read: int | None) -> int:
+    def unread(self, taken_in: TakenIn | None) -> int:
         """How many arrived in time that are not among those that the tool took in; 0 where it does not say."""
-        if replies_read is None or len(self._noted) < 2:
+        if taken_in is None:
             return 0
-        return max(0, self._noted[0] - replies_read)
+        in_time = [count for moment, count in self._noted if moment <= taken_in.told_at - MARGIN_SECONDS]
+        return max(0, max(in_time, default=0) - taken_in.replies)

@@ -79,7 +79,7 @@ class RunPass:
             return watchdog.verdict
         if not self.scanner.succeeded(exit_code, one.folder):
             return self._why_failed(exit_code, one)
-        return self._why_unread(arrivals.unread(self.scanner.replies_read(one.folder)))
+        return self._why_unread(arrivals.unread(self.scanner.taken_in(one.folder)))
 
     def _why_unread(self, unread: int) -> str | None:
         if not unread:

@@ -17,7 +17,7 @@ from cloudx.scanners.nmap.progress import NmapProgress
 from cloudx.scanners.nmap.scanner import Nmap
 from cloudx.scanners.runs.output_streams import Lines
 from cloudx.scanners.zmap.scanner import ACCOUNT_FILE, RESULTS_FILE, Zmap
-from cloudx.services.chunks.scanner_port import Assignment, RunProgress, Scanner
+from cloudx.services.chunks.scanner_port import Assignment, RunProgress, Scanner, TakenIn
 from fixtures.assignments import assign
 
 SENDING = b"rate:  0.30-kpps, 61.33% done,   0:00:03 remaining, found=432       \r"
@@ -100,7 +100,7 @@ def test_zmap_says_when_it_only_waits(tmp_path: Path) -> None:
     (tmp_path / RESULTS_FILE).touch()
     (tmp_path / ACCOUNT_FILE).write_text('{"pcap_drop": 0, "success_total": 56}')
     assert Zmap().succeeded(0, tmp_path)
-    assert Zmap().replies_read(tmp_path) == 56
+    assert Zmap().taken_in(tmp_path) == TakenIn(56, (tmp_path / ACCOUNT_FILE).stat().st_mtime)
 
 
 @pytest.mark.parametrize("account", ['{"pcap_drop": 3, "success_total": 56}', '{"pcap_dr', ""])

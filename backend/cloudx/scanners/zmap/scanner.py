@@ -23,7 +23,7 @@ from cloudx.scanners.runs.output_streams import Lines, Source, Tail, pieces, rea
 from cloudx.scanners.runs.reply_dedup import ReplyDedup
 from cloudx.scanners.runs.run_identity import seed_of, source_ports_of
 from cloudx.scanners.runs.send_eta import SendEta
-from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, RunProgress, Scanner, Urgency
+from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, RunProgress, Scanner, TakenIn, Urgency
 
 TARGETS_FILE = "targets"
 RESULTS_FILE = "results.csv"
@@ -105,8 +105,11 @@ class Zmap(Scanner):
         return None  # zmap does not tell: the kernel's count of frames does
 
     @override
-    def replies_read(self, folder: Path) -> int | None:
-        return _account(folder).get("success_total")
+    def taken_in(self, folder: Path) -> TakenIn | None:
+        account = _account(folder)
+        if "success_total" not in account:
+            return None
+        return TakenIn(account["success_total"], (folder / ACCOUNT_FILE).stat().st_mtime)
 
     @override
     def last_words(self, folder: Path) -> str:

@@ -89,6 +89,14 @@ class RunProgress:
     ends_at: float | None = None
 
 
+@dataclass(frozen=True)
+class TakenIn:
+    """How many SYN-ACKs to its probes a run took in, repeated ones too, and when it told that, in Unix time."""
+
+    replies: int
+    told_at: float
+
+
 class Scanner(Protocol):
     """One tool. Stateless; everything about a run is in its folder."""
 
@@ -123,8 +131,8 @@ class Scanner(Protocol):
         """What a run that succeeded did not probe; None if it probed everything, as far as its output tells."""
         ...
 
-    def replies_read(self, folder: Path) -> int | None:
-        """How many SYN-ACKs to its probes a good run took in, with repeated ones; None where it does not tell."""
+    def taken_in(self, folder: Path) -> TakenIn | None:
+        """What a good run tells of the replies it took in; None where it does not."""
         return None
 
     def last_words(self, folder: Path) -> str:
