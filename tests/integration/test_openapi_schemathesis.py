@@ -43,7 +43,7 @@ CALLS = [
     f"GET {SCAN}/results", f"GET {SCAN}/coverage", "GET /api/scans/{before_id}/diff/{after_id}",
     "POST /api/nodes/register", "POST /api/nodes/heartbeat",
     "DELETE /api/nodes/{node_id}",
-    "GET /api/nodes", "GET /api/nodes/{node_id}", "GET /api/work", "GET /api/audit", "GET /metrics",
+    "GET /api/nodes", "GET /api/nodes/{node_id}", "GET /api/work", "GET /api/audit", "GET /api/probes", "GET /metrics",
     *(f"{method} /api/{kind}" for kind in ("scopes", "exclusions", "canaries", "tokens") for method in ("GET", "POST")),
     *(f"DELETE /api/{kind}/{{record_id}}" for kind in ("scopes", "exclusions", "canaries", "tokens")),
 ]  # fmt: skip
