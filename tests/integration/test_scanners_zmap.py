@@ -90,7 +90,7 @@ def test_a_killed_zmap_has_not_succeeded(network: Network, tmp_path: Path) -> No
     assert not outcome.succeeded
 
 
-def run_pass(network: Network, folder: Path, accepts_unread: bool = False) -> tuple[PassEnd, int]:
+def run_pass(network: Network, folder: Path, rate_pps: int, accepts_unread: bool = False) -> tuple[PassEnd, int]:
     """A pass of 65,536 probes, each of which is answered, as the worker runs it, with a processor for each of zmap's
     threads: how it ended, and how many answers it found."""
     (folder / "pass").mkdir(parents=True)
@@ -98,7 +98,7 @@ def run_pass(network: Network, folder: Path, accepts_unread: bool = False) -> tu
         machine = LocalMachine()
         addresses = parse_targets("10.77.0.0/16").addresses
         egress = machine.ways_to(addresses)[0].egress
-        assignment = Assignment(TCP_SYN, addresses, PortSet.parse("80"), 100_000, True, egress)
+        assignment = Assignment(TCP_SYN, addresses, PortSet.parse("80"), rate_pps, True, egress)
         run = RunPass(Zmap(), machine, 60, accepts_unread, ScannerProcess, lambda progress: None)
         command = Zmap().command(assignment, folder / "pass")
         at = command.argv.index("--cores")
@@ -112,16 +112,19 @@ def test_a_reply_that_reached_the_machine_and_that_zmap_lost_costs_another_try(
 ) -> None:
     """zmap 2.1.1 loses one or several of 65,536 in most such runs."""
     with ThreadPoolExecutor(1) as thread:  # which moves to the scanner's machine
-        ends = [thread.submit(run_pass, network, tmp_path / f"{number}").result() for number in range(5)]
+        ends = [thread.submit(run_pass, network, tmp_path / f"{number}", 100_000).result() for number in range(5)]
     for end, found in ends:
         lost = 65_536 - found
-        reason = f"{lost} replies reached this machine that zmap did not take for replies to its probes."
-        assert end.error == (reason if lost else None)
+        unread = f"{lost} replies reached this machine that zmap did not take for replies to its probes."
+        if end.error is not None and "came faster than zmap read them" in end.error:  # the machine is busy
+            assert lost > 0
+        else:
+            assert end.error == (unread if lost else None)
 
 
 def test_a_last_try_is_taken_as_it_is(network: Network, tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as thread:
-        ends = [thread.submit(run_pass, network, tmp_path / f"{number}", True).result() for number in range(3)]
+        ends = [thread.submit(run_pass, network, tmp_path / f"{number}", 20_000, True).result() for number in range(3)]
     assert [end.error for end, _ in ends] == [None] * 3
 
 
