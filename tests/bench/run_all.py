@@ -16,6 +16,7 @@ ORDER = (
     "ingest",
     "nmap_parse",
     "result_pages",
+    "diff_scans",
     "api_rates",
     "list_of_scans",
     "beside_a_hog",
