@@ -17,6 +17,7 @@ ORDER = (
     "nmap_parse",
     "result_pages",
     "export_xml",
+    "diff_scans",
     "api_rates",
     "list_of_scans",
     "beside_a_hog",

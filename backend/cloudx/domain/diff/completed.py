@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-from cloudx.domain.addresses import to_key
+from cloudx.domain.addresses import stored_key
 from cloudx.domain.chunks import ChunkSpan
 from cloudx.domain.planning.durations import EVERY_PORT
 from cloudx.domain.port_set import PortSet
@@ -48,7 +47,7 @@ class CompletedProbes:
         return row is not None and column is not None and not self._gaps.hold(row, column)
 
     def _find_row(self, ip: str) -> int | None:
-        return self._scan.addresses.index_of_key(to_key(ipaddress.ip_address(ip)))
+        return self._scan.addresses.index_of_key(stored_key(ip))
 
 
 def may_fold(scan: Scan) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -31,15 +31,6 @@ class Window:
     to: FindingKey | None
 
 
-class FindingPair(NamedTuple):
-    """What each scan has of a key; at least one is there. `host_seen`: the second scan found its host up."""
-
-    key: FindingKey
-    before: FindingRow | None
-    after: FindingRow | None
-    host_seen: bool
-
-
 class Gone(NamedTuple):
     """A key that the first scan alone has, with the state there."""
 
@@ -48,6 +39,27 @@ class Gone(NamedTuple):
     port: int
     state: str
     host_seen: bool  # the second scan found its host up
+
+
+class FindingPair(NamedTuple):
+    """What each scan has of a key; at least one is there."""
+
+    key: FindingKey
+    before: FindingRow | None
+    after: FindingRow | None
+
+
+class FindingPairs(Protocol):
+    """Pairs in order, each made when it is asked for: the transaction may be over by then."""
+
+    @property
+    def gone(self) -> Sequence[Gone]:
+        """Those that the first scan alone has."""
+        ...
+
+    def __iter__(self) -> Iterator[FindingPair]:
+        """Yield each."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +80,7 @@ class Diffs(Protocol):
         """The longest window behind `after` with at most that many findings of either scan; it has one at least."""
         ...
 
-    def pairs(self, compared: Compared, window: Window, changes: Collection[Change]) -> list[FindingPair]:
+    def pairs(self, compared: Compared, window: Window, changes: Collection[Change]) -> FindingPairs:
         """The pairs of a window that may be one of these changes, in order."""
         ...
 

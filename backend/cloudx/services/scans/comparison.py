@@ -19,7 +19,7 @@ from cloudx.domain.diff.changes import Change, change_of
 from cloudx.domain.diff.completed import CompletedProbes, may_fold
 from cloudx.domain.errors import NotFound
 from cloudx.domain.tools import Tool
-from cloudx.services.ledger.diffs import Compared, FindingPair, Gone, Window
+from cloudx.services.ledger.diffs import Compared, FindingPair, FindingPairs, Gone, Window
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.ledger.records import FindingKey, FindingRow, ScanRecord
 
@@ -95,15 +95,18 @@ class Comparison:
             after = window.to
             time.sleep(0)  # SQLite does not wait on a socket, so nothing else would give way to other requests
 
-    def _items_in(self, changes: Collection[Change], ledger: Ledger, window: Window) -> list[DiffItem]:
+    def _items_in(self, changes: Collection[Change], ledger: Ledger, window: Window) -> Iterator[DiffItem]:
         pairs = ledger.diffs.pairs(self.compared, window, changes)
-        gone = [Gone(*pair.key, pair.before.state, pair.host_seen) for pair in pairs if pair.before and not pair.after]
-        shut = {one[:3] for one in self._shut(ledger, gone)}
-        items = (self._item(pair, shut) for pair in pairs)
-        return [item for item in items if item.change in changes]
+        shut = {one[:3] for one in self._shut(ledger, pairs.gone)}
+        return self._items_of(pairs, shut, changes)
 
-    def _item(self, pair: FindingPair, shut: Collection[FindingKey]) -> DiffItem:
-        return DiffItem(self._change_of(pair, pair.key in shut), pair.key, pair.before, pair.after)
+    def _items_of(
+        self, pairs: FindingPairs, shut: Collection[FindingKey], changes: Collection[Change]
+    ) -> Iterator[DiffItem]:
+        for pair in pairs:
+            change = self._change_of(pair, pair.key in shut)
+            if change in changes:
+                yield DiffItem(change, *pair)
 
     def _change_of(self, pair: FindingPair, is_shut: bool = False) -> Change:
         return change_of(pair.before, pair.after, compares_versions=self.compared.versions, is_shut=is_shut)
