@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
+from contextlib import nullcontext
 
 from typing_extensions import override
 
@@ -44,7 +45,7 @@ class KernelSendWatch(SendWatch):
         self._replies = 0
         try:
             self._socket = _counting_socket(interface, _probes(frames))
-            self._reply_socket = _counting_socket(interface, _replies(frames))
+            self._reply_socket = _counting_socket(interface, _replies(frames)) if frames.counts_replies else None
         except OSError as error:
             raise CloudxError(
                 f"The frames that leave by {interface} cannot be counted ({error.strerror or error}). Run the worker "
@@ -54,12 +55,13 @@ class KernelSendWatch(SendWatch):
 
     @override
     def replies(self) -> int:
-        self._replies += _passed(self._reply_socket)
+        if self._reply_socket is not None:
+            self._replies += _passed(self._reply_socket)
         return self._replies
 
     @override
     def end(self) -> SendRecord:
-        with self._socket, self._reply_socket:
+        with self._socket, self._reply_socket or nullcontext():
             passed = _passed(self._socket)
         dropped, changes = _driver_counts(self._interface)
         return SendRecord(self._interface, passed, dropped - self._before[0], changes - self._before[1])
@@ -97,8 +99,6 @@ def _probes(frames: ProbeFrames) -> list[Instruction]:
 
 def _replies(frames: ProbeFrames) -> list[Instruction]:
     """Pass a SYN-ACK to one of these ports: what a listener answers, and nothing else does."""
-    if frames.protocol != "tcp":
-        return [(_RETURN, 0, 0, 0)]
     return _program(frames, _TO_US, [*_tcp_flags(_SYN_ACK), *_port_within(frames, _DESTINATION_PORT_AT)])
 
 

@@ -15,6 +15,7 @@ class ProbeFrames:
     protocol: str  # tcp, udp or icmp
     first_source_port: int
     last_source_port: int
+    counts_replies: bool = False  # SYN-ACKs to these ports too: where the tool tells how many it took in
 
 
 @dataclass(frozen=True)

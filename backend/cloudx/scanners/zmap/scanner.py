@@ -63,7 +63,8 @@ class Zmap(Scanner):
 
     @override
     def probe_frames(self, assignment: Assignment, folder: Path) -> ProbeFrames | None:
-        return ProbeFrames(assignment.scan_type.protocol, *source_ports_of(folder))
+        protocol = assignment.scan_type.protocol
+        return ProbeFrames(protocol, *source_ports_of(folder), counts_replies=protocol == "tcp")
 
     @override
     def follow(

@@ -148,7 +148,7 @@ class SendWatch(Protocol):
     """Watches an interface while a run sends."""
 
     def replies(self) -> int:
-        """How many SYN-ACKs have reached the run's ports so far."""
+        """How many SYN-ACKs have reached the run's ports so far; 0 where its frames do not count them."""
         ...
 
     def end(self) -> SendRecord:

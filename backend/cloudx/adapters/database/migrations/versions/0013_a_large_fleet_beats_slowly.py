@@ -17,9 +17,8 @@ def upgrade() -> None:
     """Apply."""
     op.add_column("nodes", sa.Column("beat_seconds", sa.Float(), nullable=False, server_default="5", comment=_COMMENT))
     if op.get_bind().dialect.name == "postgresql":
-        op.execute(
-            "ALTER TABLE nodes SET (fillfactor = 50)"
-        )  # a beat finds room on its row's page, and writes no index
+        # A beat finds room on its row's page, and writes no index.
+        op.execute("ALTER TABLE nodes SET (fillfactor = 50)")
 
 
 def downgrade() -> None:
