@@ -1,4 +1,4 @@
-"""Any order of claims, ends, silences, exclusions and stops on a real SQLite ledger keeps the books right."""
+"""Any order of claims, ends, silences, exclusions, pauses and stops on a real SQLite ledger keeps the books right."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from cloudx.services.chunks.finish import fail_chunk, release_chunk
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.chunks.renew import RenewalResult
 from cloudx.services.chunks.split import split_stragglers
-from cloudx.services.scans.control import stop_scan
+from cloudx.services.scans.control import pause_scan, resume_scan, stop_scan
 from cloudx.services.scans.results import stream_findings
 from fixtures.ledgers import ADMIN, Desk, NameTable, found
 
@@ -68,6 +68,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """A worker asks for work."""
         claim = self.desk.claim(*who)
         if claim is not None:
+            assert not self._is_paused()
             number = claim.lease.span.number
             assert number not in self.holders
             assert number not in self.counted
@@ -80,7 +81,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if claim is None or (sending and not self._row(claim)["sending"]):
             return  # a worker never begins to send again
         order = self.desk.renew(claim, share, sending)
-        if not self._holds(claim) or self._is_final():
+        if not self._holds(claim) or self._is_final() or self._is_paused():
             assert order is RenewalResult.DROP
         else:
             assert order is not RenewalResult.DROP
@@ -166,6 +167,13 @@ class LedgerMachine(RuleBasedStateMachine):
         """An address is never to be probed any more."""
         AddExclusion(self.desk.open_ledger, NameTable())(ADMIN, targets=(f"10.0.0.{host}",), note="")
 
+    @precondition(lambda self: not self._is_final())
+    @rule()
+    def pause_or_resume(self) -> None:
+        """Somebody holds the scan, or lets it go on."""
+        change = resume_scan if self._is_paused() else pause_scan
+        change(self.desk.open_ledger, self.scan.id, ADMIN)
+
     @precondition(lambda self: len(self.counted) > 1)
     @rule()
     def stop(self) -> None:
@@ -222,6 +230,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for held in self.holders.values():
             release_chunk(self.desk.open_ledger, held)
         self.desk.end_back_off(self.scan)
+        if self._is_paused() and not self._is_final():
+            resume_scan(self.desk.open_ledger, self.scan.id, ADMIN)
         while claim := self.desk.claim("last", "n9"):
             self.desk.complete(claim, *[found(str(address)) for address in claim.addresses])
         view = self.desk.show(self.scan)
@@ -237,6 +247,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _is_final(self) -> bool:
         return self.desk.show(self.scan).scan.status.is_final
+
+    def _is_paused(self) -> bool:
+        return self.desk.show(self.scan).scan.hold.is_paused
 
     def _row(self, claim: Claim) -> RowMapping:
         return self.desk.chunk_rows(self.scan)[claim.lease.span.number]

@@ -36,6 +36,8 @@ CALLS = [
     ("DELETE", "/api/nodes/vps1", None, "admin"),
     ("POST", "/api/scans", SCAN, "operator"),
     ("POST", f"/api/scans/{UNKNOWN}/stop", None, "operator"),
+    ("POST", f"/api/scans/{UNKNOWN}/pause", None, "operator"),
+    ("POST", f"/api/scans/{UNKNOWN}/resume", None, "operator"),
     ("DELETE", f"/api/scans/{UNKNOWN}", None, "operator"),
     ("POST", "/api/scopes", {"targets": ["192.0.2.0/24"], "owner": "me", "note": ""}, "admin"),
     ("DELETE", f"/api/scopes/{UNKNOWN}", None, "admin"),

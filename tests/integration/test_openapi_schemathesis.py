@@ -39,7 +39,8 @@ SLOW_IS_FINE = list(HealthCheck)
 SCAN = "/api/scans/{scan_id}"
 CALLS = [
     "GET /api/health", "GET /api/ping", "GET /api/ready", "GET /api/sync-status", "GET /api/system-monitor",
-    "POST /api/scans", "GET /api/scans", f"GET {SCAN}", f"POST {SCAN}/stop", f"DELETE {SCAN}",
+    "POST /api/scans", "GET /api/scans", f"GET {SCAN}", f"POST {SCAN}/stop", f"POST {SCAN}/pause",
+    f"POST {SCAN}/resume", f"DELETE {SCAN}",
     f"GET {SCAN}/results", f"GET {SCAN}/coverage", "GET /api/scans/{before_id}/diff/{after_id}",
     "POST /api/nodes/register", "POST /api/nodes/heartbeat",
     "DELETE /api/nodes/{node_id}",

@@ -19,7 +19,7 @@ from .policy_commands import canaries, exclusions, scopes, tokens
 from .processes import agent, db, serve, up, worker
 from .prune_command import prune
 from .results_command import results
-from .scan_commands import delete, scan, scans, show, stop
+from .scan_commands import delete, pause, resume, scan, scans, show, stop
 
 app = typer.Typer(
     name="cloudx",
@@ -56,6 +56,8 @@ _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "scan": scan,
         "scans": scans,
         "show": show,
+        "pause": pause,
+        "resume": resume,
         "stop": stop,
         "delete": delete,
         "results": results,

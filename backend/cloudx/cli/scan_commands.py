@@ -1,4 +1,4 @@
-"""The commands about scans: scan, scans, show, stop, delete."""
+"""The commands about scans: scan, scans, show, pause, resume, stop, delete."""
 
 from __future__ import annotations
 
@@ -63,6 +63,9 @@ def scan(
         int | None, typer.Option(min=1, metavar="SECONDS", help="When nmap gives a host up; it counts as failed then.")
     ] = None,
     resolve: Annotated[bool, typer.Option("--resolve", help="Look up the host names of what is found.")] = False,
+    suspended: Annotated[
+        bool, typer.Option("--suspended", help="Submit it paused; `cloudx resume ID` starts it.")
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Stay until it is over, or print its id at once.")
     ] = True,
@@ -92,13 +95,14 @@ def scan(
         "skip_unresolved": skip_unresolved or None,
         "timeout_seconds": timeout,
         "resolve": resolve or None,
+        "suspended": suspended or None,
     }
     with api_session() as api:
         request["targets"] = [*named, *map(_read_list, lists)]
         if not request["targets"]:
             raise InvalidInput("target", "No target given. Name one, or a list of them with --file FILE.")
         submitted = _submit(api, {field: value for field, value in request.items() if value is not None})
-        if wait:
+        if wait and not suspended:
             _watch(api, submitted["job_id"], f"{tool.value} {' '.join([*named, *lists])}", as_json)
         else:
             _print_submitted(submitted, as_json)
@@ -160,14 +164,28 @@ def show(
             print_scan(found)
 
 
+def pause(scan_id: ScanIdArgument, as_json: JsonOption = False) -> None:
+    """Pause a scan; what it has found is kept, and `cloudx resume` lets it go on.
+
+    Example: cloudx pause last
+    """
+    _order(scan_id, "pause", as_json)
+
+
+def resume(scan_id: ScanIdArgument, as_json: JsonOption = False) -> None:
+    """Let a paused scan go on from where it was.
+
+    Example: cloudx resume last
+    """
+    _order(scan_id, "resume", as_json)
+
+
 def stop(scan_id: ScanIdArgument, as_json: JsonOption = False) -> None:
     """Stop a scan; what it has found is kept.
 
     Example: cloudx stop last
     """
-    with api_session() as api:
-        answer = api.post(_path(api, scan_id) + "/stop", repeatable=True)
-        _print_json(answer) if as_json else _say(answer["message"])
+    _order(scan_id, "stop", as_json)
 
 
 def delete(scan_id: ScanIdArgument, as_json: JsonOption = False) -> None:
@@ -177,6 +195,12 @@ def delete(scan_id: ScanIdArgument, as_json: JsonOption = False) -> None:
     """
     with api_session() as api:
         answer = api.delete(_path(api, scan_id))
+        _print_json(answer) if as_json else _say(answer["message"])
+
+
+def _order(scan_id: str, what: str, as_json: bool) -> None:
+    with api_session() as api:
+        answer = api.post(f"{_path(api, scan_id)}/{what}", repeatable=True)
         _print_json(answer) if as_json else _say(answer["message"])
 
 

@@ -10,6 +10,7 @@ from .addresses import AddressSet
 from .errors import IllegalTransition
 from .names import HostNames
 from .port_set import PortSet
+from .timing.holds import NO_HOLD, Hold
 from .tools import UNBOUNDED_PPS, ScanType, Tool, scan_type_of
 
 
@@ -69,6 +70,7 @@ class Scan:
     timeout_seconds: int | None = None  # nmap alone: when a host is given up
     splits_ports: bool = False  # nmap alone: a host takes so long that its ports are cut too
     resolve: bool = False  # look up the names of what is found
+    hold: Hold = NO_HOLD  # what keeps it from running although it is open
 
     @property
     def type(self) -> ScanType:
@@ -112,3 +114,20 @@ class Scan:
             finished_at=at if status.is_final else None,
             error=error if error is not None else self.error,
         )
+
+    def paused(self, by: str, at: datetime) -> Scan:
+        """Held by somebody from now on; as it is where it is paused already. Raises IllegalTransition."""
+        self._require_open("pause")
+        return self if self.hold.is_paused else replace(self, hold=self.hold.paused(by, at, self.started_at))
+
+    def resumed(self, at: datetime) -> Scan:
+        """Paused no more; as it is where it was not. Raises IllegalTransition."""
+        self._require_open("resume")
+        return replace(self, hold=self.hold.resumed(at, self.started_at)) if self.hold.is_paused else self
+
+    def _require_open(self, what: str) -> None:
+        if self.status.is_final:
+            raise IllegalTransition(
+                f"Scan {self.id} is {self.status}: there is nothing left to {what}. Submit it again to scan again.",
+                status=self.status,
+            )

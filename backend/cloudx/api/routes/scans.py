@@ -1,10 +1,10 @@
-"""Submit, list, show, stop and delete scans."""
+"""Submit, list, show, pause, resume, stop and delete scans."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from cloudx.services.scans.control import delete_scan, stop_scan
+from cloudx.services.scans.control import delete_scan, pause_scan, resume_scan, stop_scan
 from cloudx.services.scans.view import get_scan, list_scans
 
 from ..access import Access, access
@@ -58,6 +58,24 @@ def stop(path: ScanPath) -> Any:
     """Its scanners end within seconds; its findings stay."""
     scan = stop_scan(deps().open_ledger, path.scan_id, principal())
     return {"message": f"Scan {scan.id} is {scan.status}."}
+
+
+@blueprint.post("/<scan_id>/pause", summary="Pause a scan", responses={200: Message, **error_responses(404, 409)})
+@access(Access.OPERATOR)
+def pause(path: ScanPath) -> Any:
+    """Its scanners end within seconds, and what they had under way is run again later; its findings stay."""
+    scan = pause_scan(deps().open_ledger, path.scan_id, principal())
+    return {"message": f"Scan {scan.id} is paused by {scan.hold.paused_by}."}
+
+
+@blueprint.post(
+    "/<scan_id>/resume", summary="Let a paused scan go on", responses={200: Message, **error_responses(404, 409)}
+)
+@access(Access.OPERATOR)
+def resume(path: ScanPath) -> Any:
+    """From where it was; a scan that is not paused stays as it is."""
+    scan = resume_scan(deps().open_ledger, path.scan_id, principal())
+    return {"message": f"Scan {scan.id} is not paused any more."}
 
 
 @blueprint.delete("/<scan_id>", summary="Delete a scan", responses={200: Message, **error_responses(404)})

@@ -55,6 +55,7 @@ class SubmitBody(Body):
         None, description="Which addresses of a name: by default ipv4, or ipv6 where it has no other"
     )
     skip_unresolved: bool = Field(False, description="Go on without host names that have no address, with a warning")
+    suspended: bool = Field(False, description="Submit it paused; POST /api/scans/ID/resume starts it")
     resolve: bool | None = Field(
         None,
         description="Look up the host names (PTR) of what is found. Left out, it is false, unless the body has nothing "
@@ -78,6 +79,7 @@ class SubmitBody(Body):
             family=self.family,
             skip_unresolved=self.skip_unresolved,
             timeout_seconds=self.timeout_seconds,
+            suspended=self.suspended,
             resolve=self._is_the_frontends() if self.resolve is None else self.resolve,
         )
 
@@ -140,6 +142,7 @@ class ScanItem(BaseModel):
     target_count: int = Field(description="Addresses, the excluded included")
     scan_type: str
     status: ScanStatus
+    paused: bool = Field(description="Somebody has paused it: nothing of it runs until it is resumed")
     progress: float = Field(ge=0, le=100)
     results: dict[str, Any] | None = Field(description="null while nothing was found, or over the answer's bound")
     results_truncated: bool = Field(description="There is more, or all of it, at results_url")
@@ -212,6 +215,8 @@ class ScanDetail(ScanItem):
     timeout_seconds: int | None = Field(description="After which nmap gives a host up")
     resolve: bool = Field(description="The host names of what is found are looked up")
     waiting_reason: str | None = Field(description="Why it does not go faster, while it does not")
+    paused_at: str | None
+    paused_by: str | None
     warnings: list[str] = Field(description="What was not taken or not probed although the scan went on, and why")
     coverage: CoverageCounts
     chunks: ChunkCounts

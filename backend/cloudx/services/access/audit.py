@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from cloudx.services.ledger.audit_entry import AuditEntry
 from cloudx.services.ledger.ledger import OpenLedger
-from cloudx.services.ledger.records import AuditEntry
 
 
 def read_audit(

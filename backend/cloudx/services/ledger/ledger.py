@@ -13,10 +13,10 @@ from cloudx.domain.nodes import Heartbeat, Node
 from cloudx.domain.proof.canaries import Canary
 from cloudx.domain.scopes import Exclusion, Scope
 
+from .audit_entry import AuditEntry
 from .diffs import Diffs
 from .dispatches import Dispatches
 from .probes import Probes
-from .records import AuditEntry
 from .scans import Chunks, Claims, Findings, Scans
 from .splits import Splits
 

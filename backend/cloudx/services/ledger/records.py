@@ -9,6 +9,7 @@ from typing import Any
 
 from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease
 from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.domain.timing.holds import NO_HOLD, Hold
 from cloudx.domain.tools import SCAN_TYPES, ScanType, Tool
 
 
@@ -59,6 +60,7 @@ class ScanSummary:
     started_at: datetime | None = None
     error: str | None = None
     waiting_reason: str | None = None
+    hold: Hold = NO_HOLD
 
     @property
     def type(self) -> ScanType:
@@ -272,19 +274,6 @@ class HostRow:
     os_name: str | None
     extra: dict[str, Any]
     observed_at: datetime
-
-
-@dataclass(frozen=True)
-class AuditEntry:
-    """One change: who made it, when by the database's clock, and to what; `detail` depends on the action."""
-
-    id: str
-    at: datetime
-    principal: str
-    role: str
-    action: str
-    subject: str
-    detail: dict[str, Any]
 
 
 @dataclass(frozen=True)

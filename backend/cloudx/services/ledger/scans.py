@@ -57,6 +57,10 @@ class Scans(Protocol):
         """Store status, times and error."""
         ...
 
+    def save_hold(self, scan: Scan) -> None:
+        """Store what keeps it from running."""
+        ...
+
     def page(
         self, *, limit: int, before_id: str | None = None, status: ScanStatus | None = None, tool: str | None = None
     ) -> list[SummaryRecord]:
@@ -84,7 +88,7 @@ class Scans(Protocol):
         ...
 
     def over_budget(self, now: datetime) -> list[str]:
-        """Running scans that began longer ago than their budget."""
+        """Running scans that have run for as long as their budget; while they were held they did not."""
         ...
 
     def tally(self, scan_id: str) -> Tally:

@@ -65,6 +65,7 @@ class ScanRequest:
     skip_unresolved: bool = False
     timeout_seconds: int | None = None  # of one host
     resolve: bool = False
+    suspended: bool = False  # submitted paused
 
     def sha256(self) -> str:
         """A hash that is equal for equal requests."""
@@ -139,7 +140,7 @@ class SubmitScan:
         excluded = resolved.excluded | self.policies.excluded(policy, resolved.host_names, own_names)
         kept = asked - excluded_part(asked, excluded)
         require_in_scope(kept, policy.allowed(now, resolved.host_names))
-        return Scan(
+        scan = Scan(
             id=new_id(),
             tool=scan_type.tool,
             type_name=scan_type.name,
@@ -161,6 +162,7 @@ class SubmitScan:
             timeout_seconds=request.timeout_seconds,
             resolve=request.resolve,
         )
+        return scan.paused(principal.name, now) if request.suspended else scan
 
     def _write(
         self, ledger: Ledger, scan: Scan, request: ScanRequest, principal: Principal, idempotency_key: str | None

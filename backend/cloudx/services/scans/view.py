@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from cloudx.domain.coverage import Coverage, progress_percent
 from cloudx.domain.scans import Scan, ScanStatus
+from cloudx.domain.timing.holds import why_held
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, ScanSummary, ShownScan, Tally, WorkerShare
 
@@ -55,16 +56,16 @@ def view_of(scan: Shown, tally: Tally, now: datetime, workers: tuple[WorkerShare
     if scan.status is ScanStatus.COMPLETED:
         progress = 100.0
     eta_seconds = _eta_seconds(scan, tally, coverage, now)
-    reason = None if scan.status.is_final else scan.waiting_reason
+    reason = None if scan.status.is_final else why_held(scan.hold, now) or scan.waiting_reason
     return ScanView(scan, tally, coverage, progress, eta_seconds, workers, reason)
 
 
 def _eta_seconds(scan: ShownScan, tally: Tally, coverage: Coverage, now: datetime) -> int | None:
-    """Seconds left if the rest goes as the scan went so far; None before anything was sent."""
-    if scan.status is not ScanStatus.RUNNING or scan.started_at is None:
+    """Seconds left if the rest goes as the scan went so far; None before anything was sent, and while it is held."""
+    if scan.status is not ScanStatus.RUNNING or scan.started_at is None or scan.hold.is_held(now):
         return None
     probed = coverage.completed + tally.in_flight_units
-    elapsed_seconds = (now - scan.started_at).total_seconds()
+    elapsed_seconds = scan.hold.running_seconds(scan.started_at, now)
     if probed < 1 or elapsed_seconds <= 0:
         return None
     return int((coverage.remaining - tally.in_flight_units) * elapsed_seconds / probed) + 1

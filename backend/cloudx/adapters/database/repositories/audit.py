@@ -13,9 +13,9 @@ from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.tables import audit
 from cloudx.domain.access import Principal
 from cloudx.services.ledger.audit_detail import bounded_detail
+from cloudx.services.ledger.audit_entry import AuditEntry
 from cloudx.services.ledger.ids import new_id
 from cloudx.services.ledger.ledger import Audit
-from cloudx.services.ledger.records import AuditEntry
 
 
 class SqlAudit(Audit):

@@ -15,6 +15,13 @@ PENDING = chunks.c.state == ChunkState.PENDING.value
 LEASED = chunks.c.state == ChunkState.LEASED.value
 
 
+def may_run() -> ColumnElement[bool]:
+    """True for an open scan that nothing holds: neither a pause nor its hours. As in sql/claim_chunk.sql."""
+    now, hold = db_now(), scans.c
+    is_open = or_(hold.opens_at.is_(None), hold.opens_at <= now), or_(hold.closes_at.is_(None), hold.closes_at > now)
+    return and_(hold.status.in_(OPEN), hold.paused_at.is_(None), *is_open)
+
+
 def claimable() -> ColumnElement[bool]:
     """True for a pending chunk that is not in its back-off."""
     return and_(PENDING, or_(chunks.c.available_at.is_(None), chunks.c.available_at <= db_now()))

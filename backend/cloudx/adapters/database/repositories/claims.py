@@ -40,7 +40,7 @@ from cloudx.services.ledger.records import (
 )
 from cloudx.services.ledger.scans import Claims
 
-from .chunk_rows import OPEN_SCANS, claimable, held, lease_of, span_values
+from .chunk_rows import claimable, held, lease_of, may_run, span_values
 from .scan_rows import OPEN
 from .server_functions import LEASE_KEY, call, call_untranslated
 from .waiting_scans import asked_for_on, participants_by_function, participants_by_statements, queue_of, waiting_scans
@@ -169,10 +169,12 @@ class SqliteClaims(_AnyDatabase):
     @override
     def claim(self, request: ClaimRequest) -> Leased | Refusal:
         scan = self._connection.execute(
-            select(scans.c.rate_pps, scans.c.status).where(scans.c.id == request.scan_id)
+            select(scans.c.rate_pps, scans.c.status, may_run().label("may_run")).where(scans.c.id == request.scan_id)
         ).first()
         if scan is None or scan.status not in OPEN:
             return Refusal.OVER
+        if not scan.may_run:
+            return Refusal.NO_CHUNK
         rate_pps = self._grant(request, scan.rate_pps)
         if isinstance(rate_pps, Refusal):
             return rate_pps
@@ -244,7 +246,7 @@ class SqliteClaims(_AnyDatabase):
     def _renew(self, report: RunReport) -> bool:
         changed = self._connection.execute(
             update(chunks)
-            .where(held(report.lease), chunks.c.scan_id.in_(OPEN_SCANS))
+            .where(held(report.lease), chunks.c.scan_id.in_(select(scans.c.id).where(may_run())))
             .values(lease_until=db_now(LEASE_SECONDS), sent_share=report.sent_share, sending=report.sending)
         )
         return bool(changed.rowcount)

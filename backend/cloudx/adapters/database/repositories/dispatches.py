@@ -14,6 +14,7 @@ from cloudx.domain.dispatch.states import Dispatch, DispatchOutcome, DispatchSta
 from cloudx.domain.scans import ScanStatus
 from cloudx.services.ledger.dispatches import Dispatches, DispatchSnapshot, OpenScan
 
+from .chunk_rows import may_run
 from .scan_rows import OPEN, type_of
 
 CHANNEL = "cloudx_dispatch"
@@ -53,7 +54,7 @@ class SqlDispatches(Dispatches):
         query = (
             select(*columns, leased.label("leased"), unsettled.label("unsettled"))
             .outerjoin_from(scans, scan_nodes, by_node.scan_id == scans.c.id)
-            .where(scans.c.status.in_(OPEN))
+            .where(may_run())  # a held scan has no demand, so its workers are ended
             .group_by(scans.c.id)
             .order_by(scans.c.priority.desc(), scans.c.id)
         )

@@ -15,6 +15,7 @@ from cloudx.domain.addresses import AddressSet
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.targets import head_of
+from cloudx.domain.timing.holds import Hold
 from cloudx.domain.tools import ScanType, Tool, scan_type_of
 from cloudx.services.ledger.records import ScanSummary, Tally
 
@@ -23,6 +24,7 @@ BULK = ("target_text", "addresses", "ports", "host_names")  # the columns of sca
 _DERIVED = (
     "chunks_total", "widest_chunk", "target_head", "target_truncated", "target_count", "units_per_address", "udp_too",
 )  # fmt: skip
+_HOLD = tuple(field.name for field in fields(Hold))
 _SUMMARY = tuple(field.name for field in fields(ScanSummary))
 MAX_CACHED_RANGES = 150_000  # about 30 MB
 
@@ -60,7 +62,8 @@ def scan_values(scan: Scan) -> dict[str, Any]:
     """A scan as its own table has it."""
     head = head_of(scan.target_text)
     return {
-        **{name: value for name, value in vars(scan).items() if name not in BULK},
+        **{name: value for name, value in vars(scan).items() if name not in (*BULK, "hold")},
+        **hold_values(scan.hold),
         "tool": scan.tool.value,
         "status": scan.status.value,
         "target_head": head,
@@ -71,6 +74,16 @@ def scan_values(scan: Scan) -> dict[str, Any]:
         "excluded_names": json.dumps(scan.excluded_names),
         "warnings": json.dumps(scan.warnings),
     }
+
+
+def hold_values(hold: Hold) -> dict[str, Any]:
+    """What keeps a scan from running, as the scans' table has it."""
+    return dict(vars(hold))
+
+
+def hold_of(row: RowMapping) -> Hold:
+    """What keeps the scan of a row from running."""
+    return Hold(**{name: row[name] for name in _HOLD})
 
 
 def bulk_values(scan: Scan) -> dict[str, Any]:
@@ -92,7 +105,8 @@ def scan_of(row: RowMapping, addresses: AddressSet) -> Scan:
     """A row of both tables, without the `addresses`, as a Scan."""
     return Scan(
         **{
-            **{key: value for key, value in row.items() if key not in _DERIVED},
+            **{key: value for key, value in row.items() if key not in (*_DERIVED, *_HOLD)},
+            "hold": hold_of(row),
             "tool": Tool(row["tool"]),
             "addresses": addresses,
             "ports": PortSet.parse(row["ports"]) if row["ports"] else None,
@@ -113,7 +127,8 @@ def summary_of(row: RowMapping) -> ScanSummary:
     """A row of the scans' own table as it is listed."""
     return ScanSummary(
         **{
-            **{name: row[name] for name in _SUMMARY if name != "target_text"},
+            **{name: row[name] for name in _SUMMARY if name not in ("target_text", "hold")},
+            "hold": hold_of(row),
             "target_text": row["target_head"],
             "tool": Tool(row["tool"]),
             "status": ScanStatus(row["status"]),

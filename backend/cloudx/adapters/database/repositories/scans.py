@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain
 from uuid import UUID
 
@@ -46,6 +46,8 @@ from .scan_rows import (
     OPEN,
     AddressCache,
     bulk_values,
+    hold_of,
+    hold_values,
     scan_of,
     scan_values,
     summary_of,
@@ -96,6 +98,10 @@ class SqlScans(Scans):
                 status=scan.status.value, started_at=scan.started_at, finished_at=scan.finished_at, error=scan.error
             )
         )
+
+    @override
+    def save_hold(self, scan: Scan) -> None:
+        self._connection.execute(update(scans).where(scans.c.id == scan.id).values(**hold_values(scan.hold)))
 
     @override
     def page(
@@ -167,11 +173,9 @@ class SqlScans(Scans):
     @override
     def over_budget(self, now: datetime) -> list[str]:
         limited = and_(scans.c.status == ScanStatus.RUNNING.value, scans.c.budget_seconds.is_not(None))
-        query = select(scans.c.id, scans.c.started_at, scans.c.budget_seconds).where(limited)
+        rows = self._connection.execute(select(scans).where(limited)).mappings()
         return [
-            scan_id
-            for scan_id, started_at, seconds in self._connection.execute(query)
-            if started_at + timedelta(seconds=seconds) <= now
+            row["id"] for row in rows if hold_of(row).running_seconds(row["started_at"], now) >= row["budget_seconds"]
         ]
 
     @override

@@ -15,6 +15,7 @@ from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.tools import SCAN_TYPES, ScanType, scan_type_of
 from cloudx.services.ledger.records import Holder, Participants, Queue, WaitingScan
 
+from .chunk_rows import may_run
 from .scan_rows import OPEN, type_of
 from .server_functions import call
 
@@ -42,7 +43,7 @@ def waiting_scans(connection: Connection, node_id: str) -> list[WaitingScan]:
             scans.c.udp_too,
         )
         .outerjoin_from(scans, scan_nodes, by_node.scan_id == scans.c.id)
-        .where(scans.c.status.in_(OPEN))
+        .where(may_run())
         .group_by(scans.c.id)
         .having(pending > 0)
         .order_by(scans.c.priority.desc(), scans.c.id)

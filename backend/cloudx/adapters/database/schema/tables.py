@@ -61,6 +61,11 @@ scans = Table(
     Column("units_per_address", Integer, nullable=False),
     Column("udp_too", Boolean, nullable=False, comment="it sends UDP probes beside its TCP ones"),
     Column("resolve", Boolean, nullable=False, comment="the names of what is found are looked up"),
+    Column("paused_at", UtcDateTime, comment="while somebody has paused it"),
+    Column("paused_by", PlainText),
+    Column("paused_seconds", Float, nullable=False, server_default="0", comment="since its start, that do not count"),
+    Column("opens_at", UtcDateTime, comment="it runs from then on; null: it may run"),
+    Column("closes_at", UtcDateTime, comment="it runs until then; null: without end"),
     Column(
         "widest_chunk",
         BigInteger,

@@ -23,6 +23,7 @@ DECLARE
     is_locked boolean;
     scans_rate bigint;
     scans_status text;
+    may_run boolean;
     registered bigint;
     node_granted bigint;
     scan_granted bigint;
@@ -36,11 +37,16 @@ BEGIN
         SELECT held.granted_pps INTO node_granted FROM node_grants held WHERE held.node_id = claimants_node FOR UPDATE;
     END IF;
     SELECT s.rate_pps, s.status, p.version, (SELECT n.rate_limit_pps FROM nodes n WHERE n.node_id = claimants_node),
-            (SELECT sum(every.granted_pps) FROM scan_nodes every WHERE every.scan_id = wanted_scan)
-        INTO scans_rate, scans_status, policy_version, registered, scan_granted
+            (SELECT sum(every.granted_pps) FROM scan_nodes every WHERE every.scan_id = wanted_scan),
+            s.paused_at IS NULL AND (s.opens_at IS NULL OR s.opens_at <= clock_timestamp())
+                AND (s.closes_at IS NULL OR s.closes_at > clock_timestamp())
+        INTO scans_rate, scans_status, policy_version, registered, scan_granted, may_run
         FROM scans s, policy_version p WHERE s.id = wanted_scan;
     IF NOT FOUND OR scans_status NOT IN ('submitted', 'running') THEN
         outcome := 'over'; RETURN NEXT; RETURN;
+    END IF;
+    IF NOT may_run THEN  -- paused, or outside of its hours
+        outcome := 'no_chunk'; RETURN NEXT; RETURN;
     END IF;
     limit_pps := least(limit_pps, registered);
     share := greatest(0, least(share, limit_pps));

@@ -23,6 +23,8 @@ BEGIN
         WHERE c.state = 'leased' AND c.attempt = reports.attempt AND c.worker_id = holder
           AND (c.lease_key = holders_key OR cloudx_is_trusted())
           AND s.status IN ('submitted', 'running')
+          AND s.paused_at IS NULL AND (s.opens_at IS NULL OR s.opens_at <= clock_timestamp())
+          AND (s.closes_at IS NULL OR s.closes_at > clock_timestamp())
     ), free AS (
         SELECT c.scan_id, c.number, held.share, held.is_sending FROM held
         JOIN chunks c ON c.scan_id = held.scan_id AND c.number = held.number

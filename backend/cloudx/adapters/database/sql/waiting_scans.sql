@@ -30,7 +30,9 @@ BEGIN
                 max(m.moved_at) FILTER (WHERE m.node_id = claimants_node) AS served_at
             FROM scan_nodes m WHERE m.scan_id = s.id
         ) n
-        WHERE s.status IN ('submitted', 'running') AND s.chunks_total > n.settled + n.leased
+        WHERE s.status IN ('submitted', 'running') AND s.paused_at IS NULL AND (s.opens_at IS NULL OR s.opens_at <= clock_timestamp())
+            AND (s.closes_at IS NULL OR s.closes_at > clock_timestamp())
+            AND s.chunks_total > n.settled + n.leased
     )
     SELECT w.id::text, w.tool, w.type_name, w.udp_too, w.rate_pps, w.chunks_open, w.priority, w.created_by, w.held_pps, w.served_at,
         w.id = ANY (asked_for), p.limits_pps, p.nodes_each, p.is_here, p.limit_here_pps, p.granted_here_pps, p.granted_pps, p.sent_for

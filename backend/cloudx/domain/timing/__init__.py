@@ -1,0 +1,1 @@
+"""When things run: pauses, allowed hours, schedules."""
