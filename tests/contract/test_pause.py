@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -25,7 +26,7 @@ from fixtures.ledgers import ADMIN, LONG_AGO, POSTGRESQL_ALONE, Desk, found
 ANN = Principal("ann", Role.OPERATOR)
 
 
-def several_chunks(desk: Desk, **more: object) -> Scan:
+def several_chunks(desk: Desk, **more: Any) -> Scan:
     return desk.submit("10.0.0.0/22", rate_pps=20, **more)
 
 
