@@ -37,6 +37,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 EXAMPLES = 40
 SLOW_IS_FINE = list(HealthCheck)
 SCAN = "/api/scans/{scan_id}"
+RECORDS = ("scopes", "exclusions", "canaries", "lists", "tokens")
 CALLS = [
     "GET /api/health", "GET /api/ping", "GET /api/ready", "GET /api/sync-status", "GET /api/system-monitor",
     "POST /api/scans", "GET /api/scans", f"GET {SCAN}", f"POST {SCAN}/stop", f"POST {SCAN}/pause",
@@ -45,8 +46,8 @@ CALLS = [
     "POST /api/nodes/register", "POST /api/nodes/heartbeat",
     "DELETE /api/nodes/{node_id}",
     "GET /api/nodes", "GET /api/nodes/{node_id}", "GET /api/work", "GET /api/audit", "GET /api/probes", "GET /metrics",
-    *(f"{method} /api/{kind}" for kind in ("scopes", "exclusions", "canaries", "tokens") for method in ("GET", "POST")),
-    *(f"DELETE /api/{kind}/{{record_id}}" for kind in ("scopes", "exclusions", "canaries", "tokens")),
+    *(f"{method} /api/{kind}" for kind in RECORDS for method in ("GET", "POST")),
+    *(f"DELETE /api/{kind}/{{record_id}}" for kind in RECORDS),
 ]  # fmt: skip
 
 

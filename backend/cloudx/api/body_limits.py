@@ -16,6 +16,7 @@ LIMITS = {
     "nodes.register": NODE_BYTES,
     "nodes.heartbeat": NODE_BYTES,
     "scans.submit": LIST_BYTES,
+    "lists.create_list": LIST_BYTES,
     "scopes.create_scope": POLICY_BYTES,
     "exclusions.create_exclusion": POLICY_BYTES,
 }

@@ -18,6 +18,7 @@ from .node_commands import nodes
 from .policy_commands import canaries, exclusions, scopes, tokens
 from .processes import agent, db, serve, up, worker
 from .prune_command import prune
+from .records.lists import lists
 from .results_command import results
 from .scan_commands import delete, pause, resume, scan, scans, show, stop
 
@@ -62,6 +63,7 @@ _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "delete": delete,
         "results": results,
         "diff": diff,
+        "lists": lists,
     },
     "The fleet, and who may": {
         "nodes": nodes,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cloudx.domain.access import Role
-from cloudx.domain.errors import InvalidInput
 
-from .session import JsonOption, api_session
+from .records.calls import add_record, list_records, remove_record
+from .session import JsonOption
 
 TargetArgument = Annotated[list[str], typer.Argument(help="Addresses, CIDRs, ranges or host names.")]
 ExpiresOption = Annotated[str | None, typer.Option(help="90m, 12h, 30d, 4w, a date or a time; never, by default.")]
@@ -30,7 +28,7 @@ def list_scopes(as_json: JsonOption = False) -> None:
 
     Example: cloudx scopes list
     """
-    _list("scopes", ("owner", "expires_at", "targets", "note"), as_json)
+    list_records("scopes", ("owner", "expires_at", "targets", "note"), as_json)
 
 
 @scopes.command("add")
@@ -45,7 +43,7 @@ def add_scope(
 
     Example: cloudx scopes add 203.0.113.0/24 --owner ann --note "contract 17" --expires 30d
     """
-    _add("scopes", {"targets": target, "owner": owner, "note": note}, expires, as_json)
+    add_record("scopes", {"targets": target, "owner": owner, "note": note}, expires, as_json)
 
 
 @scopes.command("remove")
@@ -54,7 +52,7 @@ def remove_scope(scope_id: IdArgument, as_json: JsonOption = False) -> None:
 
     Example: cloudx scopes remove 019ab3c4-7f00-7d1e-8a2b-3c4d5e6f7a8b
     """
-    _remove("scopes", scope_id, as_json)
+    remove_record("scopes", scope_id, as_json)
 
 
 @exclusions.command("list")
@@ -63,7 +61,7 @@ def list_exclusions(as_json: JsonOption = False) -> None:
 
     Example: cloudx exclusions list
     """
-    _list("exclusions", ("targets", "note"), as_json)
+    list_records("exclusions", ("targets", "note"), as_json)
 
 
 @exclusions.command("add")
@@ -72,7 +70,7 @@ def add_exclusion(target: TargetArgument, note: NoteOption, as_json: JsonOption 
 
     Example: cloudx exclusions add 10.0.0.1 --note "the old PLC"
     """
-    _add("exclusions", {"targets": target, "note": note}, None, as_json)
+    add_record("exclusions", {"targets": target, "note": note}, None, as_json)
 
 
 @exclusions.command("remove")
@@ -81,7 +79,7 @@ def remove_exclusion(exclusion_id: IdArgument, as_json: JsonOption = False) -> N
 
     Example: cloudx exclusions remove 019ab3c4-7f00-7d1e-8a2b-3c4d5e6f7a8b
     """
-    _remove("exclusions", exclusion_id, as_json)
+    remove_record("exclusions", exclusion_id, as_json)
 
 
 @canaries.command("list")
@@ -90,7 +88,7 @@ def list_canaries(as_json: JsonOption = False) -> None:
 
     Example: cloudx canaries list
     """
-    _list("canaries", ("target", "port", "note"), as_json)
+    list_records("canaries", ("target", "port", "note"), as_json)
 
 
 @canaries.command("add")
@@ -104,7 +102,7 @@ def add_canary(
 
     Example: cloudx canaries add 192.0.2.7 --port 443 --note "our own web server"
     """
-    _add("canaries", {"target": target, "port": port, "note": note}, None, as_json)
+    add_record("canaries", {"target": target, "port": port, "note": note}, None, as_json)
 
 
 @canaries.command("remove")
@@ -113,7 +111,7 @@ def remove_canary(canary_id: IdArgument, as_json: JsonOption = False) -> None:
 
     Example: cloudx canaries remove 019ab3c4-7f00-7d1e-8a2b-3c4d5e6f7a8b
     """
-    _remove("canaries", canary_id, as_json)
+    remove_record("canaries", canary_id, as_json)
 
 
 @tokens.command("list")
@@ -122,7 +120,7 @@ def list_tokens(as_json: JsonOption = False) -> None:
 
     Example: cloudx tokens list
     """
-    _list("tokens", ("name", "role", "node_id", "expires_at"), as_json)
+    list_records("tokens", ("name", "role", "node_id", "expires_at"), as_json)
 
 
 @tokens.command("add")
@@ -138,7 +136,7 @@ def add_token(
     Example: cloudx tokens add ann --role operator --expires 30d
     """
     fields = {"name": name or node_id, "role": role.value, "node_id": node_id}
-    _add("tokens", {field: value for field, value in fields.items() if value is not None}, expires, as_json)
+    add_record("tokens", {field: value for field, value in fields.items() if value is not None}, expires, as_json)
 
 
 @tokens.command("remove")
@@ -147,72 +145,4 @@ def remove_token(token_id: IdArgument, as_json: JsonOption = False) -> None:
 
     Example: cloudx tokens remove 019ab3c4-7f00-7d1e-8a2b-3c4d5e6f7a8b
     """
-    _remove("tokens", token_id, as_json)
-
-
-def _list(kind: str, fields: Sequence[str], as_json: bool) -> None:
-    with api_session() as api:
-        from cloudx.terminal import print_json, say
-
-        found = api.get(f"/api/{kind}")
-        if as_json:
-            print_json(found)
-        elif found:
-            _print_rows(found, fields)
-        else:
-            say(f"There are no {kind}. Add one: cloudx {kind} add --help")
-
-
-def _print_rows(found: Sequence[dict[str, Any]], fields: Sequence[str]) -> None:
-    from rich.text import Text
-
-    from cloudx.terminal import out, table, visible
-
-    headings = [field.removesuffix("_at").replace("_", " ").upper() for field in fields]
-    shown = table("ID", *headings, folds=("TARGETS", "NOTE"))
-    for row in found:
-        shown.add_row(visible(row["id"]), *(Text(visible(_cell(row, field))) for field in fields))
-    out().print(shown)
-
-
-def _cell(row: dict[str, Any], field: str) -> str:
-    from .scan_text import local_time
-
-    value = row.get(field)
-    if field == "expires_at":
-        return local_time(value)[:16] or "never"  # to the minute
-    return " ".join(value) if isinstance(value, list) else str(value or "")
-
-
-def _add(kind: str, body: dict[str, Any], expires: str | None, as_json: bool) -> None:
-    with api_session() as api:
-        from cloudx.terminal import print_json, say, visible
-
-        from .expiry import parse_expiry
-
-        if kind == "tokens" and not body.get("name"):
-            raise InvalidInput("name", "A token needs a name: cloudx tokens add NAME --role ROLE.")
-        expires_at = parse_expiry(expires, datetime.now(UTC))
-        made = api.post(f"/api/{kind}", body | ({"expires_at": expires_at} if expires_at else {}))
-        if as_json:
-            print_json(made)
-            return
-        typer.echo(visible(made.get("token") or made["id"]))
-        say(
-            f"Added. This token is shown this once; `cloudx {kind} remove {made['id']}` makes it worthless."
-            if "token" in made
-            else f"Added. `cloudx {kind} remove {made['id']}` takes it back."
-        )
-
-
-def _remove(kind: str, item_id: str, as_json: bool) -> None:
-    with api_session() as api:
-        from cloudx.terminal import print_json, say
-
-        from .api_client import checked_id
-
-        answer = api.delete(f"/api/{kind}/{checked_id(item_id)}") or {"message": "Removed."}
-        if as_json:
-            print_json(answer)
-        else:
-            say(answer.get("message", "Removed."))
+    remove_record("tokens", token_id, as_json)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +14,7 @@ from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import Tool
 from cloudx.processes.exits import FAILED
 
+from .records.read_targets import read_list
 from .session import JsonOption, ScanIdArgument, api_session
 
 if TYPE_CHECKING:
@@ -31,6 +30,9 @@ def scan(
     file: Annotated[
         list[str] | None,
         typer.Option("--file", "-f", metavar="FILE", help="A list of targets, with # comments; - is standard input."),
+    ] = None,
+    list_name: Annotated[
+        str | None, typer.Option("--list", metavar="NAME", help="A named list in place of targets: `cloudx lists`.")
     ] = None,
     tool: Annotated[Tool, typer.Option(help="The scanner.")] = Tool.NMAP,
     scan_type: Annotated[
@@ -78,9 +80,9 @@ def scan(
     Example: cloudx scan 127.0.0.1 --tool nmap --ports 1-10000
     """
     named = [text for text in target or [] if text != "-"]
-    lists = [*(file or []), *("-" for text in target or [] if text == "-")]
+    files = [*(file or []), *("-" for text in target or [] if text == "-")]
     request = {
-        "targets": named,
+        "list": list_name,
         "tool": tool.value,
         "scan_type": scan_type,
         "ports": ports,
@@ -98,24 +100,14 @@ def scan(
         "suspended": suspended or None,
     }
     with api_session() as api:
-        request["targets"] = [*named, *map(_read_list, lists)]
-        if not request["targets"]:
+        request["targets"] = [*named, *map(read_list, files)] or None
+        if not request["targets"] and not list_name:
             raise InvalidInput("target", "No target given. Name one, or a list of them with --file FILE.")
         submitted = _submit(api, {field: value for field, value in request.items() if value is not None})
         if wait and not suspended:
-            _watch(api, submitted["job_id"], f"{tool.value} {' '.join([*named, *lists])}", as_json)
+            _watch(api, submitted["job_id"], f"{tool.value} {list_name or ' '.join([*named, *files])}", as_json)
         else:
             _print_submitted(submitted, as_json)
-
-
-def _read_list(file: str) -> str:
-    """The text of a list of targets; the API reads its lines and comments."""
-    if file == "-":
-        return sys.stdin.read()
-    try:
-        return Path(file).read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InvalidInput("file", f"{file} cannot be read ({error.strerror}). Name a file with targets.") from None
 
 
 def scans(

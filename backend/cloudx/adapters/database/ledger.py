@@ -27,6 +27,7 @@ from cloudx.adapters.database.repositories.policies import SqlPolicies
 from cloudx.adapters.database.repositories.postgres_scans import scans_on
 from cloudx.adapters.database.repositories.splits import splits_on
 from cloudx.adapters.database.repositories.tokens import SqlTokens
+from cloudx.adapters.database.schedules.lists import SqlTargetLists
 from cloudx.domain.errors import Conflict
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
@@ -44,6 +45,7 @@ class SqlLedger:
         self.nodes = SqlNodes(connection)
         self.tokens = SqlTokens(connection)
         self.policies = SqlPolicies(connection)
+        self.lists = SqlTargetLists(connection)
         self.probes = SqlProbes(connection)
         self.audit = SqlAudit(connection)
         self.old_records = SqlOldRecords(connection)

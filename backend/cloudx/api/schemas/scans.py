@@ -28,6 +28,7 @@ class SubmitBody(Body):
 
     target: TargetText | None = Field(None, description="Addresses, CIDRs, ranges, names; comma, space or newline")
     targets: TargetList | None = Field(None, description="The same as a list")
+    list_name: Name | None = Field(None, alias="list", description="A named list (/api/lists) in place of targets")
     tool: str = Field(max_length=64, examples=["nmap"], description="nmap, masscan or zmap")
     scan_type: str | None = Field(None, max_length=64, examples=["tcp"])
     port: Ports | None = Field(None, examples=[80, "80,443", "1-1000", "http", "T:80,U:53"])
@@ -80,6 +81,7 @@ class SubmitBody(Body):
             skip_unresolved=self.skip_unresolved,
             timeout_seconds=self.timeout_seconds,
             suspended=self.suspended,
+            list_name=self.list_name,
             resolve=self._is_the_frontends() if self.resolve is None else self.resolve,
         )
 
@@ -88,7 +90,7 @@ class SubmitBody(Body):
         return self.model_fields_set <= _FRONTENDS_FIELDS and self.target is not None
 
     def _targets(self) -> tuple[str, ...]:
-        if self.target is None and self.targets is None:
+        if self.target is None and self.targets is None and self.list_name is None:
             raise InvalidInput("target", "No target given. Name at least one address, CIDR, range or host name.")
         return ((self.target,) if self.target is not None else ()) + tuple(self.targets or ())
 

@@ -16,6 +16,7 @@ from cloudx.domain.scopes import Exclusion, Scope
 from .audit_entry import AuditEntry
 from .diffs import Diffs
 from .dispatches import Dispatches
+from .lists import TargetLists
 from .probes import Probes
 from .scans import Chunks, Claims, Findings, Scans
 from .splits import Splits
@@ -243,6 +244,11 @@ class Ledger(Protocol):
 
     @property
     def splits(self) -> Splits:
+        """The repository of that name."""
+        ...
+
+    @property
+    def lists(self) -> TargetLists:
         """The repository of that name."""
         ...
 

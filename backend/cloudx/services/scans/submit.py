@@ -33,6 +33,7 @@ from cloudx.services.results.document import make_document
 from cloudx.services.results.inline import NOTHING
 from cloudx.services.results.keep import packed
 
+from .listed_targets import targets_of
 from .resolve_targets import ResolvedTargets, resolve_targets
 
 MAX_RATE_PPS = 10_000_000
@@ -50,7 +51,7 @@ _EXAMPLE_PORTS = "80, 80,443 or 1-1000"
 class ScanRequest:
     """A scan as a user typed it; `rate_pps` over the whole fleet."""
 
-    targets: tuple[str, ...]
+    targets: tuple[str, ...]  # empty where a list is named
     tool: str
     scan_type: str | None = None
     ports: str | None = None
@@ -66,6 +67,7 @@ class ScanRequest:
     timeout_seconds: int | None = None  # of one host
     resolve: bool = False
     suspended: bool = False  # submitted paused
+    list_name: str | None = None
 
     def sha256(self) -> str:
         """A hash that is equal for equal requests."""
@@ -94,8 +96,9 @@ class SubmitScan:
         _check_priority(request, principal)
         _rate_pps(request, scan_type)
         _check_timeout(request, scan_type)
+        listed = replace(request, targets=targets_of(self.open_ledger, request))
         resolved = resolve_targets(
-            self.resolver, request.targets, request.exclude, request.family, request.skip_unresolved
+            self.resolver, listed.targets, request.exclude, request.family, request.skip_unresolved
         )
         _require_reachable(resolved.addresses - resolved.excluded, scan_type)
         self._look_up_exclusions()
@@ -104,7 +107,7 @@ class SubmitScan:
                 earlier = _earlier(ledger, request, principal, idempotency_key)
                 if earlier:
                     return earlier
-                scan = self._admit(ledger, request, principal, scan_type, ports, resolved)
+                scan = self._admit(ledger, listed, principal, scan_type, ports, resolved)
                 scan = self._write(ledger, scan, request, principal, idempotency_key)
                 ledger.commit()
                 return scan

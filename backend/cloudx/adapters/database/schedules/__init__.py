@@ -1,0 +1,1 @@
+"""Named lists and schedules: what is scanned again and again."""
