@@ -10,7 +10,7 @@ from functools import cache
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, RowMapping, Select, and_, bindparam, or_, select
+from sqlalchemy import Connection, Integer, RowMapping, Select, and_, bindparam, literal_column, or_, select
 from typing_extensions import override
 
 from cloudx.adapters.database.repositories.scan_rows import type_of
@@ -112,7 +112,8 @@ def _attempts_at(size: int) -> Select[Any]:
     )
     ended_since = or_(keys.ended_at.is_(None), keys.ended_at >= bindparam("since"))
     in_time = and_(keys.started_at <= bindparam("until"), ended_since)
-    return select(*_OF_ATTEMPT).where(or_(*at_places), in_time).limit(bindparam("at_most", type_=Integer))
+    has_span = keys.address_count > literal_column("0")  # as the index has it, word for word
+    return select(*_OF_ATTEMPT).where(or_(*at_places), has_span, in_time).limit(bindparam("at_most", type_=Integer))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ CREATE OR REPLACE FUNCTION cloudx_claim_chunk(
     outcome text, number integer, address_start bigint, address_count bigint, port_start integer, port_count integer,
     attempt integer, rate_pps bigint, lease_until timestamptz, policy_version bigint
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-SET plan_cache_mode = force_generic_plan AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     is_soft text := set_config('synchronous_commit', 'off', true);
@@ -41,7 +41,7 @@ BEGIN
             s.paused_at IS NULL AND (s.opens_at IS NULL OR s.opens_at <= clock_timestamp())
                 AND (s.closes_at IS NULL OR s.closes_at > clock_timestamp())
         INTO scans_rate, scans_status, policy_version, registered, scan_granted, may_run
-        FROM scans s, policy_version p WHERE s.id = wanted_scan;
+        FROM scans s, policy_version p WHERE s.id = wanted_scan AND p.id = 1;
     IF NOT FOUND OR scans_status NOT IN ('submitted', 'running') THEN
         outcome := 'over'; RETURN NEXT; RETURN;
     END IF;

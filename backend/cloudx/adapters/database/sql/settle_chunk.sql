@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION cloudx_settle_chunk(
     sent double precision, packets bigint, words text, units_excluded bigint, units_failed bigint, units_not_reached bigint,
     times_failed integer, nodes_failed text, wait_seconds double precision
 ) RETURNS TABLE (is_ours boolean, may_be_last boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     at timestamptz := clock_timestamp();
@@ -43,6 +43,8 @@ BEGIN
         WHERE a.scan_id = of_scan AND a.number = of_number AND a.attempt = of_attempt;
     PERFORM set_config('cloudx.settled', of_scan || ' ' || of_number, true);  -- cloudx_settled_here reads it
     is_ours := true;
-    may_be_last := NOT is_open OR NOT EXISTS (SELECT FROM chunks c WHERE c.scan_id = of_scan AND c.state = 'pending');
+    may_be_last := NOT is_open OR (
+        SELECT c.number FROM chunks c WHERE c.scan_id = of_scan AND c.state = 'pending' ORDER BY c.claim_order LIMIT 1
+    ) IS NULL;
     RETURN NEXT;
 END $$;
