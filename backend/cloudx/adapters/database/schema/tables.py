@@ -182,7 +182,7 @@ attempts = Table(
     Column("policy_version", BigInteger, comment="that its claim saw"),
     Column("source_ip", IpAddress, comment="that its packets come from"),
 )
-# Partial, though every attempt has a span: PostgreSQL would take it for the key while the table's statistics say that it
+# Partial, though every attempt has a span: PostgreSQL would take it for the key while the statistics say that the table
 # is empty, and read all attempts of the scan to end one.
 Index(
     "ix_attempts_address",

@@ -7,7 +7,8 @@
 -- crash of the server takes back is a lost lease (docs/adr/0009).
 -- A worker's login has no other way to a lease, so what it passes is bounded here: no share is negative, no lease
 -- longer than a minute. `holders_key` is its process's secret, without which nobody else settles or renews the lease (docs/adr/0026).
--- The plan is generic: statistics may say that a new scan has no chunks, and a plan made for that reads all of them.
+-- The plan is generic, and takes indexes alone: statistics may say that a new scan has no chunks, or that most rows are pending, and
+-- a plan made for that reads all of them.
 DROP FUNCTION IF EXISTS cloudx_claim_chunk(uuid, text, text, bigint, bigint, double precision);
 CREATE OR REPLACE FUNCTION cloudx_claim_chunk(
     wanted_scan uuid, claimant text, holders_key text, claimants_node text, share bigint, limit_pps bigint,

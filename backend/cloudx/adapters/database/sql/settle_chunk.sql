@@ -2,6 +2,7 @@
 -- a column as it is. `may_be_last` is true where nothing of the scan waits for a worker any more, by this transaction's view.
 -- A worker's login has no other way to end a lease, so the numbers that go into the scan's books are checked here: what was
 -- excluded and what failed is part of the chunk. What it says of its own chunk within that is taken as it is (docs/security.md).
+-- It looks for a pending chunk in claim order: for any one of them PostgreSQL reads the table from its start.
 -- Lock order: the chunk; by its trigger the node's row in node_grants, then in scan_nodes.
 CREATE OR REPLACE FUNCTION cloudx_settle_chunk(
     of_scan uuid, of_number integer, of_attempt integer, holder text, holders_key text, how text, is_final boolean,
