@@ -15,7 +15,8 @@ from cloudx.domain.errors import InvalidInput, TooLarge
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import Resolver
 from cloudx.services.ledger.ledger import Ledger
-from cloudx.services.scans.submit import MAX_RATE_PPS, ScanRequest, SubmitScan
+from cloudx.services.scans.scan_request import MAX_RATE_PPS, ScanRequest
+from cloudx.services.scans.submit import SubmitScan
 
 ADA = Principal("ada", Role.ADMIN)
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from cloudx.domain.access import Principal, Role
-from cloudx.domain.addresses import AddressSet
-from cloudx.domain.errors import Conflict, Forbidden, InvalidInput, NoCapableNode
+from cloudx.domain.access import Principal
+from cloudx.domain.errors import Conflict, InvalidInput
 from cloudx.domain.identity import excluded_part
-from cloudx.domain.names import Family
-from cloudx.domain.nodes import Node, capable
+from cloudx.domain.nodes import capable
 from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS, plan
 from cloudx.domain.planning.durations import with_ports_split
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.proof.tries import tries_of
 from cloudx.domain.rates.shares import sendable_pps
-from cloudx.domain.reach import blocked_everywhere
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import require_in_scope
 from cloudx.domain.targets import normalised
-from cloudx.domain.tools import DEFAULT_RATE_PPS, SCAN_TYPES, PortRule, ScanType, Tool, scan_type_named
+from cloudx.domain.tools import ScanType, scan_type_named
 from cloudx.services.access.excluded_names import keep_answers
 from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import Resolver
@@ -35,43 +31,30 @@ from cloudx.services.results.keep import packed
 
 from .listed_targets import targets_of
 from .resolve_targets import ResolvedTargets, resolve_targets
+from .scan_request import ScanRequest as ScanRequest
+from .scan_request import (
+    check_priority,
+    check_timeout,
+    ports_of,
+    rate_pps_of,
+    require_reachable,
+    require_sendable,
+)
 
-MAX_RATE_PPS = 10_000_000
 MAX_WORKERS = 10_000
-USERS_PRIORITY = 0  # the highest that an operator may give
 NAMES_SECONDS = 5.0  # what a submit waits for the addresses of names that exclusions have
-MAX_TIMEOUT_SECONDS = 7 * 86_400
-SHOWN_RANGES = 5
-SHOWN_IN_DETAILS = 1000
-_LOOPBACK = AddressSet.of_texts(["0.0.0.0", "127.0.0.0-127.255.255.255"])  # noqa: S104 - a target, not a listener
-_EXAMPLE_PORTS = "80, 80,443 or 1-1000"
 
 
-@dataclass(frozen=True)
-class ScanRequest:
-    """A scan as a user typed it; `rate_pps` over the whole fleet."""
+class Occasion(Protocol):
+    """What a scan is submitted for: it is in the same transaction, so both are kept or neither is."""
 
-    targets: tuple[str, ...]  # empty where a list is named
-    tool: str
-    scan_type: str | None = None
-    ports: str | None = None
-    rate_pps: int | None = None
-    exclude: tuple[str, ...] = ()
-    priority: int = 0
-    name: str | None = None
-    max_workers: int | None = None
-    retries: int | None = None
-    budget_seconds: int | None = None
-    family: Family | None = None  # None: a name's IPv4 addresses, or its IPv6 addresses where it has no other
-    skip_unresolved: bool = False
-    timeout_seconds: int | None = None  # of one host
-    resolve: bool = False
-    suspended: bool = False  # submitted paused
-    list_name: str | None = None
+    def begin(self, ledger: Ledger) -> None:
+        """Before anything is written. Raises Conflict where another process has served it."""
+        ...
 
-    def sha256(self) -> str:
-        """A hash that is equal for equal requests."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+    def end(self, ledger: Ledger, scan: Scan) -> None:
+        """With the scan that was written."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -84,31 +67,46 @@ class SubmitScan:
     fleet: KnownFleet = field(default_factory=KnownFleet)
     chunk_seconds: float = CHUNK_SECONDS
 
-    def __call__(self, request: ScanRequest, principal: Principal, idempotency_key: str | None = None) -> Scan:
+    def check(self, request: ScanRequest, principal: Principal) -> tuple[ScanType, PortSet | None]:
+        """What can be said of it before anything is looked up. Raises InvalidInput or Forbidden."""
+        scan_type = scan_type_named(request.tool, request.scan_type)
+        ports = ports_of(request, scan_type)
+        self._check_max_workers(request)
+        check_priority(request, principal)
+        rate_pps_of(request, scan_type)
+        check_timeout(request, scan_type)
+        return scan_type, ports
+
+    def __call__(
+        self,
+        request: ScanRequest,
+        principal: Principal,
+        idempotency_key: str | None = None,
+        occasion: Occasion | None = None,
+    ) -> Scan:
         """Write the scan and its chunks in one transaction and return it.
 
         An idempotency key that was used before for the same request returns the scan of that time. Raises InvalidInput,
         TooLarge, TargetOutOfScope, NoCapableNode, Forbidden or Conflict, having written nothing.
         """
-        scan_type = scan_type_named(request.tool, request.scan_type)
-        ports = _ports(request, scan_type)
-        self._check_max_workers(request)
-        _check_priority(request, principal)
-        _rate_pps(request, scan_type)
-        _check_timeout(request, scan_type)
+        scan_type, ports = self.check(request, principal)
         listed = replace(request, targets=targets_of(self.open_ledger, request))
         resolved = resolve_targets(
             self.resolver, listed.targets, request.exclude, request.family, request.skip_unresolved
         )
-        _require_reachable(resolved.addresses - resolved.excluded, scan_type)
+        require_reachable(resolved.addresses - resolved.excluded, scan_type)
         self._look_up_exclusions()
         try:
             with self.open_ledger() as ledger:
                 earlier = _earlier(ledger, request, principal, idempotency_key)
                 if earlier:
                     return earlier
+                if occasion is not None:
+                    occasion.begin(ledger)
                 scan = self._admit(ledger, listed, principal, scan_type, ports, resolved)
                 scan = self._write(ledger, scan, request, principal, idempotency_key)
+                if occasion is not None:
+                    occasion.end(ledger, scan)
                 ledger.commit()
                 return scan
         except Conflict:
@@ -150,7 +148,7 @@ class SubmitScan:
             target_text=normalised(request.targets),
             addresses=kept,
             ports=ports,
-            rate_pps=_rate_pps(request, scan_type),
+            rate_pps=rate_pps_of(request, scan_type),
             excluded_addresses=asked.size - kept.size,
             created_at=now,
             created_by=principal.name,
@@ -171,7 +169,7 @@ class SubmitScan:
         self, ledger: Ledger, scan: Scan, request: ScanRequest, principal: Principal, idempotency_key: str | None
     ) -> Scan:
         fit = capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at)
-        _require_sendable(scan, fit)
+        require_sendable(scan, fit)
         workers = min(len(fit), scan.max_workers or len(fit))
         # A chunk is planned in seconds of sending, so by what can be sent: a rate may be asked that no fleet has.
         rate_pps = sendable_pps(scan.rate_pps, [node.rate_limit_pps for node in fit], workers)
@@ -219,81 +217,3 @@ def _earlier(ledger: Ledger, request: ScanRequest, principal: Principal, key: st
     if record is None:
         raise Conflict("The scan of this Idempotency-Key was deleted. Use a new key for a new scan.")
     return record.scan
-
-
-def _ports(request: ScanRequest, scan_type: ScanType) -> PortSet | None:
-    scan_name = f"{scan_type.tool} {scan_type.name}"
-    if request.ports is None or str(request.ports).strip() == "":
-        if scan_type.ports in (PortRule.REQUIRED, PortRule.ONE):
-            example = "80" if scan_type.ports is PortRule.ONE else _EXAMPLE_PORTS
-            raise InvalidInput("port", f"{scan_name} needs a port: give for example {example}.")
-        return None
-    if scan_type.ports is PortRule.NONE:
-        raise InvalidInput("port", f"{scan_name} sends ICMP and takes no port: leave it out.")
-    ports = PortSet.parse(request.ports, "port", scan_type)
-    if scan_type.ports is PortRule.ONE and ports.size != 1:
-        raise InvalidInput("port", f"{scan_name} takes one port; use masscan for several.")
-    return ports
-
-
-def _rate_pps(request: ScanRequest, scan_type: ScanType) -> int:
-    if (rate := request.rate_pps) is None:
-        return DEFAULT_RATE_PPS[scan_type.tool]
-    if scan_type.unheld_pps:
-        paced = [known.name for known in SCAN_TYPES.values() if known.tool is Tool.NMAP and not known.unheld_pps]
-        raise InvalidInput(
-            "rate",
-            f"{scan_type.tool} {scan_type.name} takes no rate: nothing holds its version and script probes to one. "
-            f"Leave rate out, or use one of: {', '.join(paced)}.",
-        )
-    if not 1 <= rate <= MAX_RATE_PPS:
-        raise InvalidInput("rate", f"A rate is from 1 to {MAX_RATE_PPS} packets per second over the whole fleet.")
-    return rate
-
-
-def _check_priority(request: ScanRequest, principal: Principal) -> None:
-    """Raise Forbidden for a priority above USERS_PRIORITY that is not an admin's."""
-    if request.priority > USERS_PRIORITY and not principal.reaches(Role.ADMIN):
-        raise Forbidden(
-            f"A priority above {USERS_PRIORITY} is an admin's to give, since such a scan goes before everybody else's; "
-            f"{principal.name} has {principal.role}. Leave it out, or ask an admin."
-        )
-
-
-def _check_timeout(request: ScanRequest, scan_type: ScanType) -> None:
-    if request.timeout_seconds is None:
-        return
-    if scan_type.tool is not Tool.NMAP:
-        raise InvalidInput(
-            "timeout_seconds",
-            f"{scan_type.tool} gives no host up: leave timeout_seconds out, or use nmap.",
-        )
-    if not 1 <= request.timeout_seconds <= MAX_TIMEOUT_SECONDS:
-        raise InvalidInput("timeout_seconds", f"timeout_seconds is from 1 to {MAX_TIMEOUT_SECONDS:,}, for one host.")
-
-
-def _require_sendable(scan: Scan, fit: Sequence[Node]) -> None:
-    """Refuse what masscan and zmap can send to from no fit node. Raises NoCapableNode."""
-    if scan.tool is Tool.NMAP:
-        return
-    stuck = blocked_everywhere(scan.addresses, [node.reach for node in fit])
-    if not stuck:
-        return
-    ranges = stuck.texts()
-    more = f" and {len(ranges) - SHOWN_RANGES:,} more" if len(ranges) > SHOWN_RANGES else ""
-    raise NoCapableNode(
-        f"{scan.tool} cannot send to {', '.join(ranges[:SHOWN_RANGES])}{more} from any node that could run it: it "
-        f"sends by a gateway, and each of them has these addresses on its own network or has no route there. Scan "
-        "them with nmap, or leave them out with `exclude`.",
-        addresses=ranges[:SHOWN_IN_DETAILS],
-    )
-
-
-def _require_reachable(targets: AddressSet, scan_type: ScanType) -> None:
-    """Refuse what masscan and zmap can never reach: they write IPv4 Ethernet frames, and loopback has none."""
-    if scan_type.tool is Tool.NMAP:
-        return
-    if targets.ipv4_size < targets.size:
-        raise InvalidInput("target", f"{scan_type.tool} scans IPv4 alone here; use nmap for IPv6 addresses.")
-    if targets & _LOOPBACK:
-        raise InvalidInput("target", f"{scan_type.tool} cannot scan loopback (127.0.0.0/8); use nmap for it.")
