@@ -11,7 +11,7 @@ settings.register_profile("cloudx", deadline=None)
 settings.load_profile("cloudx")
 
 # Quick ones first, those that take the machine for themselves last; a folder that is not named comes last.
-ORDER = ("unit", "integration", "contract", "security", "image", "cluster")
+ORDER = ("unit", "integration", "contract", "security", "e2e", "image", "cluster")
 SERVERS = {"consul", "new_consul", "nomad", "new_fabio"}  # fixtures of what is built from Go modules
 # They take the machine's Docker daemon, the servers' own ports, the rig's names, and the processors.
 MACHINE = ("image", "cluster")
@@ -57,6 +57,7 @@ pytest_plugins = [
         "api",
         "gunicorn",
         "browser",
+        "chromium",
         "redis",
         "cluster_servers",
         "fabio",

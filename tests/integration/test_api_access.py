@@ -9,7 +9,7 @@ import pytest
 from fixtures.servers.api import ADMIN_TOKEN, NODE_TOKEN
 
 UNKNOWN = "01a20e75-a13e-7f12-b8d5-b4ecd6cf25ff"
-ANYONE = ["/api/health", "/api/ping", "/api/ready", "/metrics", "/api/openapi.json", "/api/docs"]
+ANYONE = ["/api/health", "/api/ping", "/api/ready", "/metrics", "/api/openapi.json", "/api/docs", "/", "/api/session"]
 BEAT = {
     "node_id": "vps1",
     "status": "healthy",
@@ -35,6 +35,7 @@ CALLS = [
     ("GET", "/api/system-monitor?target=127.0.0.2", None, "operator"),
     ("DELETE", "/api/nodes/vps1", None, "admin"),
     ("POST", "/api/scans", SCAN, "operator"),
+    ("POST", "/api/scans/plan", SCAN, "operator"),
     ("POST", f"/api/scans/{UNKNOWN}/stop", None, "operator"),
     ("POST", f"/api/scans/{UNKNOWN}/pause", None, "operator"),
     ("POST", f"/api/scans/{UNKNOWN}/resume", None, "operator"),

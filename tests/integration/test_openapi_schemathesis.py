@@ -25,6 +25,7 @@ from cloudx.bootstrap.database import prepare_database
 from cloudx.config import load_settings
 from cloudx.domain.addresses import Address
 from cloudx.services.access.ports import Resolver
+from cloudx.services.scans.plan import PlanScan
 
 # Its own strategies use `random`, of which Hypothesis disapproves now and then.
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
@@ -40,6 +41,7 @@ SCAN = "/api/scans/{scan_id}"
 RECORDS = ("scopes", "exclusions", "canaries", "lists", "tokens")
 CALLS = [
     "GET /api/health", "GET /api/ping", "GET /api/ready", "GET /api/sync-status", "GET /api/system-monitor",
+    "GET /api/session", "POST /api/session", "DELETE /api/session", "POST /api/scans/plan",
     "POST /api/scans", "GET /api/scans", f"GET {SCAN}", f"POST {SCAN}/stop", f"POST {SCAN}/pause",
     f"POST {SCAN}/resume", f"DELETE {SCAN}",
     f"GET {SCAN}/results", f"GET {SCAN}/coverage", "GET /api/scans/{before_id}/diff/{after_id}",
@@ -51,7 +53,10 @@ CALLS = [
 ]  # fmt: skip
 
 
-WITHOUT_INPUT = ("GET /api/health", "GET /api/ping", "GET /api/ready", "GET /api/sync-status", "GET /metrics")
+WITHOUT_INPUT = (
+    "GET /api/health", "GET /api/ping", "GET /api/ready", "GET /api/sync-status", "GET /metrics", "GET /api/session",
+    "DELETE /api/session",
+)  # fmt: skip
 
 
 class NoNames(Resolver):
@@ -74,6 +79,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             wired,
             add_exclusion=replace(wired.add_exclusion, resolver=names),
             submit_scan=replace(wired.submit_scan, resolver=names),
+            plan_scan=PlanScan(replace(wired.submit_scan, resolver=names)),
             measure_latency=replace(wired.measure_latency, resolver=names),
         )
     )

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from flask import Flask, g, request
 
-from cloudx.domain.access import Role
+from cloudx.domain.access import Principal, Role
 from cloudx.domain.errors import Forbidden, Unauthenticated
 from cloudx.urls import is_loopback
 
 from .context import deps
+from .page.session import presented_credential
 from .rate_limits import count_failed_login
 
 Route = TypeVar("Route", bound=Callable[..., object])
@@ -69,17 +70,20 @@ def _admit(rule: Access) -> None:
         if deps().settings.cloudx_metrics == "open":
             return
         rule = Access.VIEWER
-    authenticate = deps().authenticate
+    principal = g.principal = authenticated(presented_credential())
+    if rule is not Access.NODES:
+        principal.require(Role(rule.value))
+    elif principal.role is not Role.NODE and not deps().authenticate.is_open:
+        raise Forbidden("Nodes register and beat with a node token: POST /api/tokens with role node and node_id.")
+
+
+def authenticated(credential: str | None) -> Principal:
+    """The principal of what an Authorization header would hold; counts what fails. Raises Unauthenticated."""
     try:
-        principal = authenticate(request.headers.get("Authorization"))
+        return deps().authenticate(credential)
     except Unauthenticated:
         count_failed_login()
         raise
-    g.principal = principal
-    if rule is not Access.NODES:
-        principal.require(Role(rule.value))
-    elif principal.role is not Role.NODE and not authenticate.is_open:
-        raise Forbidden("Nodes register and beat with a node token: POST /api/tokens with role node and node_id.")
 
 
 def _require_own_name() -> None:

@@ -17,6 +17,7 @@ LIMITS = {
     "nodes.heartbeat": NODE_BYTES,
     "scans.submit": LIST_BYTES,
     "lists.create_list": LIST_BYTES,
+    "scans.plan": LIST_BYTES,
     "scopes.create_scope": POLICY_BYTES,
     "exclusions.create_exclusion": POLICY_BYTES,
 }

@@ -17,6 +17,7 @@ from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.rounds import Rounds
 from cloudx.services.scans.diff import PageDiff
 from cloudx.services.scans.find_probes import FindProbes
+from cloudx.services.scans.plan import PlanScan
 from cloudx.services.scans.submit import SubmitScan
 
 
@@ -28,6 +29,7 @@ class Dependencies:
     open_ledger: OpenLedger
     add_exclusion: AddExclusion
     submit_scan: SubmitScan
+    plan_scan: PlanScan
     page_diff: PageDiff
     find_probes: FindProbes
     check_readiness: CheckReadiness

@@ -10,8 +10,10 @@ import orjson
 from cloudx.domain.chunks import ChunkState
 from cloudx.domain.proof.tries import assumes
 from cloudx.domain.scans import Scan
+from cloudx.domain.tools import UNBOUNDED_PPS
 from cloudx.services.ledger.records import ScanSummary
 from cloudx.services.results.document import ResultsDocument
+from cloudx.services.scans.plan import ScanPlan
 from cloudx.services.scans.view import ChunkProof, ScanView
 
 
@@ -130,4 +132,25 @@ def show_chunk(view: ScanView[Scan], proof: ChunkProof) -> dict[str, Any]:
             }
             for attempt in proof.attempts
         ],
+    }
+
+
+def show_plan(plan: ScanPlan) -> dict[str, Any]:
+    """A scan that was not submitted."""
+    scan = plan.scan
+    return {
+        "tool": scan.tool,
+        "scan_type": scan.type_name,
+        "ports": str(scan.ports) if scan.ports else None,
+        "target_count": scan.target_count,
+        "unit": "hosts" if scan.counts_hosts else "probes",
+        "planned": plan.planned,
+        "excluded": plan.excluded,
+        "excluded_ranges": plan.excluded_ranges,
+        "probes": plan.probes,
+        "chunks": plan.chunks,
+        "seconds": plan.seconds,
+        "rate": plan.rate_pps if plan.rate_pps < UNBOUNDED_PPS else None,
+        "nodes": plan.node_ids,
+        "warnings": plan.warnings,
     }

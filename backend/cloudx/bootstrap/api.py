@@ -29,6 +29,7 @@ from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.rounds import Rounds
 from cloudx.services.scans.diff import PageDiff
 from cloudx.services.scans.find_probes import FindProbes
+from cloudx.services.scans.plan import PlanScan
 from cloudx.services.scans.prune import PRUNE_SECONDS, PruneLedger
 from cloudx.services.scans.submit import SubmitScan
 
@@ -55,11 +56,13 @@ def api_dependencies(settings: Settings) -> Dependencies:
     known = KnownFleet(cluster.snapshot, settings.cloudx_executor is Executor.NOMAD)
     fleet = FleetWatch(LedgerFleet(open_ledger), cluster=cluster)
     signal = WorkSignal(lambda: has_pending_chunks(open_ledger))
+    submit_scan = SubmitScan(open_ledger, resolver, policies, known, settings.cloudx_chunk_seconds)
     return Dependencies(
         settings=settings,
         open_ledger=open_ledger,
         add_exclusion=AddExclusion(open_ledger, resolver),
-        submit_scan=SubmitScan(open_ledger, resolver, policies, known, settings.cloudx_chunk_seconds),
+        submit_scan=submit_scan,
+        plan_scan=PlanScan(submit_scan),
         page_diff=PageDiff(open_ledger),
         find_probes=FindProbes(open_ledger, policies),
         check_readiness=CheckReadiness(open_ledger, fleet),

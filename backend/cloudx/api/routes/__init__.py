@@ -9,6 +9,7 @@ from . import (
     lists,
     metrics,
     nodes,
+    page,
     policy,
     probes,
     results,
@@ -35,4 +36,5 @@ ALL = (
     system.blueprint,
     metrics.blueprint,
     documents.blueprint,
+    page.blueprint,
 )

@@ -11,11 +11,13 @@ from ..access import Access, access
 from ..blueprint import resource
 from ..body_limits import require_scan_fits
 from ..context import deps, principal, process
+from ..embed_results import LEFT_OUT
 from ..json_codec import encode, json_response
 from ..metrics import SUBMITTED
 from ..pages import TOTAL_HEADER, id_of_cursor, link_next
-from ..present_scans import show_listed_scan, show_scan_alone
+from ..present_scans import show_listed_scan, show_plan, show_scan_alone
 from ..schemas.common import Message, error_responses
+from ..schemas.plan import PlannedScan
 from ..schemas.scans import ScanDetail, ScanList, ScanPath, ScansQuery, ScanSubmitted, SubmitBody, SubmitHeaders
 
 blueprint = resource("scans", "/api/scans")
@@ -31,6 +33,14 @@ def submit(header: SubmitHeaders, body: SubmitBody) -> Any:
     return {"job_id": scan.id, "status": scan.status}, 202, {"Location": f"/api/scans/{scan.id}"}
 
 
+@blueprint.post("/plan", summary="What a scan would cost", responses={200: PlannedScan, **error_responses(409, 413)})
+@access(Access.OPERATOR)
+def plan(body: SubmitBody) -> Any:
+    """The same checks, refusals and plan as a submit has; nothing is written."""
+    require_scan_fits(body.tool)
+    return json_response(encode(show_plan(deps().plan_scan(body.to_request(), principal()))))
+
+
 @blueprint.get("", summary="List scans, newest first", responses={200: ScanList})
 @access(Access.VIEWER)
 def list_all(query: ScansQuery) -> Any:
@@ -38,7 +48,7 @@ def list_all(query: ScansQuery) -> Any:
     tool = query.tool.value if query.tool else None
     before_id = id_of_cursor(query.cursor)
     page = list_scans(deps().open_ledger, limit=query.limit, before_id=before_id, status=query.status, tool=tool)
-    results = process().embed_results(page.views)
+    results = process().embed_results(page.views) if query.results else [LEFT_OUT] * len(page.views)
     response = json_response(encode([show_listed_scan(*pair) for pair in zip(page.views, results, strict=True)]))
     response.headers[TOTAL_HEADER] = str(page.total)
     return link_next(response, "/api/scans", query, page.next_before_id)

@@ -68,6 +68,12 @@ class FilePath(Parameters):
     name: str
 
 
+class AssetPath(FilePath):
+    """A file of the page, and the version that named it."""
+
+    version: str
+
+
 class Sample(BaseModel):
     """One figure; timestamp in milliseconds since 1970."""
 

@@ -125,6 +125,7 @@ class ScansQuery(Parameters):
     cursor: str | None = Field(None, description="From the Link header of the page before", max_length=64)
     status: ScanStatus | None = None
     tool: Tool | None = None
+    results: bool = Field(True, description="false leaves out what was found, for a list that is polled")
 
 
 class ScanSubmitted(BaseModel):

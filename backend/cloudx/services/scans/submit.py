@@ -9,12 +9,8 @@ from typing import Protocol
 from cloudx.domain.access import Principal
 from cloudx.domain.errors import Conflict, InvalidInput
 from cloudx.domain.identity import excluded_part
-from cloudx.domain.nodes import capable
-from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS, plan
-from cloudx.domain.planning.durations import with_ports_split
+from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS
 from cloudx.domain.port_set import PortSet
-from cloudx.domain.proof.tries import tries_of
-from cloudx.domain.rates.shares import sendable_pps
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.scopes import require_in_scope
 from cloudx.domain.targets import normalised
@@ -29,6 +25,7 @@ from cloudx.services.results.document import make_document
 from cloudx.services.results.inline import NOTHING
 from cloudx.services.results.keep import packed
 
+from .cut import cut_scan
 from .listed_targets import targets_of
 from .resolve_targets import ResolvedTargets, resolve_targets
 from .scan_request import ScanRequest as ScanRequest
@@ -38,7 +35,6 @@ from .scan_request import (
     ports_of,
     rate_pps_of,
     require_reachable,
-    require_sendable,
 )
 
 MAX_WORKERS = 10_000
@@ -55,6 +51,16 @@ class Occasion(Protocol):
     def end(self, ledger: Ledger, scan: Scan) -> None:
         """With the scan that was written."""
         ...
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """A request with its lists' targets and its names' addresses."""
+
+    request: ScanRequest
+    scan_type: ScanType
+    ports: PortSet | None
+    resolved: ResolvedTargets
 
 
 @dataclass(frozen=True)
@@ -89,13 +95,7 @@ class SubmitScan:
         An idempotency key that was used before for the same request returns the scan of that time. Raises InvalidInput,
         TooLarge, TargetOutOfScope, NoCapableNode, Forbidden or Conflict, having written nothing.
         """
-        scan_type, ports = self.check(request, principal)
-        listed = replace(request, targets=targets_of(self.open_ledger, request))
-        resolved = resolve_targets(
-            self.resolver, listed.targets, request.exclude, request.family, request.skip_unresolved
-        )
-        require_reachable(resolved.addresses - resolved.excluded, scan_type)
-        self._look_up_exclusions()
+        read = self.read(request, principal)
         try:
             with self.open_ledger() as ledger:
                 earlier = _earlier(ledger, request, principal, idempotency_key)
@@ -103,7 +103,9 @@ class SubmitScan:
                     return earlier
                 if occasion is not None:
                     occasion.begin(ledger)
-                scan = self._admit(ledger, listed, principal, scan_type, ports, resolved)
+                if read.resolved.excluded_names.found:
+                    keep_answers(ledger, read.resolved.excluded_names)
+                scan = self.admit(ledger, read, principal)
                 scan = self._write(ledger, scan, request, principal, idempotency_key)
                 if occasion is not None:
                     occasion.end(ledger, scan)
@@ -117,24 +119,27 @@ class SubmitScan:
                 raise
             return earlier
 
+    def read(self, request: ScanRequest, principal: Principal) -> ReadRequest:
+        """All that can be said of it before the transaction that writes; it asks for the names' addresses."""
+        scan_type, ports = self.check(request, principal)
+        listed = replace(request, targets=targets_of(self.open_ledger, request))
+        resolved = resolve_targets(
+            self.resolver, listed.targets, request.exclude, request.family, request.skip_unresolved
+        )
+        require_reachable(resolved.addresses - resolved.excluded, scan_type)
+        self._look_up_exclusions()
+        return ReadRequest(listed, scan_type, ports, resolved)
+
     def _look_up_exclusions(self) -> None:
         """Ask what the names of exclusions resolve to now; before the transaction that writes."""
         with self.open_ledger(read_only=True) as ledger:
             policy = self.policies.current(ledger.policies)
         self.policies.excluded(policy, {}, (), NAMES_SECONDS)
 
-    def _admit(
-        self,
-        ledger: Ledger,
-        request: ScanRequest,
-        principal: Principal,
-        scan_type: ScanType,
-        ports: PortSet | None,
-        resolved: ResolvedTargets,
-    ) -> Scan:
+    def admit(self, ledger: Ledger, read: ReadRequest, principal: Principal) -> Scan:
+        """The scan less what is excluded now. Raises TargetOutOfScope; writes nothing."""
+        request, scan_type, resolved = read.request, read.scan_type, read.resolved
         own_names = tuple(resolved.excluded_names.found)
-        if own_names:
-            keep_answers(ledger, resolved.excluded_names)
         now = ledger.now()
         policy = self.policies.current(ledger.policies)
         asked = resolved.addresses
@@ -147,7 +152,7 @@ class SubmitScan:
             type_name=scan_type.name,
             target_text=normalised(request.targets),
             addresses=kept,
-            ports=ports,
+            ports=read.ports,
             rate_pps=rate_pps_of(request, scan_type),
             excluded_addresses=asked.size - kept.size,
             created_at=now,
@@ -168,14 +173,9 @@ class SubmitScan:
     def _write(
         self, ledger: Ledger, scan: Scan, request: ScanRequest, principal: Principal, idempotency_key: str | None
     ) -> Scan:
-        fit = capable(self.fleet.of(ledger.nodes.all()), scan.type, scan.created_at)
-        require_sendable(scan, fit)
-        workers = min(len(fit), scan.max_workers or len(fit))
-        # A chunk is planned in seconds of sending, so by what can be sent: a rate may be asked that no fleet has.
-        rate_pps = sendable_pps(scan.rate_pps, [node.rate_limit_pps for node in fit], workers)
-        scan = with_ports_split(scan, workers, rate_pps)
-        sent = replace(scan, rate_pps=rate_pps)
-        ledger.scans.add(scan, plan(sent, expected_workers=workers, chunk_seconds=self.chunk_seconds / tries_of(scan)))
+        cut = cut_scan(scan, self.fleet.of(ledger.nodes.all()), self.chunk_seconds)
+        scan = cut.scan
+        ledger.scans.add(scan, cut.spans)
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
             ledger.scans.keep_results(scan.id, packed(make_document(scan.tool, NOTHING)))
