@@ -36,7 +36,7 @@ def sign_in(api, token=ADMIN_TOKEN, headers=OWN):
 
 
 def cookie_of(answer) -> str:
-    return answer.headers["Set-Cookie"].partition(";")[0]
+    return str(answer.headers["Set-Cookie"]).partition(";")[0]
 
 
 def with_cookie(api, method, path, cookie, headers, **options):
