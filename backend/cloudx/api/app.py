@@ -10,7 +10,6 @@ from flask_openapi.openapi import OpenAPI
 
 from cloudx import __version__
 
-from . import metrics
 from .access import enforce_access
 from .body_limits import limit_bodies
 from .context import EXTENSION, ApiProcess
@@ -18,6 +17,7 @@ from .dependencies import Dependencies
 from .embed_results import EmbedResults
 from .errors import refuse_invalid, register_errors
 from .json_codec import OrjsonProvider, StrictRequest
+from .metrics.process import ProcessFigures, publish_to_metrics
 from .present_nodes import NodeLists
 from .rate_limits import RateLimits, limit_rates
 from .request_cycle import wrap_requests
@@ -55,9 +55,9 @@ def create_app(dependencies: Dependencies, limits: RateLimits | None = None) -> 
         dependencies,
         embed_results=EmbedResults(dependencies.open_ledger),
         node_lists=NodeLists(),
-        scan_counts=metrics.ScanCounts(dependencies.open_ledger),
+        figures=ProcessFigures(dependencies),
     )
-    dependencies.fleet.on_refresh(metrics.publish_fleet)
+    publish_to_metrics(dependencies)
     wrap_requests(app, dependencies.settings)
     register_errors(app)
     for blueprint in ALL:

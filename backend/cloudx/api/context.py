@@ -11,7 +11,7 @@ from cloudx.domain.access import Principal
 
 from .dependencies import Dependencies
 from .embed_results import EmbedResults
-from .metrics import ScanCounts
+from .metrics.process import ProcessFigures, round_ended
 from .present_nodes import NodeLists
 
 EXTENSION = "cloudx"
@@ -24,7 +24,7 @@ class ApiProcess:
     dependencies: Dependencies
     embed_results: EmbedResults
     node_lists: NodeLists
-    scan_counts: ScanCounts
+    figures: ProcessFigures
 
     def start_background(self) -> None:
         """Begin to watch the fleet, sample this machine, look up excluded names, remove what is old, dispatch.
@@ -34,7 +34,8 @@ class ApiProcess:
         self.dependencies.fleet.start()
         self.dependencies.host_history.start()
         for rounds in self.dependencies.rounds:
-            rounds.start()
+            rounds.start(round_ended)
+        self.figures.start()
         if self.dependencies.dispatching is not None:
             self.dependencies.dispatching.start()
 

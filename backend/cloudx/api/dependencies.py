@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cloudx.config import Settings
@@ -9,6 +10,8 @@ from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.edit_policy import AddExclusion
 from cloudx.services.chunks.work_signal import WorkSignal
 from cloudx.services.dispatch.loop import KeepDispatching
+from cloudx.services.figures.count_totals import CountTotals
+from cloudx.services.figures.read_state import ReadState
 from cloudx.services.fleet.latency import MeasureLatency
 from cloudx.services.fleet.ports import HostHistory
 from cloudx.services.fleet.readiness import CheckReadiness
@@ -38,5 +41,8 @@ class Dependencies:
     fleet: FleetWatch
     host_history: HostHistory
     work_signal: WorkSignal
+    read_state: ReadState
+    count_totals: CountTotals
+    connections: Callable[[], tuple[int, int, int]]  # of the database: in use, idle, at most
     rounds: tuple[Rounds, ...]  # what this process does again and again
     dispatching: KeepDispatching | None = None  # where Nomad runs the workers; its leader reconciles too

@@ -12,7 +12,7 @@ from flask_cors import CORS
 
 from cloudx.config import Settings
 
-from .metrics import observe_request
+from .metrics.requests import observe_request
 from .pages import TOTAL_HEADER
 
 log = structlog.get_logger()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from cloudx.adapters.database import open_ledger_on
 from cloudx.adapters.machine.host_history import SharedHostHistory
 from cloudx.adapters.machine.latency import EchoOrConnect
 from cloudx.adapters.machine.resolver import SystemResolver
@@ -33,7 +34,8 @@ from cloudx.services.scans.plan import PlanScan
 from cloudx.services.scans.prune import PRUNE_SECONDS, PruneLedger
 from cloudx.services.scans.submit import SubmitScan
 
-from .database import open_ledger_of
+from .database import engine_of
+from .figures import figures_of, figures_turn, rounds_of
 
 if TYPE_CHECKING:
     from cloudx.adapters.consul.catalog import ConsulCatalog
@@ -48,13 +50,17 @@ LISTEN_AGAIN_SECONDS = 1.0  # after the session was lost, or the login has chang
 def api_dependencies(settings: Settings) -> Dependencies:
     """The services of one API process."""
     from cloudx.api.dependencies import Dependencies
+    from cloudx.api.metrics.process import measured
 
-    open_ledger = open_ledger_of(settings)
+    engine = engine_of(settings)
+    open_ledger = measured(open_ledger_on(engine))
     resolver = SystemResolver()
     policies = PolicyCache(NamesNow(resolver))
     cluster = _cluster_watch(settings)
     known = KnownFleet(cluster.snapshot, settings.cloudx_executor is Executor.NOMAD)
     fleet = FleetWatch(LedgerFleet(open_ledger), cluster=cluster)
+    count_fit = CountFit(lambda: fleet.current().reading, known)
+    read_state, count_totals = figures_of(open_ledger, fleet, count_fit)
     signal = WorkSignal(lambda: has_pending_chunks(open_ledger))
     submit_scan = SubmitScan(open_ledger, resolver, policies, known, settings.cloudx_chunk_seconds)
     return Dependencies(
@@ -73,15 +79,20 @@ def api_dependencies(settings: Settings) -> Dependencies:
         rounds=(
             *_rounds(settings, open_ledger, RefreshExcludedNames(open_ledger, resolver, policies)),
             *_listening(settings, signal),
+            *rounds_of(read_state, count_totals),
         ),
+        read_state=read_state,
+        count_totals=count_totals,
+        connections=engine.connections,
         work_signal=signal,
-        dispatching=_dispatching(settings, open_ledger, CountFit(lambda: fleet.current().reading, known)),
+        dispatching=_dispatching(settings, open_ledger, count_fit),
     )
 
 
 def prepare_for_fork(settings: Settings) -> None:
     """Make what gunicorn's workers share: the machine's history, Consul's and Nomad's answers, and libraries."""
     _host_history()
+    figures_turn()
     _cluster_watch(settings)
     _clerk_sessions(settings)
     _workload_identities(settings)

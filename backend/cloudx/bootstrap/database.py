@@ -11,8 +11,13 @@ from cloudx.services.ledger.ledger import OpenLedger
 
 def open_ledger_of(settings: Settings, pool_size: int = 5) -> OpenLedger:
     """Transactions on the configured database, by the login it has at that moment."""
+    return open_ledger_on(engine_of(settings, pool_size))
+
+
+def engine_of(settings: Settings, pool_size: int = 5) -> RotatingEngine:
+    """The configured database, by the login it has at that moment."""
     make_data_folder(settings)
-    return open_ledger_on(RotatingEngine(lambda: settings.sqlalchemy_url, pool_size))
+    return RotatingEngine(lambda: settings.sqlalchemy_url, pool_size)
 
 
 def prepare_database(settings: Settings) -> None:

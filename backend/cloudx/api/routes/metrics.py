@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from cloudx.domain.errors import DependencyUnavailable
-
 from ..access import Access, access
 from ..blueprint import resource
-from ..context import process
-from ..metrics import scrape
+from ..metrics.scrape import scrape
 
 blueprint = resource("metrics", "", is_public=True)
 
@@ -25,7 +21,5 @@ blueprint = resource("metrics", "", is_public=True)
 )
 @access(Access.METRICS)
 def metrics() -> Any:
-    """Right across gunicorn's workers."""
-    with suppress(DependencyUnavailable):  # the other figures matter most when the database is away
-        process().scan_counts.publish()
+    """Right across gunicorn's workers. Nothing is read for a request: rounds publish what the ledger tells."""
     return Response(scrape(), content_type=CONTENT_TYPE_LATEST)

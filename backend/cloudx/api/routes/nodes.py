@@ -14,6 +14,7 @@ from cloudx.services.fleet.report import beat_node, register_node
 from ..access import Access, access
 from ..blueprint import resource
 from ..context import deps, principal, process
+from ..metrics.requests import HEARTBEATS
 from ..present_nodes import answer_with, show_node
 from ..rate_limits import count_report
 from ..schemas.common import Message, error_responses
@@ -87,6 +88,7 @@ def heartbeat(body: HeartbeatBody) -> Any:
     _count(body.node_id)
     fleet = deps().fleet
     taken = beat_node(deps().open_ledger, body.to_heartbeat(), fleet.size, fleet.by_heartbeat(body.node_id))
+    HEARTBEATS.inc()
     if taken.changed:  # the rest is seen with the next regular refresh, within a second
         deps().fleet.nudge()
     return {"node_id": body.node_id, "status": "ok", "next_seconds": taken.next_seconds}

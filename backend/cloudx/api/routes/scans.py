@@ -13,7 +13,7 @@ from ..body_limits import require_scan_fits
 from ..context import deps, principal, process
 from ..embed_results import LEFT_OUT
 from ..json_codec import encode, json_response
-from ..metrics import SUBMITTED
+from ..metrics.requests import SUBMITTED
 from ..pages import TOTAL_HEADER, id_of_cursor, link_next
 from ..present_scans import show_listed_scan, show_plan, show_scan_alone
 from ..schemas.common import Message, error_responses

@@ -38,6 +38,8 @@ class KeepDispatching:
         self._reconcile = reconcile
         self._leader_lock = leader_lock
         self._clock = clock
+        self.is_leader = False
+        self.failed_steps = 0  # since the start
         self._failures = 0
         self._logged_reason = ""
         self._strays_due = 0.0
@@ -60,7 +62,7 @@ class KeepDispatching:
     def once(self) -> float:
         """One step, if this process is the leader; returns the seconds to wait until the next."""
         try:
-            if not self._leader_lock.acquire():
+            if not self._acquire():
                 self._strays_due = 0.0  # a new leader looks for strays at once
                 return IDLE_SECONDS
             is_busy = self._step()
@@ -73,6 +75,14 @@ class KeepDispatching:
             log.info("dispatch.works_again")
         self._failures, self._logged_reason = 0, ""
         return BUSY_SECONDS if is_busy else IDLE_SECONDS
+
+    def _acquire(self) -> bool:
+        try:
+            self.is_leader = self._leader_lock.acquire()
+        except CloudxError:
+            self.is_leader = False
+            raise
+        return self.is_leader
 
     def _step(self) -> bool:
         now = self._clock()
@@ -91,4 +101,5 @@ class KeepDispatching:
             log.warning("dispatch.waits: %s", reason)
         self._logged_reason = reason
         self._failures += 1
+        self.failed_steps += 1
         return RETRY.seconds_after(self._failures)

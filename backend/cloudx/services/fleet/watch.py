@@ -105,6 +105,11 @@ class FleetWatch:
         return self._snapshot
 
     @property
+    def last(self) -> FleetSnapshot | None:
+        """The newest snapshot, where there is one. Reads nothing."""
+        return self._snapshot
+
+    @property
     def size(self) -> int:
         """How many nodes the newest snapshot has; 0 before there is one. Reads nothing."""
         return len(self._snapshot.nodes) if self._snapshot is not None else 0

@@ -16,6 +16,7 @@ from cloudx.domain.scopes import Exclusion, Scope
 from .audit_entry import AuditEntry
 from .diffs import Diffs
 from .dispatches import Dispatches
+from .figures import Figures
 from .lists import TargetLists
 from .probes import Probes
 from .scans import Chunks, Claims, Findings, Scans
@@ -254,6 +255,11 @@ class Ledger(Protocol):
 
     @property
     def probes(self) -> Probes:
+        """The repository of that name."""
+        ...
+
+    @property
+    def figures(self) -> Figures:
         """The repository of that name."""
         ...
 

@@ -107,10 +107,6 @@ class Scans(Protocol):
         """The names that open scans exclude by themselves."""
         ...
 
-    def count_by_status(self) -> dict[str, int]:
-        """How many scans are in each status."""
-        ...
-
     def results_sizes(self, scan_ids: Sequence[str]) -> dict[str, int]:
         """The bytes of JSON of the inline results that are kept, by scan."""
         ...

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, QueuePool
 
 from cloudx.domain.errors import DependencyUnavailable
 
@@ -52,6 +52,15 @@ class RotatingEngine:
         with self._lock:
             retired, self._current = self._current, None
         _close_if_unused(retired)
+
+    def connections(self) -> tuple[int, int, int]:
+        """How many are in use, how many are idle, and how many there may be: of the newest login."""
+        with self._lock:
+            current = self._current
+        pool = current.engine.pool if current is not None else None
+        if not isinstance(pool, QueuePool):
+            return 0, 0, 0
+        return pool.checkedout(), pool.checkedin(), pool.size() + pool._max_overflow  # no public name
 
     def _enter(self) -> _Generation:
         with self._lock:  # read the URL under it too: a thread with the old URL must not swap it back in

@@ -185,11 +185,6 @@ class SqlScans(Scans):
         return set(chain.from_iterable(map(json.loads, self._connection.execute(query).scalars())))
 
     @override
-    def count_by_status(self) -> dict[str, int]:
-        query = select(scans.c.status, func.count()).group_by(scans.c.status)
-        return {row[0]: row[1] for row in self._connection.execute(query)}
-
-    @override
     def results_sizes(self, scan_ids: Sequence[str]) -> dict[str, int]:
         kept = inline_results.c
         query = select(kept.scan_id, kept.size).where(kept.scan_id.in_(scan_ids))
