@@ -155,6 +155,7 @@ def test_the_metrics_count_requests_scans_and_nodes(api):
     api.register()
     api.submit()
     api.get("/api/nodes")
+    api.dependencies.read_state()  # as the rounds of a process that serves do
     text = api.get("/metrics", token=None).text
     assert 'cloudx_scans{status="submitted"} 1.0' in text
     assert 'cloudx_nodes{status="healthy"} 1.0' in text
