@@ -78,7 +78,8 @@ def test_each_file_makes_what_it_is_named_after(empty: Engine) -> None:
         assert {f"cloudx_{file.stem}" for file in SQL.glob("*.sql")} == {
             name for name in made if name.startswith("cloudx_")
         }
-    assert {file.stem for file in (SQL / "sqlite").glob("*.sql")} == {"count_chunk", "forget_chunks"}
+    tell = {"tell_new_scan", "tell_status", "tell_gone_scan", "tell_claim", "tell_outcome"}
+    assert {file.stem for file in (SQL / "sqlite").glob("*.sql")} == {"count_chunk", "forget_chunks", *tell}
     assert {"count_chunk", "forget_chunks"} <= made
 
 

@@ -48,6 +48,7 @@ CALLS = [
     "POST /api/nodes/register", "POST /api/nodes/heartbeat",
     "DELETE /api/nodes/{node_id}",
     "GET /api/nodes", "GET /api/nodes/{node_id}", "GET /api/work", "GET /api/audit", "GET /api/probes", "GET /metrics",
+    "GET /api/events",
     *(f"{method} /api/{kind}" for kind in RECORDS for method in ("GET", "POST")),
     *(f"DELETE /api/{kind}/{{record_id}}" for kind in RECORDS),
 ]  # fmt: skip
@@ -74,6 +75,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     chosen = load_settings({"CLOUDX_DATA_DIR": str(folder), "CLOUDX_AUTH": "open"})
     prepare_database(chosen)
     wired, names = api_dependencies(chosen), NoNames()
+    wired.events.close()  # a stream ends where it would wait
     app = create_app(
         replace(
             wired,

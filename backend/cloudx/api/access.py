@@ -86,6 +86,15 @@ def authenticated(credential: str | None) -> Principal:
         raise
 
 
+def authenticate_again() -> Callable[[], object]:
+    """What checks this request's credential later, when its context is gone: an answer may go on for hours.
+
+    It raises as the first check does.
+    """
+    authenticate, credential = deps().authenticate, presented_credential()
+    return lambda: authenticate(credential)
+
+
 def _require_own_name() -> None:
     """Keep away pages that have a name of theirs point at this machine: to a browser they have our origin."""
     host = urlsplit(f"//{request.host}").hostname or ""

@@ -40,7 +40,8 @@ class ApiProcess:
             self.dependencies.dispatching.start()
 
     def stop_waiting(self) -> None:
-        """Answer the workers that wait for work: this process is about to end."""
+        """Answer the workers that wait for work, and end the streams: this process is about to end."""
+        self.dependencies.events.close()
         self.dependencies.work_signal.close()
 
 

@@ -10,6 +10,7 @@ from cloudx.services.access.authenticate import Authenticate
 from cloudx.services.access.edit_policy import AddExclusion
 from cloudx.services.chunks.work_signal import WorkSignal
 from cloudx.services.dispatch.loop import KeepDispatching
+from cloudx.services.events.feed import EventFeed
 from cloudx.services.figures.count_totals import CountTotals
 from cloudx.services.figures.read_state import ReadState
 from cloudx.services.fleet.latency import MeasureLatency
@@ -41,6 +42,7 @@ class Dependencies:
     fleet: FleetWatch
     host_history: HostHistory
     work_signal: WorkSignal
+    events: EventFeed
     read_state: ReadState
     count_totals: CountTotals
     connections: Callable[[], tuple[int, int, int]]  # of the database: in use, idle, at most

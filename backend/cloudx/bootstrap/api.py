@@ -20,6 +20,10 @@ from cloudx.services.access.policy import PolicyCache
 from cloudx.services.access.ports import TokenVerifier
 from cloudx.services.chunks.reconcile import RECONCILE_SECONDS, reconcile_scans
 from cloudx.services.chunks.work_signal import WorkSignal, has_pending_chunks
+from cloudx.services.events.feed import LOOK_SECONDS as EVENTS_SECONDS
+from cloudx.services.events.feed import EventFeed
+from cloudx.services.events.prune import PRUNE_SECONDS as PRUNE_EVENTS_SECONDS
+from cloudx.services.events.prune import PruneEvents
 from cloudx.services.fleet.fit import CountFit, KnownFleet
 from cloudx.services.fleet.forget import LOOK_SECONDS, ForgetSilentNodes
 from cloudx.services.fleet.latency import MeasureLatency
@@ -59,6 +63,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
     cluster = _cluster_watch(settings)
     known = KnownFleet(cluster.snapshot, settings.cloudx_executor is Executor.NOMAD)
     fleet = FleetWatch(LedgerFleet(open_ledger), cluster=cluster)
+    events = EventFeed(open_ledger)
     count_fit = CountFit(lambda: fleet.current().reading, known)
     read_state, count_totals = figures_of(open_ledger, fleet, count_fit)
     signal = WorkSignal(lambda: has_pending_chunks(open_ledger))
@@ -79,12 +84,14 @@ def api_dependencies(settings: Settings) -> Dependencies:
         rounds=(
             *_rounds(settings, open_ledger, RefreshExcludedNames(open_ledger, resolver, policies)),
             *_listening(settings, signal),
+            Rounds("events.read", events.read, EVENTS_SECONDS),
             *rounds_of(read_state, count_totals),
         ),
         read_state=read_state,
         count_totals=count_totals,
         connections=engine.connections,
         work_signal=signal,
+        events=events,
         dispatching=_dispatching(settings, open_ledger, count_fit),
     )
 
@@ -126,6 +133,7 @@ def _rounds(settings: Settings, open_ledger: OpenLedger, refresh_names: RefreshE
     rounds = [
         Rounds("names.refresh", refresh_names, CLOCK_SECONDS / 4),  # several processes share the names that are due
         Rounds("nodes.forget", forget, LOOK_SECONDS),
+        Rounds("events.prune", PruneEvents(open_ledger), PRUNE_EVENTS_SECONDS),
     ]
     if not settings.retention.keeps_everything:
         rounds.append(Rounds("prune", PruneLedger(open_ledger, settings.retention), PRUNE_SECONDS))

@@ -68,7 +68,7 @@ bind = f"{_host}:{_settings.port}"
 workers = _settings.web_concurrency
 worker_class = DrainingWorker
 logger_class = PropagatingLogger
-worker_connections = 4000  # each worker of a fleet without work holds one
+worker_connections = 5500  # each worker of a fleet without work holds one, and each listener to events
 # Clients alone would use up the 1,024 files that systemd's default gives a service.
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 if resource.RLIM_INFINITY not in (_soft, _hard):

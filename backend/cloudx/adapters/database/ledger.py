@@ -15,6 +15,7 @@ from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.connection.engine import committing_at_once
 from cloudx.adapters.database.connection.outages import has_lost_its_rights, outage
 from cloudx.adapters.database.diffs.repository import SqlDiffs
+from cloudx.adapters.database.events.repository import SqlEvents
 from cloudx.adapters.database.lookups.figures import SqlFigures
 from cloudx.adapters.database.lookups.probes import SqlProbes
 from cloudx.adapters.database.repositories.audit import SqlAudit
@@ -52,6 +53,7 @@ class SqlLedger:
         self.figures = SqlFigures(connection)
         self.old_records = SqlOldRecords(connection)
         self.diffs = SqlDiffs(connection)
+        self.events = SqlEvents(connection)
         self.splits = splits_on(connection)
 
     def now(self) -> datetime:

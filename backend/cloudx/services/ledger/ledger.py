@@ -16,6 +16,7 @@ from cloudx.domain.scopes import Exclusion, Scope
 from .audit_entry import AuditEntry
 from .diffs import Diffs
 from .dispatches import Dispatches
+from .events import Events
 from .figures import Figures
 from .lists import TargetLists
 from .probes import Probes
@@ -240,6 +241,11 @@ class Ledger(Protocol):
 
     @property
     def diffs(self) -> Diffs:
+        """The repository of that name."""
+        ...
+
+    @property
+    def events(self) -> Events:
         """The repository of that name."""
         ...
 

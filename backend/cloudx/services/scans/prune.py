@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from cloudx.domain.access import ITSELF
-from cloudx.domain.retention import FIRST_BATCH_ROWS, Retention, next_batch_rows
+from cloudx.domain.retention import Retention
+from cloudx.services.batches import Batches
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
 PRUNE_SECONDS = 600.0  # between two rounds of an API process
-PAUSE_SECONDS = 0.02  # between two batches: for who waits for the same locks
 SCANS_AT_ONCE = 100
 
 log = logging.getLogger(__name__)
@@ -87,30 +85,6 @@ class PruneLedger:
             return None
         with self.open_ledger(read_only=True) as ledger:
             return ledger.now() - timedelta(days=days)
-
-
-class Batches:
-    """Runs batch after batch, each a transaction of its own, as large as its locks may last."""
-
-    def __init__(self, open_ledger: OpenLedger) -> None:
-        self.rows_removed = 0
-        self._open_ledger = open_ledger
-        self._batch_rows = FIRST_BATCH_ROWS
-
-    def run(self, remove: Callable[[Ledger, int], int]) -> None:
-        """Until `remove`, which gets a number of rows and tells how many it removed, finds none."""
-        while removed := self._once(remove):
-            self.rows_removed += removed
-            time.sleep(PAUSE_SECONDS)
-
-    def _once(self, remove: Callable[[Ledger, int], int]) -> int:
-        started = time.monotonic()
-        with self._open_ledger() as ledger:
-            removed = remove(ledger, self._batch_rows)
-            ledger.commit()
-        seconds = time.monotonic() - started
-        self._batch_rows = next_batch_rows(self._batch_rows, seconds)
-        return removed
 
 
 def _remove_rows_of(scan_id: str, ledger: Ledger, rows: int) -> int:

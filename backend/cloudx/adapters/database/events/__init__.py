@@ -1,0 +1,1 @@
+"""Events, in the order in which their transactions are known to be over."""

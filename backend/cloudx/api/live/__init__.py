@@ -1,0 +1,1 @@
+"""What stays open: the stream of events."""
