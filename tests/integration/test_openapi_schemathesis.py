@@ -38,7 +38,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 EXAMPLES = 40
 SLOW_IS_FINE = list(HealthCheck)
 SCAN = "/api/scans/{scan_id}"
-RECORDS = ("scopes", "exclusions", "canaries", "lists", "tokens")
+RECORDS = ("scopes", "exclusions", "canaries", "lists", "schedules", "tokens")
 CALLS = [
     "GET /api/health", "GET /api/ping", "GET /api/ready", "GET /api/sync-status", "GET /api/system-monitor",
     "GET /api/session", "POST /api/session", "DELETE /api/session", "POST /api/scans/plan",
@@ -46,7 +46,7 @@ CALLS = [
     f"POST {SCAN}/resume", f"DELETE {SCAN}",
     f"GET {SCAN}/results", f"GET {SCAN}/coverage", "GET /api/scans/{before_id}/diff/{after_id}",
     "POST /api/nodes/register", "POST /api/nodes/heartbeat",
-    "DELETE /api/nodes/{node_id}",
+    "DELETE /api/nodes/{node_id}", "PATCH /api/schedules/{record_id}", "POST /api/schedules/{record_id}/run",
     "GET /api/nodes", "GET /api/nodes/{node_id}", "GET /api/work", "GET /api/audit", "GET /api/probes", "GET /metrics",
     "GET /api/events",
     *(f"{method} /api/{kind}" for kind in RECORDS for method in ("GET", "POST")),
@@ -80,8 +80,10 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         replace(
             wired,
             add_exclusion=replace(wired.add_exclusion, resolver=names),
-            submit_scan=replace(wired.submit_scan, resolver=names),
-            plan_scan=PlanScan(replace(wired.submit_scan, resolver=names)),
+            submit_scan=(submit := replace(wired.submit_scan, resolver=names)),
+            plan_scan=PlanScan(submit),
+            edit_schedules=replace(wired.edit_schedules, submit_scan=submit),
+            run_schedules=replace(wired.run_schedules, submit_scan=submit),
             measure_latency=replace(wired.measure_latency, resolver=names),
         )
     )

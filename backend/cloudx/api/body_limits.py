@@ -18,6 +18,8 @@ LIMITS = {
     "scans.submit": LIST_BYTES,
     "lists.create_list": LIST_BYTES,
     "scans.plan": LIST_BYTES,
+    "schedules.create_schedule": POLICY_BYTES,
+    "schedules.change_schedule": POLICY_BYTES,
     "scopes.create_scope": POLICY_BYTES,
     "exclusions.create_exclusion": POLICY_BYTES,
 }

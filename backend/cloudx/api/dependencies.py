@@ -23,6 +23,8 @@ from cloudx.services.scans.diff import PageDiff
 from cloudx.services.scans.find_probes import FindProbes
 from cloudx.services.scans.plan import PlanScan
 from cloudx.services.scans.submit import SubmitScan
+from cloudx.services.schedules.edit_schedules import EditSchedules
+from cloudx.services.schedules.run_due import RunSchedules
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Dependencies:
     add_exclusion: AddExclusion
     submit_scan: SubmitScan
     plan_scan: PlanScan
+    edit_schedules: EditSchedules
+    run_schedules: RunSchedules
     page_diff: PageDiff
     find_probes: FindProbes
     check_readiness: CheckReadiness

@@ -54,10 +54,15 @@ def error_body(message: str, code: str, details: dict[str, Any] | None = None) -
 
 def refuse_invalid(error: ValidationError) -> None:
     """Turn pydantic's error into ours. Raises InvalidInput naming the first field."""
+    raise refused(error)
+
+
+def refused(error: ValidationError) -> errors.InvalidInput:
+    """Pydantic's error as ours, naming the first field."""
     problems = [_problem(detail) for detail in error.errors(include_url=False, include_context=False)[:SHOWN_PROBLEMS]]
     field, message = problems[0]["field"], problems[0]["message"]
     others = {"problems": problems} if len(problems) > 1 else {}
-    raise errors.InvalidInput(field, f"{field}: {message}. GET /api/docs shows what it takes.", **others)
+    return errors.InvalidInput(field, f"{field}: {message}. GET /api/docs shows what it takes.", **others)
 
 
 def _problem(detail: Any) -> dict[str, str]:

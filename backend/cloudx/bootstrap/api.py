@@ -37,6 +37,9 @@ from cloudx.services.scans.find_probes import FindProbes
 from cloudx.services.scans.plan import PlanScan
 from cloudx.services.scans.prune import PRUNE_SECONDS, PruneLedger
 from cloudx.services.scans.submit import SubmitScan
+from cloudx.services.schedules.edit_schedules import EditSchedules
+from cloudx.services.schedules.run_due import LOOK_SECONDS as LOOK_FOR_TICKS_SECONDS
+from cloudx.services.schedules.run_due import RunSchedules
 
 from .database import engine_of
 from .figures import figures_of, figures_turn, rounds_of
@@ -55,6 +58,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
     """The services of one API process."""
     from cloudx.api.dependencies import Dependencies
     from cloudx.api.metrics.process import measured
+    from cloudx.api.schemas.schedules import request_of
 
     engine = engine_of(settings)
     open_ledger = measured(open_ledger_on(engine))
@@ -68,12 +72,15 @@ def api_dependencies(settings: Settings) -> Dependencies:
     read_state, count_totals = figures_of(open_ledger, fleet, count_fit)
     signal = WorkSignal(lambda: has_pending_chunks(open_ledger))
     submit_scan = SubmitScan(open_ledger, resolver, policies, known, settings.cloudx_chunk_seconds)
+    run_schedules = RunSchedules(open_ledger, submit_scan, request_of)
     return Dependencies(
         settings=settings,
         open_ledger=open_ledger,
         add_exclusion=AddExclusion(open_ledger, resolver),
         submit_scan=submit_scan,
         plan_scan=PlanScan(submit_scan),
+        edit_schedules=EditSchedules(open_ledger, submit_scan, request_of),
+        run_schedules=run_schedules,
         page_diff=PageDiff(open_ledger),
         find_probes=FindProbes(open_ledger, policies),
         check_readiness=CheckReadiness(open_ledger, fleet),
@@ -86,6 +93,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
             *_listening(settings, signal),
             Rounds("events.read", events.read, EVENTS_SECONDS),
             *rounds_of(read_state, count_totals),
+            Rounds("schedules", run_schedules, LOOK_FOR_TICKS_SECONDS),
         ),
         read_state=read_state,
         count_totals=count_totals,

@@ -80,6 +80,10 @@ class ApiClient:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
         return self._document(self._send("POST", path, repeatable=repeatable, json=body, headers=headers))
 
+    def patch(self, path: str, body: Any) -> Any:
+        """Change something; once or twice is the same."""
+        return self._document(self._send("PATCH", path, repeatable=True, json=body))
+
     def delete(self, path: str) -> Any:
         """Remove something."""
         return self._document(self._send("DELETE", path))

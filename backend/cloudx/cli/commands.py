@@ -19,6 +19,7 @@ from .policy_commands import canaries, exclusions, scopes, tokens
 from .processes import agent, db, serve, up, worker
 from .prune_command import prune
 from .records.lists import lists
+from .records.schedules import schedules
 from .results_command import results
 from .scan_commands import delete, pause, resume, scan, scans, show, stop
 
@@ -64,6 +65,7 @@ _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "results": results,
         "diff": diff,
         "lists": lists,
+        "schedules": schedules,
     },
     "The fleet, and who may": {
         "nodes": nodes,

@@ -30,6 +30,7 @@ from cloudx.adapters.database.repositories.postgres_scans import scans_on
 from cloudx.adapters.database.repositories.splits import splits_on
 from cloudx.adapters.database.repositories.tokens import SqlTokens
 from cloudx.adapters.database.schedules.lists import SqlTargetLists
+from cloudx.adapters.database.schedules.schedules import SqlSchedules
 from cloudx.domain.errors import Conflict
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
@@ -47,6 +48,7 @@ class SqlLedger:
         self.nodes = SqlNodes(connection)
         self.tokens = SqlTokens(connection)
         self.policies = SqlPolicies(connection)
+        self.schedules = SqlSchedules(connection)
         self.lists = SqlTargetLists(connection)
         self.probes = SqlProbes(connection)
         self.audit = SqlAudit(connection)

@@ -21,6 +21,7 @@ from .figures import Figures
 from .lists import TargetLists
 from .probes import Probes
 from .scans import Chunks, Claims, Findings, Scans
+from .schedules import Schedules
 from .splits import Splits
 
 
@@ -256,6 +257,11 @@ class Ledger(Protocol):
 
     @property
     def lists(self) -> TargetLists:
+        """The repository of that name."""
+        ...
+
+    @property
+    def schedules(self) -> Schedules:
         """The repository of that name."""
         ...
 

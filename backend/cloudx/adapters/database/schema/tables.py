@@ -28,6 +28,7 @@ from .policy_tables import exclusions as exclusions
 from .policy_tables import policy_version as policy_version
 from .policy_tables import removed_scopes as removed_scopes
 from .policy_tables import scopes as scopes
+from .schedule_tables import schedules as schedules
 from .schedule_tables import target_lists as target_lists
 
 _NOT_PROBED = "of a done chunk: what its run did not probe; last_error says why"
