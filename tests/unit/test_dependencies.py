@@ -16,6 +16,7 @@ MODULES_OF = {
     "pyjwt": {"jwt"},
     "python_consul2": {"consul"},
     "python_nomad": {"nomad"},
+    "tzdata": {"zoneinfo"},  # its zones, where the system has none
 }
 
 
