@@ -9,7 +9,7 @@ from cloudx.services.schedules.edit_schedules import delete_schedule
 from ..access import Access, access
 from ..blueprint import resource
 from ..context import deps, principal
-from ..metrics import SUBMITTED
+from ..metrics.requests import SUBMITTED
 from ..present_schedules import show_schedule, show_schedules
 from ..schemas.common import Message, error_responses
 from ..schemas.policy import RecordPath
