@@ -22,6 +22,7 @@ ORDER = (
     "list_of_scans",
     "beside_a_hog",
     "prune",
+    "figures",
     "find_probes",
     "plan_scan",
     "resolve_names",
