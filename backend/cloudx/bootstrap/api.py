@@ -27,9 +27,10 @@ from cloudx.services.events.prune import PruneEvents
 from cloudx.services.fleet.fit import CountFit, KnownFleet
 from cloudx.services.fleet.forget import LOOK_SECONDS, ForgetSilentNodes
 from cloudx.services.fleet.latency import MeasureLatency
+from cloudx.services.fleet.read_changes import LedgerFleet
 from cloudx.services.fleet.readiness import CheckReadiness
 from cloudx.services.fleet.sources import ClusterWatch
-from cloudx.services.fleet.watch import FleetWatch, LedgerFleet
+from cloudx.services.fleet.watch import FleetWatch
 from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.rounds import Rounds
 from cloudx.services.scans.diff import PageDiff

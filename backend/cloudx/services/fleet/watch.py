@@ -9,11 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from typing_extensions import override
-
 from cloudx.domain.errors import CloudxError, DependencyUnavailable
 from cloudx.domain.nodes import Node
-from cloudx.services.ledger.ledger import OpenLedger
 
 from .join import HEARTBEAT, JoinedNodes
 from .snapshot import FleetReading, FleetSnapshot, take_snapshot
@@ -43,18 +40,6 @@ class FleetSource(Protocol):
     def read(self) -> FleetReading:
         """The fleet now. Raises DependencyUnavailable."""
         ...
-
-
-@dataclass(frozen=True)
-class LedgerFleet(FleetSource):
-    """The fleet by its heartbeats alone."""
-
-    open_ledger: OpenLedger
-
-    @override
-    def read(self) -> FleetReading:
-        with self.open_ledger(read_only=True) as ledger:
-            return FleetReading(tuple(ledger.nodes.all()), ledger.now(), ledger.nodes.scans_running())
 
 
 class FleetWatch:

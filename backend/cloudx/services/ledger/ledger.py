@@ -36,6 +36,10 @@ class Nodes(Protocol):
         """Every node, by id."""
         ...
 
+    def seen_since(self, moment: datetime) -> list[Node]:
+        """Those that registered or beat at that moment or later, in no order."""
+        ...
+
     def save(self, node: Node) -> None:
         """Insert or replace."""
         ...

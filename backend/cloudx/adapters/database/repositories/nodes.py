@@ -49,6 +49,11 @@ class SqlNodes(Nodes):
         return [_node(tuple(row)) for row in self._connection.execute(select(nodes).order_by(nodes.c.node_id))]
 
     @override
+    def seen_since(self, moment: datetime) -> list[Node]:
+        query = select(nodes).where(nodes.c.last_seen >= moment)
+        return [_node(tuple(row)) for row in self._connection.execute(query)]
+
+    @override
     def save(self, node: Node) -> None:
         values = _values(node)
         insert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
