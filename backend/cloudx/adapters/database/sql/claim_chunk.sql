@@ -9,6 +9,9 @@
 -- longer than a minute. `holders_key` is its process's secret, without which nobody else settles or renews the lease (docs/adr/0026).
 -- The plan is generic, and takes indexes alone: statistics may say that a new scan has no chunks, or that most rows are pending, and
 -- a plan made for that reads all of them.
+-- A session remembers for two seconds where it found its last chunk in claim order, and looks from there: before it the index is full
+-- of chunks that are pending no more, which VACUUM alone takes away, and every look from the start passes by all of them. What was
+-- given back meanwhile is found by the next look from the start, or where nothing else waits.
 DROP FUNCTION IF EXISTS cloudx_claim_chunk(uuid, text, text, bigint, bigint, double precision);
 CREATE OR REPLACE FUNCTION cloudx_claim_chunk(
     wanted_scan uuid, claimant text, holders_key text, claimants_node text, share bigint, limit_pps bigint,
@@ -17,7 +20,7 @@ CREATE OR REPLACE FUNCTION cloudx_claim_chunk(
     outcome text, number integer, address_start bigint, address_count bigint, port_start integer, port_count integer,
     attempt integer, rate_pps bigint, lease_until timestamptz, policy_version bigint
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 #variable_conflict use_column
 DECLARE
     is_soft text := set_config('synchronous_commit', 'off', true);
@@ -30,7 +33,11 @@ DECLARE
     scan_granted bigint;
     granted bigint;
     chosen integer;
+    chosen_order integer;
     at timestamptz;
+    looked_at timestamptz;  -- from the first chunk on
+    head text[] := string_to_array(current_setting('cloudx.head', true), ' ');
+    from_order integer := 0;
 BEGIN
     SELECT held.granted_pps INTO node_granted FROM node_grants held WHERE held.node_id = claimants_node FOR UPDATE;
     IF NOT FOUND THEN
@@ -57,15 +64,28 @@ BEGIN
         RETURN NEXT; RETURN;
     END IF;
     at := clock_timestamp();
+    looked_at := at;
     IF scans_status = 'submitted' THEN
         UPDATE scans s SET status = 'running', started_at = at WHERE s.id = wanted_scan AND s.status = 'submitted';
     END IF;
-    SELECT c.number INTO chosen FROM chunks c
-        WHERE c.scan_id = wanted_scan AND c.state = 'pending' AND (c.available_at IS NULL OR c.available_at <= at)
-            -- One condition for both: with two, the planner expects so few rows that it reads and sorts them all.
-            AND strpos(replace(E'\n' || c.failed_nodes, E'\n!', E'\n'), E'\n' || claimants_node || E'\n') = 0
-        ORDER BY c.claim_order LIMIT 1 FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN  -- a chunk that failed on this node is better than none, unless it cannot send there (!)
+    IF head[1] = wanted_scan::text AND to_timestamp(head[3]::float8) BETWEEN at - interval '2 s' AND at THEN
+        from_order := head[2];
+        looked_at := to_timestamp(head[3]::float8);
+    END IF;
+    LOOP
+        SELECT c.number, c.claim_order INTO chosen, chosen_order FROM chunks c
+            WHERE c.scan_id = wanted_scan AND c.state = 'pending' AND c.claim_order >= from_order
+                AND (c.available_at IS NULL OR c.available_at <= at)
+                -- One condition for both: with two, the planner expects so few rows that it reads and sorts them all.
+                AND strpos(replace(E'\n' || c.failed_nodes, E'\n!', E'\n'), E'\n' || claimants_node || E'\n') = 0
+            ORDER BY c.claim_order LIMIT 1 FOR UPDATE SKIP LOCKED;
+        EXIT WHEN FOUND OR from_order = 0;
+        from_order := 0;
+        looked_at := at;
+    END LOOP;
+    IF FOUND THEN
+        PERFORM set_config('cloudx.head', concat_ws(' ', wanted_scan, chosen_order, extract(epoch FROM looked_at)), false);
+    ELSE  -- a chunk that failed on this node is better than none, unless it cannot send there (!)
         SELECT c.number INTO chosen FROM chunks c
             WHERE c.scan_id = wanted_scan AND c.state = 'pending' AND (c.available_at IS NULL OR c.available_at <= at)
                 AND strpos(E'\n' || c.failed_nodes, E'\n!' || claimants_node || E'\n') = 0

@@ -2,14 +2,15 @@
 -- a column as it is. `may_be_last` is true where nothing of the scan waits for a worker any more, by this transaction's view.
 -- A worker's login has no other way to end a lease, so the numbers that go into the scan's books are checked here: what was
 -- excluded and what failed is part of the chunk. What it says of its own chunk within that is taken as it is (docs/security.md).
--- It looks for a pending chunk in claim order: for any one of them PostgreSQL reads the table from its start.
+-- It looks for the pending chunk that is claimed last: for any one of them PostgreSQL reads the table from its start, and before the
+-- first the index is full of chunks that are pending no more.
 -- Lock order: the chunk; by its trigger the node's row in node_grants, then in scan_nodes.
 CREATE OR REPLACE FUNCTION cloudx_settle_chunk(
     of_scan uuid, of_number integer, of_attempt integer, holder text, holders_key text, how text, is_final boolean,
     sent double precision, packets bigint, words text, units_excluded bigint, units_failed bigint, units_not_reached bigint,
     times_failed integer, nodes_failed text, wait_seconds double precision
 ) RETURNS TABLE (is_ours boolean, may_be_last boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 #variable_conflict use_column
 DECLARE
     at timestamptz := clock_timestamp();
@@ -45,7 +46,7 @@ BEGIN
     PERFORM set_config('cloudx.settled', of_scan || ' ' || of_number, true);  -- cloudx_settled_here reads it
     is_ours := true;
     may_be_last := NOT is_open OR (
-        SELECT c.number FROM chunks c WHERE c.scan_id = of_scan AND c.state = 'pending' ORDER BY c.claim_order LIMIT 1
+        SELECT c.number FROM chunks c WHERE c.scan_id = of_scan AND c.state = 'pending' ORDER BY c.claim_order DESC LIMIT 1
     ) IS NULL;
     RETURN NEXT;
 END $$;
