@@ -20,7 +20,8 @@ from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.figures.count_totals import TOTALS_SECONDS, CountTotals
 from cloudx.services.figures.read_state import STATE_SECONDS, ReadState
 from cloudx.services.fleet.fit import CountFit, KnownFleet
-from cloudx.services.fleet.watch import FleetWatch, LedgerFleet
+from cloudx.services.fleet.read_changes import LedgerFleet
+from cloudx.services.fleet.watch import FleetWatch
 from fixtures.ledgers import Desk
 from fixtures.servers.postgres import new_server
 

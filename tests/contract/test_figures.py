@@ -15,7 +15,8 @@ from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.figures.count_totals import CountTotals
 from cloudx.services.figures.read_state import ReadState, StateFigures
 from cloudx.services.fleet.fit import CountFit, KnownFleet
-from cloudx.services.fleet.watch import FleetWatch, LedgerFleet
+from cloudx.services.fleet.read_changes import LedgerFleet
+from cloudx.services.fleet.watch import FleetWatch
 from cloudx.services.ledger.figures import LedgerState, Total, TotalKey, Totals
 from cloudx.services.scans.control import delete_scan, pause_scan, stop_scan
 from fixtures.ledgers import ADMIN, LONG_AGO, Desk, found
