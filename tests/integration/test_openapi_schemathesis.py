@@ -48,7 +48,7 @@ CALLS = [
     "POST /api/nodes/register", "POST /api/nodes/heartbeat",
     "DELETE /api/nodes/{node_id}", "PATCH /api/schedules/{record_id}", "POST /api/schedules/{record_id}/run",
     "GET /api/nodes", "GET /api/nodes/{node_id}", "GET /api/work", "GET /api/audit", "GET /api/probes", "GET /metrics",
-    "GET /api/events",
+    "GET /api/events", "GET /api/findings",
     *(f"{method} /api/{kind}" for kind in RECORDS for method in ("GET", "POST")),
     *(f"DELETE /api/{kind}/{{record_id}}" for kind in RECORDS),
 ]  # fmt: skip

@@ -25,6 +25,7 @@ from cloudx.services.scans.plan import PlanScan
 from cloudx.services.scans.submit import SubmitScan
 from cloudx.services.schedules.edit_schedules import EditSchedules
 from cloudx.services.schedules.run_due import RunSchedules
+from cloudx.services.search.find import FindFindings
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Dependencies:
     run_schedules: RunSchedules
     page_diff: PageDiff
     find_probes: FindProbes
+    find_findings: FindFindings
     check_readiness: CheckReadiness
     measure_latency: MeasureLatency
     authenticate: Authenticate

@@ -9,6 +9,7 @@ import io
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -58,7 +59,7 @@ def csv_of(rows: Iterable[FindingRow]) -> Iterator[bytes]:
 def csv_cells(row: FindingRow) -> list[Any]:
     """The columns and `extra`, none of which a spreadsheet takes for a formula."""
     cells = [getattr(row, name) for name in COLUMNS]
-    cells[7] = _time_text(row)
+    cells[7] = time_text(row.observed_at)
     extra = encode(row.extra).decode() if row.extra else ""
     return [guarded(cell) for cell in (*cells, extra)]
 
@@ -71,8 +72,9 @@ def guarded(cell: Any) -> Any:
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 
-def _time_text(row: FindingRow) -> str:
-    return row.observed_at.isoformat().replace("+00:00", "Z")
+def time_text(moment: datetime) -> str:
+    """As JSON has it."""
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:

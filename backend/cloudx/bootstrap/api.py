@@ -41,6 +41,8 @@ from cloudx.services.scans.submit import SubmitScan
 from cloudx.services.schedules.edit_schedules import EditSchedules
 from cloudx.services.schedules.run_due import LOOK_SECONDS as LOOK_FOR_TICKS_SECONDS
 from cloudx.services.schedules.run_due import RunSchedules
+from cloudx.services.search.find import FindFindings
+from cloudx.services.search.take_in import TAKE_IN_SECONDS, TakeIn
 
 from .database import engine_of
 from .figures import figures_of, figures_turn, rounds_of
@@ -84,6 +86,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
         run_schedules=run_schedules,
         page_diff=PageDiff(open_ledger),
         find_probes=FindProbes(open_ledger, policies),
+        find_findings=FindFindings(open_ledger, TakeIn(open_ledger)),
         check_readiness=CheckReadiness(open_ledger, fleet),
         measure_latency=MeasureLatency(open_ledger, resolver, policies, EchoOrConnect()),
         authenticate=_authenticate(settings, open_ledger),
@@ -147,6 +150,8 @@ def _rounds(settings: Settings, open_ledger: OpenLedger, refresh_names: RefreshE
     if not settings.retention.keeps_everything:
         rounds.append(Rounds("prune", PruneLedger(open_ledger, settings.retention), PRUNE_SECONDS))
     # Not on SQLite, where the worker does it: waiting for its write lock would stop a process's event loop.
+    if not settings.uses_sqlite:
+        rounds.append(Rounds("findings.take_in", TakeIn(open_ledger), TAKE_IN_SECONDS))
     if settings.cloudx_executor is not Executor.NOMAD and not settings.uses_sqlite:
         rounds.append(Rounds("reconcile", lambda: reconcile_scans(open_ledger), RECONCILE_SECONDS))
     return tuple(rounds)

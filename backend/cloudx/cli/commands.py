@@ -22,6 +22,7 @@ from .records.lists import lists
 from .records.schedules import schedules
 from .results_command import results
 from .scan_commands import delete, pause, resume, scan, scans, show, stop
+from .search.findings_command import findings
 
 app = typer.Typer(
     name="cloudx",
@@ -64,6 +65,7 @@ _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "delete": delete,
         "results": results,
         "diff": diff,
+        "findings": findings,
         "lists": lists,
         "schedules": schedules,
     },

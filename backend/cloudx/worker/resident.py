@@ -20,6 +20,7 @@ from cloudx.services.chunks.queue import Claimant
 from cloudx.services.chunks.reconcile import RECONCILE_SECONDS, reconcile_scans
 from cloudx.services.chunks.renew import RenewalResult, RenewLeases, RunState
 from cloudx.services.scans.view import is_over
+from cloudx.services.search.take_in import TAKE_IN_SECONDS, TakeIn
 
 from .claim_pacing import ClaimPacing
 from .hear_work import HearWork
@@ -96,7 +97,7 @@ class ResidentWorker:
         """Work until stopped; the exit code."""
         background = [self._renew_until, self._fence_until, self._listen_until]
         if self._reconciles:
-            background.append(self._reconcile_until)
+            background += [self._reconcile_until, self._take_in_until]
         if self._agent is not None:  # under Nomad, an agent of its own reports the machine
             background.append(self._agent.run_until)
         threads = [threading.Thread(target=work, args=(self._stopping,), daemon=True) for work in background]
@@ -203,6 +204,11 @@ class ResidentWorker:
     def _reconcile_until(self, stopping: threading.Event) -> None:
         while not stopping.wait(RECONCILE_SECONDS):
             _tolerate(lambda: reconcile_scans(self._context.open_ledger), "worker.reconcile_failed")
+
+    def _take_in_until(self, stopping: threading.Event) -> None:
+        take_in = TakeIn(self._context.open_ledger)
+        while not stopping.wait(TAKE_IN_SECONDS):
+            _tolerate(take_in, "worker.take_in_failed")
 
     def _listen_until(self, stopping: threading.Event) -> None:
         """Give up the runs of a machine that no canary answers: what they scan now would look closed."""

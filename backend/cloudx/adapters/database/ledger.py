@@ -31,6 +31,7 @@ from cloudx.adapters.database.repositories.splits import splits_on
 from cloudx.adapters.database.repositories.tokens import SqlTokens
 from cloudx.adapters.database.schedules.lists import SqlTargetLists
 from cloudx.adapters.database.schedules.schedules import SqlSchedules
+from cloudx.adapters.database.search.taking import SqlSightings
 from cloudx.domain.errors import Conflict
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
@@ -56,6 +57,7 @@ class SqlLedger:
         self.old_records = SqlOldRecords(connection)
         self.diffs = SqlDiffs(connection)
         self.events = SqlEvents(connection)
+        self.sightings = SqlSightings(connection)
         self.splits = splits_on(connection)
 
     def now(self) -> datetime:

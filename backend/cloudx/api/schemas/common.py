@@ -13,7 +13,7 @@ MAX_TEXT = 500
 MAX_ENTRY = 1 << 20
 
 
-def _no_controls(text: str) -> str:
+def no_controls(text: str) -> str:
     """The text, if it has no control characters; PostgreSQL takes no NUL."""
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise ValueError("holds control characters; leave them out")
@@ -27,8 +27,8 @@ def _after_1970(moment: datetime) -> datetime:
 
 
 Strict = ConfigDict(extra="forbid", strict=True)
-PlainText = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_no_controls)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_no_controls)]
+PlainText = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(no_controls)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(no_controls)]
 NodeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
 TargetText = Annotated[str, StringConstraints(max_length=MAX_ENTRY)]
 TargetList = Annotated[list[TargetText], Field(max_length=100_000)]

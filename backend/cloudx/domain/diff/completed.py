@@ -28,8 +28,10 @@ class CompletedProbes:
     narrower choice to the same tool found its ports in it.
     """
 
-    def __init__(self, scan: Scan, gaps: Iterable[ChunkSpan], earlier: Scan) -> None:
+    def __init__(self, scan: Scan, gaps: Iterable[ChunkSpan], earlier: Scan, within: ChunkSpan | None = None) -> None:
+        """`within`: what one chunk of it completed, of which nothing was left out."""
         self._scan = scan
+        self._within = within
         self._gaps = _Gaps(gaps)
         self._columns = _columns_of(scan, earlier)
         self._row_of = lru_cache(_REMEMBERED_ADDRESSES)(self._find_row)
@@ -44,10 +46,18 @@ class CompletedProbes:
         column_of = self._columns.get(protocol)
         column = column_of(port) if column_of is not None else None
         row = self._row_of(ip)
-        return row is not None and column is not None and not self._gaps.hold(row, column)
+        return row is not None and column is not None and self._is_done(row, column)
+
+    def _is_done(self, row: int, column: int) -> bool:
+        return not self._gaps.hold(row, column) and (self._within is None or _holds(self._within, row, column))
 
     def _find_row(self, ip: str) -> int | None:
         return self._scan.addresses.index_of_key(stored_key(ip))
+
+
+def leaves_choice(scan: Scan) -> bool:
+    """True if the tool picks the ports itself, so that what it proves depends on who found them (`earlier`)."""
+    return scan.ports is None and scan.tool is Tool.NMAP and scan.type.usual_ports != EVERY_PORT.size
 
 
 def may_fold(scan: Scan) -> bool:
@@ -92,6 +102,11 @@ def _is_choice_of(earlier: Scan, scan: Scan) -> bool:
     if earlier.tool is not Tool.NMAP or earlier.ports is not None:
         return False
     return earlier.type.protocol == scan.type.protocol and earlier.type.usual_ports <= scan.type.usual_ports
+
+
+def _holds(span: ChunkSpan, row: int, column: int) -> bool:
+    is_row = span.address_start <= row < span.address_start + span.address_count
+    return is_row and span.port_start <= column < span.port_start + span.port_count
 
 
 class _Gaps:

@@ -19,9 +19,11 @@ from .dispatches import Dispatches
 from .events import Events
 from .figures import Figures
 from .lists import TargetLists
+from .old_records import OldRecords
 from .probes import Probes
 from .scans import Chunks, Claims, Findings, Scans
 from .schedules import Schedules
+from .sightings import Sightings
 from .splits import Splits
 
 
@@ -172,30 +174,6 @@ class Audit(Protocol):
         ...
 
 
-class OldRecords(Protocol):
-    """What is older than it is kept, and its removal in parts."""
-
-    def scans_over_before(self, before: datetime, limit: int) -> list[str]:
-        """Scans that were over by then, oldest first."""
-        ...
-
-    def count_scans_over_before(self, before: datetime) -> int:
-        """How many those are."""
-        ...
-
-    def remove_rows_of(self, scan_id: str, limit: int) -> int:
-        """Remove that many findings, hosts, attempts or chunks of a scan that is over; returns how many, 0 at last."""
-        ...
-
-    def count_audit_before(self, before: datetime) -> int:
-        """How many entries of the audit trail are older."""
-        ...
-
-    def remove_audit_before(self, before: datetime, limit: int) -> int:
-        """Remove that many of them; returns how many, 0 at last."""
-        ...
-
-
 class Ledger(Protocol):
     """One transaction on the database: nothing is kept unless `commit` is called."""
 
@@ -251,6 +229,11 @@ class Ledger(Protocol):
 
     @property
     def events(self) -> Events:
+        """The repository of that name."""
+        ...
+
+    @property
+    def sightings(self) -> Sightings:
         """The repository of that name."""
         ...
 

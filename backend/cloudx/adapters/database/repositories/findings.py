@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, case, func, select, tuple_
+from sqlalchemy import Connection, RowMapping, case, func, select, tuple_
 from sqlalchemy.dialects import sqlite
 from typing_extensions import override
 
@@ -62,7 +62,7 @@ class SqlFindings(Findings):
             bound = tuple_(*after, types=[findings.c.ip.type, findings.c.protocol.type, findings.c.port.type])
             query = query.where(key > bound)
         query = query.order_by(findings.c.ip, findings.c.protocol, findings.c.port).limit(limit)
-        return [_finding_row(row) for row in self._connection.execute(query)]
+        return [finding_row(row) for row in self._connection.execute(query)]
 
     @override
     def hosts(self, scan_id: str, after_ip: str | None, limit: int) -> list[HostRow]:
@@ -114,8 +114,9 @@ def _host_values(lease: Lease, host: HostFinding) -> dict[str, Any]:
     }
 
 
-def _finding_row(row: Row[Any]) -> FindingRow:
-    values = list(row)
+def finding_row(row: Sequence[Any]) -> FindingRow:
+    """Of the columns that FindingRow has, in its order; others may follow."""
+    values = list(row[: len(_SHOWN)])
     values[-1] = json.loads(values[-1]) if values[-1] else {}
     return FindingRow(*values)
 

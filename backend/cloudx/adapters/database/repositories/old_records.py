@@ -9,14 +9,19 @@ from sqlalchemy import Connection, Table, delete, func, literal_column, select, 
 from sqlalchemy.sql.elements import ColumnElement
 from typing_extensions import override
 
+from cloudx.adapters.database.schema.search_tables import sightings
 from cloudx.adapters.database.schema.tables import attempts, audit, chunks, findings, hosts, scans
+from cloudx.adapters.database.search.forgetting import lock_search
 from cloudx.services.ledger.ids import first_id_at
-from cloudx.services.ledger.ledger import OldRecords
+from cloudx.services.ledger.old_records import OldRecords
 
 # Whatever the statistics know: a sort of the whole scan for each batch, or a walk past all rows that are gone, takes
 # a hundred times as long. What is switched off counts as so costly that PostgreSQL would compile it, for 0.3 s.
 _OFF = ("enable_seqscan", "enable_bitmapscan", "enable_sort", "jit")
 _ALONG_THE_KEY = text("; ".join(f"SET LOCAL {setting} = off" for setting in _OFF))
+
+# Where the primary key does not begin with the scan.
+_ORDERS = {sightings.name: sightings.c["scan_id", "is_latest", "observed_at", "id"]}
 
 
 class SqlOldRecords(OldRecords):
@@ -42,7 +47,8 @@ class SqlOldRecords(OldRecords):
         The chunks go first: from then on nothing proves any more that what the scan does not have was closed
         (Diffs.are_whole).
         """
-        for table in (chunks, attempts, findings, hosts):
+        lock_search(self._connection)
+        for table in (chunks, sightings, attempts, findings, hosts):
             if removed := self._remove_some(table, table.c.scan_id == scan_id, limit):
                 return removed
         return 0
@@ -58,7 +64,7 @@ class SqlOldRecords(OldRecords):
 
     def _remove_some(self, table: Table, condition: ColumnElement[bool], limit: int) -> int:
         """The first of them by key; rows that another process is removing are left to it."""
-        key = list(table.primary_key.columns)
+        key = list(_ORDERS.get(table.name) or table.primary_key.columns)
         if self._connection.dialect.name == "postgresql":
             self._connection.execute(_ALONG_THE_KEY)
             # By their place: to look each key up again would take longer.

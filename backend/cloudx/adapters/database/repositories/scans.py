@@ -24,6 +24,7 @@ from cloudx.adapters.database.schema.tables import (
     scan_targets,
     scans,
 )
+from cloudx.adapters.database.search.forgetting import forget_sightings
 from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease
 from cloudx.domain.dispatch.states import DispatchState
 from cloudx.domain.planning.chunk_plan import claim_order
@@ -131,7 +132,8 @@ class SqlScans(Scans):
 
     @override
     def delete(self, scan_id: str) -> bool:
-        """Lock order: the chunks first, as a commit does."""
+        """Lock order: the search's, then the chunks, as a commit does."""
+        forget_sightings(self._connection, scan_id)
         for table in (chunks, scan_nodes, attempts, findings, hosts, inline_results, idempotency_keys, scan_targets):
             self._connection.execute(delete(table).where(table.c.scan_id == scan_id))
         # The others are deleted when their workers end (SqlDispatches.end).

@@ -30,6 +30,7 @@ from .policy_tables import removed_scopes as removed_scopes
 from .policy_tables import scopes as scopes
 from .schedule_tables import schedules as schedules
 from .schedule_tables import target_lists as target_lists
+from .search_tables import NOT_TAKEN_IN
 
 _NOT_PROBED = "of a done chunk: what its run did not probe; last_error says why"
 _GIVEN_UP = "of failed_units: given up at a time limit"
@@ -119,6 +120,7 @@ chunks = Table(
     Column("last_error", PlainText),
     Column("recuts", Integer, nullable=False, default=0, server_default="0", comment="how often it was cut again"),
     Column("cut_from", Integer, comment="the planned chunk it was part of"),
+    Column("is_taken_in", Boolean, nullable=False, server_default=false(), comment="by the search over all scans"),
 )
 Index("ix_chunks_claim", *chunks.c["scan_id", "state", "claim_order"], postgresql_where=text("state = 'pending'"))
 # Not by lease_until: a renewal would write the index each time. Only so many rows are leased as workers run.
@@ -128,6 +130,7 @@ Index(
     postgresql_where=text("state = 'leased'"),
     sqlite_where=text("state = 'leased'"),
 )
+Index("ix_chunks_fresh", *chunks.c["scan_id", "number"], postgresql_where=NOT_TAKEN_IN, sqlite_where=NOT_TAKEN_IN)
 
 # The triggers on chunks keep them (sql/count_chunk.sql), by node: a claim adds up a few rows, and a worker that
 # completes a chunk waits for no other worker's commit.

@@ -1,0 +1,1 @@
+"""The search over all scans: what was found taken in, and found again (ADR 0036)."""

@@ -1,0 +1,85 @@
+"""Finds what is asked for, newest first, in a time that hardly depends on how much there is.
+
+Each filter has an index that ends with the time. Which of them leads fastest to a full page depends on how often the
+values of all filters meet, which no statistics tell. So each is tried for a few rows, then for eight times as many,
+until one of them has filled the page or has come to its end: at the most some times what the best of them takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+
+from sqlalchemy import Connection, func, select
+
+from cloudx.adapters.database.repositories.findings import finding_row
+from cloudx.adapters.database.schema.search_tables import sightings
+from cloudx.adapters.database.schema.tables import findings
+from cloudx.services.ledger.records import FindingRow
+from cloudx.services.ledger.sightings import FoundPage, FoundRow, Place, Query
+
+from .keys import same_key
+from .looking import Look, find, look
+from .ways import Ways
+
+FIRST_ROWS = 400
+MORE = 8
+BUDGETS = 4  # up to 200,000 rows; then the database has to see for itself
+_SHOWN = [findings.c[field.name] for field in fields(FindingRow)]
+
+
+class SqlSearch:
+    """Answers from what was taken in."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def page(self, query: Query, after: Place | None, limit: int) -> FoundPage:
+        """As Sightings has it."""
+        places = self._places(query, after, limit + 1)
+        following = places[limit - 1] if len(places) > limit else None
+        return FoundPage(self._rows(places[:limit]), following)
+
+    def _places(self, query: Query, after: Place | None, wanted: int) -> list[Place]:
+        ways = Ways(self._connection, query)
+        if ways.lead_nowhere:
+            return []
+        if (short := ways.short()) is not None:
+            return look(self._connection, Look(query, ways.texts, short, after, wanted), None).places
+        first_rows = max(FIRST_ROWS, 4 * wanted)
+        seen = look(self._connection, Look(query, ways.texts, ways.by_time, after, wanted), first_rows)
+        if seen.is_enough(wanted, first_rows):
+            return seen.places
+        return self._along(ways, query, after, wanted)
+
+    def _along(self, ways: Ways, query: Query, after: Place | None, wanted: int) -> list[Place]:
+        others = ways.others()
+        if ways.lead_nowhere:
+            return []
+        for budget in _budgets(wanted):
+            for way in [*others, ways.by_time]:
+                what = Look(query, ways.texts, way, after, wanted)
+                seen = look(self._connection, what, None if way.is_short else budget)
+                if way.is_short or seen.is_enough(wanted, budget):
+                    return seen.places
+        return find(self._connection, Look(query, ways.texts, ways.by_time, after, wanted))
+
+    def _rows(self, places: Sequence[Place]) -> list[FoundRow]:
+        if not places:
+            return []
+        older = sightings.alias("older")
+        first_seen = select(func.min(older.c.observed_at)).where(same_key(older, sightings)).scalar_subquery()
+        query = (
+            select(*_SHOWN, sightings.c.id, first_seen)
+            .join(sightings, (sightings.c.scan_id == findings.c.scan_id) & same_key(sightings, findings))
+            .where(sightings.c.id.in_([place.id for place in places]))
+            .order_by(sightings.c.observed_at.desc(), sightings.c.id.desc())
+        )
+        return [FoundRow(finding_row(row), row[-1]) for row in self._connection.execute(query)]
+
+
+def _budgets(wanted: int) -> Iterator[int]:
+    rows = max(FIRST_ROWS, 4 * wanted)
+    for _ in range(BUDGETS):
+        yield rows
+        rows *= MORE
