@@ -118,6 +118,13 @@ def test_an_open_stream_holds_up_no_drain_and_goes_on_at_the_next_process(new_gu
     until(lambda: statuses(listener, scan_id) == ["submitted"], 30)
 
 
+def test_a_node_that_registers_is_told_once_however_many_processes_see_it(new_gunicorn, listen):
+    api = new_gunicorn(WEB_CONCURRENCY="2")
+    listener = listen(f"{api.url}", ADMIN_TOKEN, "?types=node", after=0)
+    until(lambda: listener.named("node", node_id="vps1", status="healthy", was=None), 30)
+    assert [event["node_id"] for event in listener.events] == ["vps1"]
+
+
 def test_types_choose_and_pages_of_json_are_for_who_asks_at_intervals(api):
     api.register()
     start = api.get("/api/events", headers=JSON).json["next_after"]

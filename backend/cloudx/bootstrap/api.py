@@ -24,6 +24,8 @@ from cloudx.services.events.feed import LOOK_SECONDS as EVENTS_SECONDS
 from cloudx.services.events.feed import EventFeed
 from cloudx.services.events.prune import PRUNE_SECONDS as PRUNE_EVENTS_SECONDS
 from cloudx.services.events.prune import PruneEvents
+from cloudx.services.events.tell_nodes import LOOK_SECONDS as TELL_NODES_SECONDS
+from cloudx.services.events.tell_nodes import TellNodes
 from cloudx.services.fleet.fit import CountFit, KnownFleet
 from cloudx.services.fleet.forget import LOOK_SECONDS, ForgetSilentNodes
 from cloudx.services.fleet.latency import MeasureLatency
@@ -96,6 +98,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
             *_rounds(settings, open_ledger, RefreshExcludedNames(open_ledger, resolver, policies)),
             *_listening(settings, signal),
             Rounds("events.read", events.read, EVENTS_SECONDS),
+            Rounds("events.nodes", TellNodes(open_ledger, fleet.current), TELL_NODES_SECONDS),
             *rounds_of(read_state, count_totals),
             Rounds("schedules", run_schedules, LOOK_FOR_TICKS_SECONDS),
         ),

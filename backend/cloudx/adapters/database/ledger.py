@@ -16,6 +16,7 @@ from cloudx.adapters.database.connection.engine import committing_at_once
 from cloudx.adapters.database.connection.outages import has_lost_its_rights, outage
 from cloudx.adapters.database.diffs.repository import SqlDiffs
 from cloudx.adapters.database.events.repository import SqlEvents
+from cloudx.adapters.database.events.told_nodes import SqlDuties, SqlToldNodes
 from cloudx.adapters.database.lookups.figures import SqlFigures
 from cloudx.adapters.database.lookups.probes import SqlProbes
 from cloudx.adapters.database.repositories.audit import SqlAudit
@@ -58,6 +59,8 @@ class SqlLedger:
         self.diffs = SqlDiffs(connection)
         self.events = SqlEvents(connection)
         self.sightings = SqlSightings(connection)
+        self.told_nodes = SqlToldNodes(connection)
+        self.duties = SqlDuties(connection)
         self.splits = splits_on(connection)
 
     def now(self) -> datetime:

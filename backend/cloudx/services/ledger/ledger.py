@@ -25,6 +25,7 @@ from .scans import Chunks, Claims, Findings, Scans
 from .schedules import Schedules
 from .sightings import Sightings
 from .splits import Splits
+from .told_nodes import Duties, ToldNodes
 
 
 class Nodes(Protocol):
@@ -229,6 +230,16 @@ class Ledger(Protocol):
 
     @property
     def events(self) -> Events:
+        """The repository of that name."""
+        ...
+
+    @property
+    def told_nodes(self) -> ToldNodes:
+        """The repository of that name."""
+        ...
+
+    @property
+    def duties(self) -> Duties:
         """The repository of that name."""
         ...
 

@@ -31,3 +31,19 @@ pruned_events = Table(
     Column("id", Integer, primary_key=True, autoincrement=False, comment="always 1"),
     Column("transaction_id", BigInteger, nullable=False, comment="no event of it or of an earlier one is left"),
 )
+
+# Its triggers write the events of nodes.
+told_nodes = Table(
+    "told_nodes",
+    metadata,
+    Column("node_id", PlainText, primary_key=True),
+    Column("status", String(16), nullable=False, comment="as the last event told it"),
+)
+
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", String(32), primary_key=True, comment="what one process at a time does for all"),
+    Column("holder", String(32), nullable=False, comment="a process, by a random name"),
+    Column("until", UtcDateTime, nullable=False),
+)

@@ -19,8 +19,10 @@ from cloudx.adapters.database.connection.column_types import IpAddress, PlainTex
 
 from .bulk_tables import inline_results as inline_results  # part of the metadata
 from .bulk_tables import scan_targets as scan_targets
+from .event_tables import duties as duties
 from .event_tables import events as events
 from .event_tables import pruned_events as pruned_events
+from .event_tables import told_nodes as told_nodes
 from .metadata import metadata as metadata
 from .policy_tables import canaries as canaries
 from .policy_tables import excluded_names as excluded_names

@@ -1,0 +1,7 @@
+-- As ../tell_node.sql.
+CREATE TRIGGER tell_gone_node AFTER DELETE ON told_nodes
+BEGIN
+    INSERT INTO events (transaction_id, serial, at, type, state, node_id, detail)
+        SELECT (SELECT max(coalesce((SELECT max(transaction_id) FROM events), 0), (SELECT transaction_id FROM pruned_events)) + 1),
+            0, strftime('%Y-%m-%d %H:%M:%f', 'now') || '000', 'node', 'gone', OLD.node_id, OLD.status;
+END
