@@ -100,12 +100,12 @@ def _connect(engine: Engine) -> None:
 
 
 def test_migrations_define_no_function_and_no_trigger() -> None:
-    for path in VERSIONS.glob("[0-9]*.py"):
+    for path in VERSIONS.rglob("[0-9]*.py"):
         assert re.findall(r"(?i)\b(?:create|drop)\b.*\b(?:function|trigger)\b", path.read_text()) == [], path.name
 
 
 def test_head_is_the_newest_migration_file() -> None:
-    revisions = sorted(re.match(r"(\d+)_", path.name)[1] for path in VERSIONS.glob("[0-9]*.py"))  # type: ignore[index]
+    revisions = sorted(re.match(r"(\d+)_", path.name)[1] for path in VERSIONS.rglob("[0-9]*.py"))  # type: ignore[index]
     assert revisions[-1] == HEAD
     assert revisions == [f"{number:04}" for number in range(1, len(revisions) + 1)]
 
