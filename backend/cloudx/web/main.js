@@ -18,7 +18,7 @@ const ROUTES = [
   [/^search$/, () => import("./views/search.js"), "search"],
   [/^diff$/, () => import("./views/diff.js"), "diff"],
   [/^probes$/, () => import("./views/probes.js"), "probes"],
-  [/^(scopes|exclusions|canaries)$/, () => import("./views/policy.js"), null],
+  [/^(scopes|exclusions|lists|canaries)$/, () => import("./views/policy.js"), null],
   [/^tokens$/, () => import("./views/tokens.js"), "tokens"],
   [/^audit$/, () => import("./views/audit.js"), "audit"],
 ];

@@ -4,8 +4,8 @@
 import { announce, fill, h, set, text } from "./dom.js";
 import { count, plural } from "./format.js";
 
-const MAX_PORTS = 24;
-const ROW = 16; // pixels
+const MAX_PORTS = 20;
+const ROW = 24; // pixels, as in views.css: large enough for a finger
 const LEAST_COLUMN = 3;
 const WIDTH = 960;
 
@@ -102,7 +102,7 @@ function paint(canvas, { columns, ports, cells }) {
       const share = cells[row][place] / column.hosts;
       if (!share) return;
       pen.globalAlpha = 0.25 + 0.75 * share;
-      pen.fillRect(place * width, row * ROW + 2, Math.max(1, width - (width > 4 ? 1 : 0)), ROW - 4);
+      pen.fillRect(place * width, row * ROW + 4, Math.max(1, width - (width > 4 ? 1 : 0)), ROW - 8);
     });
   });
 }

@@ -12,6 +12,7 @@ const GROUPS = [
   ["Ask", [["search", "Search", "viewer", "findings"], ["diff", "Diff", "viewer", "scans"],
     ["probes", "Who probed", "operator", "probes"]]],
   ["Govern", [["scopes", "Scopes", "viewer", "scopes"], ["exclusions", "Exclusions", "viewer", "exclusions"],
+    ["lists", "Lists", "viewer", "lists"],
     ["canaries", "Canaries", "viewer", "canaries"], ["tokens", "Tokens", "admin", "tokens"],
     ["audit", "Audit", "admin", "audit"]]],
 ];

@@ -1,7 +1,7 @@
 // What changed from one scan to another.
 
 import { ApiError, get, part, withQuery } from "../api.js";
-import { announce, fill, h, set } from "../dom.js";
+import { announce, fill, h } from "../dom.js";
 import { count, cut, moment } from "../format.js";
 import { attempt, badge, button, field, heading, link, notice, select, table } from "../parts.js";
 
@@ -22,9 +22,10 @@ async function choices(view) {
   await attempt(view.said, async () => {
     const scans = (await get("/api/scans?limit=200&results=false")).filter((scan) => scan.status !== "submitted");
     if (scans.length < 2) return fill(view.form, h("p", {}, "A diff needs two scans. Repeat one, and compare it with itself."), link("To the scans", "#/scans")) && undefined;
-    view.after ||= scans[0].job_id;
+    const before = (after) => scans.find((scan) => scan.target === after.target && scan.created_at < after.created_at);
+    view.after ||= (scans.find(before) ?? scans[0]).job_id;
     const after = scans.find((scan) => scan.job_id === view.after);
-    view.before ||= (scans.find((scan) => scan.job_id !== view.after && scan.target === after?.target && scan.created_at < after?.created_at) ?? scans.find((scan) => scan.job_id !== view.after)).job_id;
+    view.before ||= ((after && before(after)) ?? scans.find((scan) => scan.job_id !== view.after)).job_id;
     const options = scans.map((scan) => [scan.job_id, `${scan.name || cut(scan.target, 40)} · ${scan.tool} · ${moment(scan.created_at)}`]);
     for (const id of [view.before, view.after]) if (!options.some(([known]) => known === id)) options.push([id, id]);
     const choose = (name, words) => field(words, select(options, { value: view[name], onchange: (event) => { view[name] = event.target.value; load(view); } }));

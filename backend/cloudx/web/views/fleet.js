@@ -1,16 +1,15 @@
 // The fleet: every node as a card, or as a tile where there are many; those in trouble first.
 
 import { ask } from "../api.js";
-import { announce, fill, h, inSlices, set, text } from "../dom.js";
+import { announce, fill, h, inSlices, text } from "../dom.js";
 import { count, plural } from "../format.js";
 import { keepFresh } from "../live.js";
-import { button, heading, input, select } from "../parts.js";
+import { heading, input, select } from "../parts.js";
 import { remember } from "./node_history.js";
 import { nodeCard, nodeTile, openNode } from "./node_card.js";
 
 const DENSE_FROM = 60; // nodes
 const ORDER = ["critical", "offline", "degraded", "draining", "healthy"];
-const BEGINNING = 120; // nodes drawn at once; the rest follows in slices
 
 const filters = { words: "", status: "", role: "", capability: "", layout: "auto" };
 
@@ -111,7 +110,7 @@ async function place(view, chosen, isDense, isOver) {
 function drawSummary(view, nodes) {
   const bad = nodes.filter((node) => node.status === "critical" || node.status === "offline").length;
   const running = nodes.reduce((sum, node) => Math.max(sum, node.scans_running), 0);
-  const stale = nodes.some((node) => node.stale) ? " The view may be stale: a source does not answer." : "";
+  const stale = nodes.some((node) => node.stale && node.status !== "offline") ? " The view may be stale: a source does not answer." : "";
   const trouble = bad ? `, ${count(bad)} in trouble` : nodes.length ? ", none in trouble" : "";
   const words = `${plural(nodes.length, "node")}${trouble}${running ? `, up to ${plural(running, "scan")} each` : ""}.${stale}`;
   if (view.summary.textContent !== words && bad !== view.bad) announce(words);

@@ -1,9 +1,8 @@
 // A node: as a card with its load, as a tile of a large fleet, and alone in a dialog.
 
-import { remove } from "../api.js";
-import { ApiError, part } from "../api.js";
+import { ApiError, part, remove } from "../api.js";
 import { fill, h, set, text } from "../dom.js";
-import { ago, count, moment, percent, plural } from "../format.js";
+import { ago, count, cut, moment, percent, plural } from "../format.js";
 import { badge, button, confirmed, newId, notice } from "../parts.js";
 import { sparkline } from "../plot.js";
 import { may } from "../session.js";
@@ -32,7 +31,7 @@ export function nodeCard(first, open) {
     if (item.shown?.status !== node.status) fill(status, badge(node.status));
     set(item, { "data-status": node.status });
     text(name, node.hostname || node.node_id);
-    text(where, [node.ip, node.role, node.version && `version ${node.version}`].filter(Boolean).join(" · "));
+    text(where, [node.node_id === node.hostname ? "" : cut(node.node_id, 24), node.ip, node.role, node.version && `version ${node.version}`].filter(Boolean).join(" · "));
     spark.draw(history(node.node_id), `${loadWords(node)}; the line is the CPU's last minutes`);
     text(cpu, `CPU ${percent(node.cpu)}`);
     text(mem, `memory ${percent(node.mem)}`);
@@ -54,7 +53,7 @@ function footWords(node) {
 function drawTrouble(place, node, before) {
   const words = troubles(node).map(troubleWords);
   if (before && String(troubles(before).map(troubleWords)) === String(words)) return;
-  fill(place, troubles(node).slice(0, 2).map((check) => h("p", { title: troubleWords(check), class: check.status === "critical" ? "is-worst" : null }, troubleWords(check))),
+  fill(place, troubles(node).slice(0, 2).map((check) => h("p", { title: troubleWords(check), class: check.status === "critical" ? "is-worst" : null }, h("span", {}, troubleWords(check)))),
     words.length > 2 ? h("p", {}, `and ${count(words.length - 2)} more`) : null);
 }
 

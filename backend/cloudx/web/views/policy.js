@@ -28,6 +28,13 @@ const KINDS = {
     fields: () => ({ targets: targetsField("CIDRs, ranges, addresses, host names."), note: noteField() }),
     body: (fields) => ({ targets: targetsOf(fields.targets), note: fields.note.input.value }),
   },
+  lists: {
+    title: "Lists", lead: "Targets under a name, which scans and schedules refer to. A list allows nothing: a scope does.", one: "list", role: "operator",
+    columns: ["Name", "Targets", "Added"], drop: "Forget", question: "Forget this list? A schedule that names it is refused at its next run.",
+    row: (one) => [one.name, shownTargets(one.targets), [time(one.created_at), h("p", { class: "hint" }, one.created_by)]],
+    fields: () => ({ name: field("Name", input({ required: true, maxlength: "128" })), targets: targetsField("CIDRs, ranges, addresses, host names.") }),
+    body: (fields) => ({ name: fields.name.input.value.trim(), targets: targetsOf(fields.targets) }),
+  },
   canaries: {
     title: "Canaries", lead: "Listeners that are known to answer. A node that no canary answers takes no work.", one: "canary",
     columns: ["Target", "Port", "Note", "Added"], drop: "Forget", question: "Forget this canary?",
@@ -43,17 +50,18 @@ export function show(main, { matched: [name] }) {
   const said = h("div", {});
   const list = h("div", { "aria-busy": "true" }, h("p", { class: "hint" }, "Asking the API…"));
   const reload = () => attempt(said, async () => fill(list, records(name, kind, await get(`/api/${name}`), said, reload)) && undefined);
-  main.append(heading(kind.title, { lead: kind.lead }), said, list, may("admin") ? adding(name, kind, reload) : h("p", { class: "hint" }, "An admin changes these."));
+  main.append(heading(kind.title, { lead: kind.lead }), said, list, may(kind.role ?? "admin") ? adding(name, kind, reload) : h("p", { class: "hint" }, `An ${kind.role ?? "admin"} changes these.`));
   reload();
 }
 
 function records(name, kind, items, said, reload) {
-  const columns = may("admin") ? [...kind.columns, "Change"] : kind.columns;
+  const mayChange = may(kind.role ?? "admin");
+  const columns = mayChange ? [...kind.columns, "Change"] : kind.columns;
   const drop = (one) => button(kind.drop, async () => {
     if (!(await confirmed(kind.question, kind.drop))) return;
     if (await attempt(said, async () => (await remove(`/api/${name}/${part(one.id)}`)).message)) reloadKeeping(said, reload);
-  }, { kind: "small", "aria-label": `${kind.drop} ${one.targets?.[0] ?? one.target}` });
-  return table(kind.title, columns, items.map((one) => (may("admin") ? [...kind.row(one), drop(one)] : kind.row(one))),
+  }, { kind: "small", "aria-label": `${kind.drop} ${one.name ?? one.targets?.[0] ?? one.target}` });
+  return table(kind.title, columns, items.map((one) => (mayChange ? [...kind.row(one), drop(one)] : kind.row(one))),
     { empty: `There is no ${kind.one} yet.` });
 }
 

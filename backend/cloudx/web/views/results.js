@@ -7,7 +7,7 @@ import { badge, button, input, link, notice, select } from "../parts.js";
 import { picture } from "../picture.js";
 
 const KEPT = 300_000; // findings in the browser's memory; the downloads have all
-const SHOWN = 200; // rows at a time
+const SHOWN = 60; // rows at a time
 const DRAW_AGAIN_MILLISECONDS = 700;
 const RELOAD_MILLISECONDS = 4000;
 const FORMATS = [["json", "JSON"], ["ndjson", "NDJSON"], ["csv", "CSV"], ["xml", "nmap XML"]];

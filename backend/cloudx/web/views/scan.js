@@ -2,7 +2,7 @@
 
 import { get, part, post, remove, withQuery } from "../api.js";
 import { announce, fill, h, text } from "../dom.js";
-import { count, cut, duration, moment, percent, plural } from "../format.js";
+import { ago, count, cut, duration, moment, percent, plural } from "../format.js";
 import { keepFresh } from "../live.js";
 import { attempt, badge, button, confirmed, heading, link, notice } from "../parts.js";
 import { sparkline, stackedBar } from "../plot.js";
@@ -60,9 +60,10 @@ function draw(view, scan, error, end) {
   drawRate(view, scan);
   drawWorkers(view, scan);
   drawFacts(view, scan);
-  if (view.shown !== scan.status) {
-    if (view.shown) announce(`The scan is ${scan.status}.`);
-    view.shown = scan.status;
+  const state = scan.paused ? "paused" : scan.status;
+  if (view.shown !== state) {
+    if (view.shown) announce(`The scan is ${state}.`);
+    view.shown = state;
     drawActions(view, scan);
     view.endResults();
     view.endResults = resultsPart(view.results, scan);
@@ -75,16 +76,19 @@ function drawHead(view, scan) {
   const title = scan.name || cut(scan.target, 90);
   text(view.head.querySelector("h1"), title);
   document.title = `${title} · Cloud-X`;
-  if (view.badge !== scan.status) fill(view.status, badge(scan.status));
-  view.badge = scan.status;
+  const state = scan.paused ? "paused" : scan.status;
+  if (view.badge !== state) fill(view.status, badge(state));
+  view.badge = state;
   text(view.share, `${scan.status === "completed" ? 100 : Math.floor(scan.progress)} %`);
 }
 
 function drawActions(view, scan) {
   const isOver = FINAL.has(scan.status);
-  const again = async (words, doIt) => { await attempt(view.said, doIt); view.now(); };
+  const again = async (doIt) => { await attempt(view.said, doIt); view.now(); };
   const actions = !may("operator") ? [] : [
-    isOver ? null : button("Stop", () => again("stop", async () => (await post(`/api/scans/${part(scan.job_id)}/stop`)).message), { kind: "danger" }),
+    isOver ? null : scan.paused ? button("Resume", () => again(async () => (await post(`/api/scans/${part(scan.job_id)}/resume`)).message))
+      : button("Pause", () => again(async () => (await post(`/api/scans/${part(scan.job_id)}/pause`)).message)),
+    isOver ? null : button("Stop", () => again(async () => (await post(`/api/scans/${part(scan.job_id)}/stop`)).message), { kind: "danger" }),
     link("Repeat", `#/scans/new?from=${part(scan.job_id)}`, { kind: "button" }),
     isOver ? link("Compare", `#/diff?after=${part(scan.job_id)}`, { kind: "button" }) : null,
     isOver ? button("Delete", () => erase(view, scan)) : null];
@@ -110,7 +114,8 @@ function drawCoverage(view, scan) {
 }
 
 function drawWords(view, scan) {
-  const words = [scan.error && ["bad", scan.error], scan.waiting_reason && ["note", scan.waiting_reason], ...scan.warnings.map((one) => ["note", one])].filter(Boolean);
+  const paused = scan.paused && `Paused by ${scan.paused_by} ${ago(scan.paused_at)}: nothing of it runs until it is resumed.`;
+  const words = [scan.error && ["bad", scan.error], paused && ["note", paused], scan.waiting_reason && ["note", scan.waiting_reason], ...scan.warnings.map((one) => ["note", one])].filter(Boolean);
   const key = JSON.stringify(words);
   if (view.wordsKey === key) return;
   view.wordsKey = key;

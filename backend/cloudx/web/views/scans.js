@@ -79,12 +79,13 @@ function row() {
     set(title, { href: `#/scans/${encodeURIComponent(scan.job_id)}` });
     text(under, scan.error ? cut(scan.error, 140) : scan.name ? cut(scan.target, 60) : "");
     text(tool, `${scan.tool} ${scan.scan_type.replaceAll("_", " ")}`);
-    if (made.status !== scan.status) fill(status, badge(scan.status));
+    const state = scan.paused ? "paused" : scan.status;
+    if (made.status !== state) fill(status, badge(state));
     set(meter.firstChild, { style: { "inline-size": `${scan.progress}%` } });
     text(share, `${Math.floor(scan.progress)} %`);
     text(addresses, count(scan.target_count));
     fill(when, time(scan.created_at));
-    made.status = scan.status;
+    made.status = state;
   };
   return made;
 }

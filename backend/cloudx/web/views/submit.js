@@ -4,7 +4,7 @@ import { ApiError, get, part, post } from "../api.js";
 import { announce, fill, h } from "../dom.js";
 import { count, duration, plural } from "../format.js";
 import { button, field, heading, input, notice, select } from "../parts.js";
-import { may } from "../session.js";
+import { has, may } from "../session.js";
 import { TOOLS, portRule } from "./tools.js";
 
 const PAUSE_MILLISECONDS = 350; // after the last key
@@ -22,6 +22,7 @@ export function show(main, { query }) {
     h("aside", { class: "card plan", "aria-label": "What it will cost" }, h("h2", {}, "What it will cost"), plan));
   main.append(heading("New scan", { lead: "Only what your scopes allow is scanned, and never what is excluded." }), whole);
   if (!may("operator")) fill(said, notice("Your token may look, not scan. Ask an admin for an operator's."));
+  offerLists(view);
   if (query.get("from")) repeat(view, query.get("from"));
   if (query.get("target")) { form.fields.targets.input.value = query.get("target"); soon(view); }
   return () => { clearTimeout(view.timer); view.turn += 1; };
@@ -34,6 +35,7 @@ function build(tool) {
   const fields = {
     targets: field("Targets", h("textarea", { name: "targets", rows: "4", spellcheck: "false", autocapitalize: "off", placeholder: "192.0.2.0/24\nwww.example.org" }),
       { hint: "Addresses, CIDRs, ranges and host names; commas, spaces or lines between." }),
+    list: field("Or a list", select([["", "None: the targets above"]]), { hint: "Its targets as they are when the scan is sent." }),
     scan_type: field("Kind", select([])),
     ports: field("Ports", input({ class: "mono", name: "ports", placeholder: "80,443 or 1-1000" })),
     rate: field("Rate", input({ type: "number", min: "1", inputmode: "numeric", name: "rate" }), { hint: "Packets per second over the whole fleet." }),
@@ -50,7 +52,7 @@ function build(tool) {
     h("label", {}, h("input", { type: "radio", name: "tool", value: name, checked: name === tool || (name === "nmap" && !(tool in TOOLS)) }), words)));
   const says = h("p", { class: "hint" });
   const form = { fields, resolve, toolOf, radios, says };
-  form.elements = [fields.targets, h("fieldset", {}, h("legend", {}, "Tool"), radios, says),
+  form.elements = [fields.targets, fields.list, h("fieldset", {}, h("legend", {}, "Tool"), radios, says),
     h("div", { class: "field-grid" }, fields.scan_type, fields.ports, fields.rate), fields.name,
     h("details", {}, h("summary", {}, "More"), fields.exclude,
       h("div", { class: "field-grid" }, fields.retries, fields.timeout_seconds, fields.budget_seconds, fields.priority),
@@ -77,7 +79,8 @@ function ports(fields, tool) {
 
 /** The request as it is typed. */
 function body({ fields, resolve, toolOf }) {
-  const made = { targets: [fields.targets.input.value], tool: toolOf(), scan_type: fields.scan_type.input.value, resolve: resolve.checked };
+  const list = fields.list.input.value;
+  const made = { ...(list ? { list } : { targets: [fields.targets.input.value] }), tool: toolOf(), scan_type: fields.scan_type.input.value, resolve: resolve.checked };
   for (const name of ["ports", "name", "exclude"]) {
     const value = fields[name].input.value.trim();
     if (value) made[name] = value;
@@ -88,6 +91,16 @@ function body({ fields, resolve, toolOf }) {
   return made;
 }
 
+/** The lists that there are; where there is none, the choice is not shown. */
+async function offerLists(view) {
+  const { list } = view.form.fields;
+  list.hidden = true;
+  if (!has("lists")) return;
+  const lists = await get("/api/lists").catch((error) => { if (error instanceof ApiError) return []; throw error; });
+  list.input.append(...lists.map((one) => h("option", { value: one.name }, `${one.name} (${plural(one.targets.length, "target")})`)));
+  list.hidden = !lists.length;
+}
+
 function soon(view) {
   view.key = newKey(); // another request; one that got no answer is sent again under its own key
   clearTimeout(view.timer);
@@ -96,7 +109,9 @@ function soon(view) {
 
 async function estimate(view) {
   const mine = (view.turn += 1);
-  if (!view.form.fields.targets.input.value.trim() || !may("operator")) return;
+  const { targets, list } = view.form.fields;
+  targets.input.disabled = list.input.value !== "";
+  if ((!targets.input.value.trim() && !list.input.value) || !may("operator")) return;
   try {
     const plan = await post("/api/scans/plan", body(view.form));
     if (mine !== view.turn) return;
