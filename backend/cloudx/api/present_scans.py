@@ -8,13 +8,14 @@ from typing import Any
 import orjson
 
 from cloudx.domain.chunks import ChunkState
+from cloudx.domain.coverage import Coverage
 from cloudx.domain.proof.tries import assumes
 from cloudx.domain.scans import Scan
-from cloudx.domain.tools import UNBOUNDED_PPS
+from cloudx.domain.tools import UNBOUNDED_PPS, Tool
 from cloudx.services.ledger.records import ScanSummary
 from cloudx.services.results.document import ResultsDocument
 from cloudx.services.scans.plan import ScanPlan
-from cloudx.services.scans.view import ChunkProof, ScanView
+from cloudx.services.scans.view import ChunkProof, ScanView, unit_of
 
 
 def show_listed_scan(view: ScanView[ScanSummary], results: ResultsDocument) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def _show(view: ScanView[Any], results: ResultsDocument, target_truncated: bool)
         "created_at": scan.created_at,
         "name": scan.name,
         "error": scan.error,
+        "then": {"tool": Tool.NMAP, "scan_type": scan.then_type} if scan.then_type else None,
     }
 
 
@@ -82,15 +84,24 @@ def show_coverage(view: ScanView[Scan]) -> dict[str, Any]:
     """The sums of the proof."""
     coverage = view.coverage
     return {
-        "unit": "hosts" if view.scan.counts_hosts else "probes",
+        "unit": f"{unit_of(view.scan)}s",
+        **_show_counts(coverage),
+        "stages": [
+            {"tool": stage.tool, "unit": f"{stage.unit}s", **_show_counts(stage.coverage)} for stage in view.stages
+        ],
+        "packets_sent": view.packets_sent,
+        "assumes": asdict(assumes(view.scan)),
+    }
+
+
+def _show_counts(coverage: Coverage) -> dict[str, int]:
+    return {
         "planned": coverage.planned,
         "completed": coverage.completed,
         "excluded": coverage.excluded,
         "failed": coverage.failed,
         "remaining": coverage.remaining,
         "not_reached": coverage.not_reached,
-        "packets_sent": view.packets_sent,
-        "assumes": asdict(assumes(view.scan)),
     }
 
 
@@ -104,19 +115,19 @@ def show_proof_head(view: ScanView[Scan]) -> dict[str, Any]:
     }
 
 
-def show_chunk(view: ScanView[Scan], proof: ChunkProof) -> dict[str, Any]:
+def show_chunk(proof: ChunkProof) -> dict[str, Any]:
     """One chunk of the proof."""
     record = proof.record
-    ports = record.span.ports_of(view.scan)
     return {
+        "stage": proof.stage,
         "number": record.span.number,
         "state": record.state,
         "units": record.span.units,
         "excluded": record.excluded_units,
         "failed": record.span.units if record.state is ChunkState.FAILED else record.failed_units,
         "sent_share": record.sent_share,
-        "addresses": record.span.addresses_of(view.scan).texts(),
-        "ports": str(ports) if ports else None,
+        "addresses": proof.addresses.texts(),
+        "ports": str(proof.ports) if proof.ports else None,
         "node_id": record.node_id,
         "attempt": record.attempt,
         "error": record.last_error,

@@ -68,6 +68,10 @@ def scan(
     suspended: Annotated[
         bool, typer.Option("--suspended", help="Submit it paused; `cloudx resume ID` starts it.")
     ] = False,
+    then: Annotated[
+        str | None,
+        typer.Option(metavar="nmap[:TYPE]", help="nmap default, intense or vuln on each open port as it is found."),
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Stay until it is over, or print its id at once.")
     ] = True,
@@ -78,6 +82,7 @@ def scan(
     Ctrl-C ends the watching; the scan goes on. Exits with 1 unless the scan completed.
 
     Example: cloudx scan 127.0.0.1 --tool nmap --ports 1-10000
+    Example: cloudx scan 192.0.2.0/24 --tool masscan --ports 1-1000 --then nmap:intense
     """
     named = [text for text in target or [] if text != "-"]
     files = [*(file or []), *("-" for text in target or [] if text == "-")]
@@ -98,6 +103,7 @@ def scan(
         "timeout_seconds": timeout,
         "resolve": resolve or None,
         "suspended": suspended or None,
+        "then": then and _then(then),
     }
     with api_session() as api:
         request["targets"] = [*named, *map(read_list, files)] or None
@@ -108,6 +114,12 @@ def scan(
             _watch(api, submitted["job_id"], f"{tool.value} {list_name or ' '.join([*named, *files])}", as_json)
         else:
             _print_submitted(submitted, as_json)
+
+
+def _then(text: str) -> dict[str, str]:
+    """What follows, written as the tool and, after a colon, its scan type."""
+    tool, colon, scan_type = text.partition(":")
+    return {"tool": tool, **({"scan_type": scan_type} if colon else {})}
 
 
 def scans(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from .addresses import AddressSet
 
@@ -17,6 +17,11 @@ class Coverage:
     failed: int = 0
     remaining: int = 0
     not_reached: int = 0  # what remained at the end, and of the failed what was given up at the scan's own time limit
+
+    def __add__(self, other: Coverage) -> Coverage:
+        """The sums of two stages."""
+        sums = (getattr(self, one.name) + getattr(other, one.name) for one in fields(Coverage))
+        return Coverage(*sums)
 
     @property
     def balances(self) -> bool:

@@ -71,6 +71,18 @@ class Scan:
     splits_ports: bool = False  # nmap alone: a host takes so long that its ports are cut too
     resolve: bool = False  # look up the names of what is found
     hold: Hold = NO_HOLD  # what keeps it from running although it is open
+    # A scan of two stages is two in the ledger; what people see is the first (docs/adr/0038).
+    followed_by: str | None = None  # of a first stage: the id of the second
+    then_type: str | None = None  # of a first stage: the second's scan type
+    then_rate_pps: int | None = None  # of a first stage: what the second takes of the rate that was asked
+    first_weight: float = 1.0  # of a first stage: its part of the bar
+    follows: str | None = None  # of a second stage: the id of the first
+    followed_units: int = 0  # of a second stage: the open ports that it was given until now
+
+    @property
+    def public_id(self) -> str:
+        """The id by which people know it, and under which its findings are kept."""
+        return self.follows or self.id
 
     @property
     def type(self) -> ScanType:
@@ -80,7 +92,7 @@ class Scan:
     @property
     def asked_rate_pps(self) -> int | None:
         """The rate as a user knows it; None where none was asked and the tool paces itself."""
-        return self.rate_pps if self.rate_pps < UNBOUNDED_PPS else None
+        return self.rate_pps + (self.then_rate_pps or 0) if self.rate_pps < UNBOUNDED_PPS else None
 
     @property
     def counts_hosts(self) -> bool:
@@ -99,8 +111,8 @@ class Scan:
 
     @property
     def planned_units(self) -> int:
-        """All that was submitted, including the excluded, in probes or hosts."""
-        return self.target_count * self.units_per_address
+        """All that was submitted, including the excluded, in probes or hosts; of a second stage what it was given."""
+        return self.followed_units if self.follows else self.target_count * self.units_per_address
 
     def moved_to(self, status: ScanStatus, at: datetime, error: str | None = None) -> Scan:
         """The scan in its next state; raises IllegalTransition."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -260,3 +261,13 @@ def test_nmap_gives_a_host_up_after_the_time_that_was_asked_for() -> None:
     limited = dataclasses.replace(assign("nmap", "default"), timeout_seconds=90)
     argv = Nmap().command(limited, FOLDER).argv
     assert argv[argv.index("--host-timeout") + 1] == "90s"
+
+
+def test_what_was_found_open_before_is_asked_without_looking_for_the_host() -> None:
+    asked = replace(
+        assign("nmap", "intense", "198.51.100.3-4", ports="22,80"), are_known_open=True, is_whole_scan=False
+    )
+    argv = Nmap().command(asked, FOLDER).argv
+    assert "-Pn" in argv
+    assert not [option for option in argv if option.startswith(("-PE", "-PS", "-PA"))]
+    assert argv[argv.index("-p") + 1] == "22,80"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -218,3 +219,20 @@ def test_a_file_of_ten_times_the_hosts_takes_no_more_memory(tmp_path: Path) -> N
         finally:
             tracemalloc.stop()
     assert peaks[2] <= 1.2 * peaks[1]
+
+
+def test_of_ports_that_were_found_open_before_the_shut_ones_are_told_too(tmp_path: Path) -> None:
+    group = '<extraports state="filtered" count="3"><extrareasons reason="no-response" proto="tcp" ports="7,90-91"/>'
+    closed = '<state state="closed" reason="reset"/>'
+    inside = f"<ports>{group}</extraports>{port(80)}{port(81, closed)}</ports>"
+    (tmp_path / RESULTS_FILE).write_text(HEAD + host(inside) + END)
+    asked = replace(assign("nmap", "default", "198.51.100.3", ports="7,80,81,90,91"), are_known_open=True)
+    told = [one for one in Nmap().findings(asked, tmp_path) if isinstance(one, Finding)]
+    shut = {(one.port, one.state, one.extra["reason"]) for one in told if one.state != "open"}
+    assert shut == {
+        (7, "filtered", "no-response"),
+        (90, "filtered", "no-response"),
+        (91, "filtered", "no-response"),
+        (81, "closed", "reset"),
+    }
+    assert [one.port for one in told if one.state == "open"] == [80]

@@ -33,6 +33,7 @@ from cloudx.adapters.database.repositories.tokens import SqlTokens
 from cloudx.adapters.database.schedules.lists import SqlTargetLists
 from cloudx.adapters.database.schedules.schedules import SqlSchedules
 from cloudx.adapters.database.search.taking import SqlSightings
+from cloudx.adapters.database.stages.repository import stages_on
 from cloudx.domain.errors import Conflict
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
@@ -62,6 +63,7 @@ class SqlLedger:
         self.told_nodes = SqlToldNodes(connection)
         self.duties = SqlDuties(connection)
         self.splits = splits_on(connection)
+        self.stages = stages_on(connection)
 
     def now(self) -> datetime:
         """As Ledger has it."""

@@ -52,7 +52,13 @@ def show_event(event: Event) -> dict[str, Any]:
         return shown | {"scan_id": event.scan_id, "status": event.state, "error": event.detail}
     if event.type is EventType.NODE:
         return shown | {"node_id": event.node_id, "status": event.state, "was": event.detail}
-    chunk = {"scan_id": event.scan_id, "chunk": event.number, "attempt": event.attempt, "node_id": event.node_id}
+    chunk = {
+        "scan_id": event.scan_id,
+        "stage": 2 if event.detail else 1,
+        "chunk": event.number,
+        "attempt": event.attempt,
+        "node_id": event.node_id,
+    }
     return shown | chunk | {"state": event.state}
 
 

@@ -87,6 +87,6 @@ def _proof_stream(view: ScanView[Scan], proofs: Iterator[ChunkProof]) -> Iterato
     yield encode(show_proof_head(view))[:-1] + b',"chunks":['
     comma = b""
     for proof in proofs:
-        yield comma + encode(show_chunk(view, proof))
+        yield comma + encode(show_chunk(proof))
         comma = b",\n"
     yield b"]}"

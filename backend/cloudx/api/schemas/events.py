@@ -55,6 +55,7 @@ class ChunkEvent(BaseModel):
     id: int
     at: str
     scan_id: str
+    stage: int = Field(description="1, or 2 for what follows on open ports")
     chunk: int
     attempt: int
     node_id: str

@@ -11,9 +11,11 @@ from cloudx.domain.names import Family
 from cloudx.domain.proof.tries import MAX_RETRIES
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import Tool
+from cloudx.services.scans.second_stage import Then
 from cloudx.services.scans.submit import ScanRequest
 
 from .common import Body, Name, Parameters, TargetList, TargetText
+from .stages import StageCounts, ThenBody, ThenShown
 
 MAX_PRIORITY = 1000
 MAX_BUDGET_SECONDS = 366 * 86400
@@ -63,6 +65,10 @@ class SubmitBody(Body):
         "but target, tool, scan_type and port, as the web frontend's has",
     )
 
+    then: ThenBody | None = Field(
+        None, description="Of masscan tcp_scan and zmap tcp_syn: nmap on the open ports, as they are found"
+    )
+
     def to_request(self) -> ScanRequest:
         """The form that the service takes. Raises InvalidInput."""
         return ScanRequest(
@@ -82,6 +88,7 @@ class SubmitBody(Body):
             timeout_seconds=self.timeout_seconds,
             suspended=self.suspended,
             list_name=self.list_name,
+            then=None if self.then is None else Then(self.then.tool, self.then.scan_type),
             resolve=self._is_the_frontends() if self.resolve is None else self.resolve,
         )
 
@@ -153,6 +160,7 @@ class ScanItem(BaseModel):
     created_at: str
     name: str | None
     error: str | None
+    then: ThenShown | None = Field(description="What follows on the open ports")
 
 
 class ScanList(RootModel[list[ScanItem]]):
@@ -167,9 +175,10 @@ class Assumptions(BaseModel):
 
 
 class CoverageCounts(BaseModel):
-    """Counts in probes, for nmap in hosts."""
+    """Counts in probes, for nmap in hosts; of two stages the sums."""
 
     unit: Literal["probes", "hosts"]
+    stages: list[StageCounts] = Field(description="Empty unless the scan has two")
     planned: int
     completed: int
     excluded: int
@@ -241,6 +250,7 @@ class AttemptItem(BaseModel):
 class ChunkItem(BaseModel):
     """One chunk of the proof, with every try at it."""
 
+    stage: int = Field(description="1, or 2 for what follows on open ports; chunks are numbered within their stage")
     number: int
     state: str
     units: int

@@ -24,7 +24,8 @@ ALL_TYPES = frozenset(EventType)
 class Event:
     """`state` is a scan's status, `leased` or an attempt's outcome, or a node's status; `gone` of what was removed.
 
-    `detail` is a failed scan's error, or a node's status before. `id` grows in the order in which events are told.
+    `detail` is a failed scan's error, a node's status before, or that a chunk is of a second stage. `id` grows in the
+    order in which events are told.
     """
 
     id: int

@@ -18,7 +18,7 @@ from .xml import read_findings
 
 def merged_findings(assignment: Assignment, files: Sequence[Path]) -> Iterator[AnyFinding]:
     """Of the first pass what no later one contradicts, and what later ones found open of its doubtful ports."""
-    found = read_findings(files[0])
+    found = read_findings(files[0], with_shut=assignment.are_known_open)
     if len(files) > 1:
         found = _settled(found, files)
     return _inside(found, assignment)

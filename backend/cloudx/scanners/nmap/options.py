@@ -96,6 +96,8 @@ def _technique(assignment: Assignment) -> list[str]:
 
 def _discovery(assignment: Assignment) -> list[str]:
     """Which hosts are up. The one address of a short scan is scanned in any case: somebody named it."""
+    if assignment.are_known_open:
+        return ["-Pn"]
     if (
         assignment.is_whole_scan
         and assignment.addresses.size == 1

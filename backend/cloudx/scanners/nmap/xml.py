@@ -14,6 +14,7 @@ from lxml import etree
 from cloudx.domain.findings import AnyFinding, Finding, HostFinding
 
 from .repair import repaired_hosts
+from .shut_ports import shut_ports
 
 # Closed and filtered ports are what a scan mostly meets: the coverage proof counts them, rows do not.
 _KEPT_STATES = frozenset({"open", "open|filtered"})
@@ -24,8 +25,10 @@ _MAX_SCRIPTS = 30
 _VERSION_FIELDS = ("product", "version", "extrainfo", "tunnel", "ostype", "conf")
 
 
-def read_findings(file: Path) -> Iterator[AnyFinding]:
+def read_findings(file: Path, *, with_shut: bool = False) -> Iterator[AnyFinding]:
     """Each host that is up, followed by its open ports; of a file that was cut short the hosts that are whole.
+
+    `with_shut`: its closed and filtered ports too.
 
     Where the XML is not well formed (a service's control byte, bad UTF-8, tables too deep), only that text is lost.
     """
@@ -35,12 +38,12 @@ def read_findings(file: Path) -> Iterator[AnyFinding]:
     count = 0
     try:
         for _, element in hosts:
-            yield from _findings_of(element)
+            yield from _findings_of(element, with_shut)
             _forget(element)
             count += 1
     except etree.XMLSyntaxError:
         for element in islice(repaired_hosts(file), count, None):
-            yield from _findings_of(element)
+            yield from _findings_of(element, with_shut)
 
 
 def _forget(element: etree._Element) -> None:
@@ -51,7 +54,7 @@ def _forget(element: etree._Element) -> None:
         del parent[0]
 
 
-def _findings_of(host: etree._Element) -> Iterator[AnyFinding]:
+def _findings_of(host: etree._Element, with_shut: bool) -> Iterator[AnyFinding]:
     parts: dict[Any, etree._Element] = {}
     ip = ""
     extra: dict[str, Any] = {}
@@ -78,6 +81,8 @@ def _findings_of(host: etree._Element) -> Iterator[AnyFinding]:
     known = {name: value for name, value in extra.items() if value}
     yield HostFinding(ip, "up" if heard else "unknown", observed_at, hostname, os_name, known)
     yield from open_ports
+    if with_shut and ports is not None:
+        yield from shut_ports(ports, ip, hostname, observed_at)
 
 
 @lru_cache(maxsize=64)

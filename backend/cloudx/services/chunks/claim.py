@@ -112,7 +112,7 @@ class ClaimChunk:
     def _checked(self, scan: Scan, leased: Leased) -> Claim | Refusal:
         """Apply the current exclusions to a lease; fail the scan if its scope is gone."""
         lease, policy = leased.lease, self.policies.at(leased.policy_version, self.open_ledger)
-        assigned = lease.span.addresses_of(scan)
+        assigned, ports = self._covered(scan, lease)
         excluded = self.policies.excluded(policy, scan.host_names, scan.excluded_names, NAMES_SECONDS)
         addresses = assigned - excluded_part(assigned, excluded)
         outside = unauthorised_part(addresses, policy.allowed(leased.now, scan.host_names))
@@ -123,7 +123,14 @@ class ClaimChunk:
                 ledger.commit()
             return Refusal.OVER
         excluded_units = (assigned.size - addresses.size) * lease.span.port_count
-        return Claim(lease, scan, addresses, lease.span.ports_of(scan), excluded_units)
+        return Claim(lease, scan, addresses, ports, excluded_units)
+
+    def _covered(self, scan: Scan, lease: Lease) -> tuple[AddressSet, PortSet | None]:
+        if scan.follows is None:
+            return lease.span.addresses_of(scan), lease.span.ports_of(scan)
+        with self.open_ledger(read_only=True) as ledger:
+            part = ledger.stages.part_of(scan.id, lease.span)
+        return part.addresses, part.ports
 
     def _note_request(self, claimant: Claimant, rests_seconds: float) -> None:
         """Note a worker without work, so that the next claims leave it a share."""

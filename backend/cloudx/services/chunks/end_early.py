@@ -9,9 +9,12 @@ from cloudx.services.results.keep import keep_results_if_settled
 
 def end_early(ledger: Ledger, scan: Scan, status: ScanStatus, error: str | None = None) -> Scan:
     """Write a locked scan's end, without committing it. Raises IllegalTransition where it has ended."""
-    ended = scan.moved_to(status, ledger.now(), error)
-    ledger.scans.save_state(ended)
-    ledger.chunks.cancel_pending(scan.id)
+    now = ledger.now()
+    ended = scan.moved_to(status, now, error)
+    second = ledger.scans.lock(scan.followed_by) if scan.followed_by else None
+    for stage in (second.moved_to(status, now, error), ended) if second else (ended,):
+        ledger.scans.save_state(stage)
+        ledger.chunks.cancel_pending(stage.id)
     ledger.dispatches.notify()
     return ended
 

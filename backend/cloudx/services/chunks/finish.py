@@ -17,6 +17,7 @@ from cloudx.services.ledger.records import Settled
 from cloudx.services.results.keep import build_results, keep_results_if_settled, packed
 
 from .claim import Claim
+from .follow import first_error_of, store_findings, unprobed_of, whole_tally
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,15 @@ def complete_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput) -> 
     findings = iter(_named(claim, output))
     first = next(findings, None)
     with open_ledger(at_once=first is None) as ledger:  # without findings it is one statement
+        if first is not None and claim.scan.followed_by:
+            ledger.stages.lock(claim.scan.followed_by)
         settled = ledger.chunks.finish(claim.lease, claim.excluded_units, output.unprobed, output.packets_sent)
         if settled is Settled.LOST:
             raise _lost(claim.lease)
-        stored = 0 if first is None else ledger.findings.store(claim.lease, chain([first], findings))
+        stored = 0 if first is None else store_findings(ledger, claim, chain([first], findings))
         ledger.commit()
     if settled is Settled.MAY_BE_LAST:
-        finish_scan_if_done(open_ledger, claim.lease.scan_id, claim.lease)
+        finish_scan_if_done(open_ledger, claim.scan.public_id, claim.lease)
     return stored
 
 
@@ -58,9 +61,9 @@ def keep_stopped_chunk(open_ledger: OpenLedger, claim: Claim, output: RunOutput,
         reason = f"Not finished: the scan was stopped when {sent_share:.0%} of this part had been sent."
         if not ledger.chunks.stop(claim.lease, sent_share, reason, output.packets_sent):
             return None
-        stored = ledger.findings.store(claim.lease, _named(claim, output))
+        stored = store_findings(ledger, claim, _named(claim, output), follows=False)
         ledger.commit()
-    keep_results_if_settled(open_ledger, claim.lease.scan_id, claim.lease)
+    keep_results_if_settled(open_ledger, claim.scan.public_id, claim.lease)
     return stored
 
 
@@ -77,7 +80,7 @@ def fail_chunk(open_ledger: OpenLedger, claim: Claim, error: str, packets_sent: 
             ledger.dispatches.notify()
         ledger.commit()
     if verdict.state is ChunkState.FAILED:
-        finish_scan_if_done(open_ledger, lease.scan_id, lease)
+        finish_scan_if_done(open_ledger, claim.scan.public_id, lease)
     return verdict.state
 
 
@@ -88,7 +91,7 @@ def release_chunk(open_ledger: OpenLedger, claim: Claim) -> None:
         ledger.dispatches.notify()
         ledger.commit()
     if settled is Settled.MAY_BE_LAST:
-        keep_results_if_settled(open_ledger, claim.lease.scan_id, claim.lease)
+        keep_results_if_settled(open_ledger, claim.scan.public_id, claim.lease)
 
 
 def finish_scan_if_done(open_ledger: OpenLedger, scan_id: str, lease: Lease | None = None) -> None:
@@ -117,13 +120,13 @@ def _named(claim: Claim, output: RunOutput) -> Iterable[Found]:
 
 def _end_of(ledger: Ledger, scan_id: str) -> tuple[ScanStatus, str | None]:
     """The status and error of a scan whose chunks are all over; sql/end_scan.sql holds a worker to the status."""
-    tally = ledger.scans.tally(scan_id)
+    tally = whole_tally(ledger, scan_id)
     if tally.chunks_failed == 0 and (tally.completed_units or not tally.failed_units):
         return ScanStatus.COMPLETED, None
     if tally.chunks_failed == 0:
-        (_, reason), *_ = ledger.chunks.unprobed(scan_id, 1)
+        (_, reason), *_ = unprobed_of(ledger, scan_id, 1)
         return ScanStatus.FAILED, f"Nothing of it was probed. The first reason: {reason}"
-    first_error = ledger.chunks.first_error(scan_id) or "no reason was recorded"
+    first_error = first_error_of(ledger, scan_id) or "no reason was recorded"
     error = f"{tally.chunks_failed} of {tally.chunks_total} chunks failed three times. The first: {first_error}"
     return ScanStatus.FAILED, error
 

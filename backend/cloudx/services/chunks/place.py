@@ -71,7 +71,7 @@ def _refuse(open_ledger: OpenLedger, claim: Claim, reason: str) -> None:
         else:
             ledger.chunks.finish(lease, claim.excluded_units, Unprobed(claim.addresses, reason))
         ledger.commit()
-    finish_scan_if_done(open_ledger, lease.scan_id, lease)
+    finish_scan_if_done(open_ledger, claim.scan.public_id, lease)
 
 
 def _others(ledger: Ledger, claim: Claim, refusals: set[str]) -> list[Node]:

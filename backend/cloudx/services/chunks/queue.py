@@ -164,6 +164,8 @@ class QueueCache:
         whole = self.whole(scan.id, ledger)
         if whole is None:
             return math.inf  # deleted: the claim will say so
+        if whole.follows is not None:
+            return math.inf  # nobody knows yet what will follow
         ports = ports_of_a_host(scan.type, whole.ports) if scan.type.counts_hosts else whole.units_per_address
         return whole.addresses.size * ports
 

@@ -20,8 +20,8 @@ def reconcile_scans(open_ledger: OpenLedger) -> int:
     """
     with open_ledger() as ledger:
         expired = ledger.chunks.expired()
-        # Sorted, so that concurrent reconcilers lock scans in one order.
-        scan_ids = sorted({lease.scan_id for lease in expired})
+        # Sorted, so that concurrent reconcilers lock scans in one order; a second stage comes before its first.
+        scan_ids = sorted({lease.scan_id for lease in expired}, reverse=True)
         for scan_id in scan_ids:
             ledger.scans.lock(scan_id)  # lock order: the scan before its chunks, as a stop does
         for lease in expired:
@@ -30,6 +30,8 @@ def reconcile_scans(open_ledger: OpenLedger) -> int:
             split_returned(ledger, scan_id, gone={lease.node_id for lease in expired})
         if expired:
             ledger.dispatches.notify()
+        ledger.commit()
+        ledger.stages.give_whole_rate()
         ledger.commit()
         finishable = ledger.scans.finishable()
     for scan_id in finishable:

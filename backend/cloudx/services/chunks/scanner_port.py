@@ -51,6 +51,7 @@ class Assignment:
     max_retries: int | None = None  # for the tool that does; None: as it likes
     timeout_seconds: int | None = None  # of one host
     is_rate_asked: bool = False  # then what the kernel sends by itself counts too
+    are_known_open: bool = False  # its ports were found open on each of its addresses
     is_whole_scan: bool = True  # its addresses are all that the scan has left to probe
 
     @property

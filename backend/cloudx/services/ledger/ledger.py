@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
-from cloudx.domain.access import ApiToken, Principal
+from cloudx.domain.access import Principal
 from cloudx.domain.names import ExcludedName
 from cloudx.domain.nodes import Heartbeat, Node
 from cloudx.domain.proof.canaries import Canary
@@ -25,6 +25,8 @@ from .scans import Chunks, Claims, Findings, Scans
 from .schedules import Schedules
 from .sightings import Sightings
 from .splits import Splits
+from .stages import Stages
+from .tokens import Tokens
 from .told_nodes import Duties, ToldNodes
 
 
@@ -65,26 +67,6 @@ class Nodes(Protocol):
 
     def scans_running(self) -> dict[str, int]:
         """How many different scans each node works on, by node id."""
-        ...
-
-
-class Tokens(Protocol):
-    """API tokens, by the hash of their secret."""
-
-    def add(self, token: ApiToken) -> None:
-        """Keep a token's hash and rights."""
-        ...
-
-    def by_sha256(self, sha256: str) -> ApiToken | None:
-        """The token with this hash."""
-        ...
-
-    def all(self) -> list[ApiToken]:
-        """Every token, oldest first."""
-        ...
-
-    def delete(self, token_id: str) -> bool:
-        """Remove one; False when there was none."""
         ...
 
 
@@ -260,6 +242,11 @@ class Ledger(Protocol):
 
     @property
     def schedules(self) -> Schedules:
+        """The repository of that name."""
+        ...
+
+    @property
+    def stages(self) -> Stages:
         """The repository of that name."""
         ...
 

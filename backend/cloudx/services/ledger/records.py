@@ -8,9 +8,10 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease
-from cloudx.domain.scans import Scan, ScanStatus
-from cloudx.domain.timing.holds import NO_HOLD, Hold
-from cloudx.domain.tools import SCAN_TYPES, ScanType, Tool
+from cloudx.domain.scans import Scan
+from cloudx.domain.tools import ScanType
+
+from .summaries import ScanSummary as ScanSummary
 
 
 @dataclass(frozen=True)
@@ -40,37 +41,6 @@ class ScanRecord:
 
     scan: Scan
     tally: Tally
-
-
-@dataclass(frozen=True)
-class ScanSummary:
-    """A scan in a list: all that is small of it. Its addresses, ports and names may be megabytes."""
-
-    id: str
-    tool: Tool
-    type_name: str
-    target_text: str  # cut where it is long
-    target_truncated: bool
-    target_count: int  # addresses, the excluded included
-    units_per_address: int
-    excluded_addresses: int
-    created_at: datetime
-    status: ScanStatus
-    name: str | None = None
-    started_at: datetime | None = None
-    error: str | None = None
-    waiting_reason: str | None = None
-    hold: Hold = NO_HOLD
-
-    @property
-    def type(self) -> ScanType:
-        """What the scan type needs and counts."""
-        return SCAN_TYPES[self.tool, self.type_name]
-
-    @property
-    def planned_units(self) -> int:
-        """All that was submitted, including the excluded, in probes or hosts."""
-        return self.target_count * self.units_per_address
 
 
 @dataclass(frozen=True)

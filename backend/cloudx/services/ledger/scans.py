@@ -50,7 +50,7 @@ class Scans(Protocol):
         ...
 
     def lock(self, scan_id: str) -> Scan | None:
-        """One scan, locked until the transaction ends."""
+        """One scan, locked until the transaction ends, after its second stage where it has one."""
         ...
 
     def save_state(self, scan: Scan) -> None:

@@ -22,6 +22,7 @@ class FreshChunk:
     is_proven: bool  # nothing of it was excluded or left out, so what it did not find is closed
     started_at: datetime
     ended_at: datetime
+    replaces: bool = False  # of a second stage: its findings took the place of the first's
 
 
 class Stretch(NamedTuple):
@@ -118,6 +119,14 @@ class Sightings(Protocol):
 
     def add(self, chunk: FreshChunk, stretch: Stretch, after: FindingKey | None, to: FindingKey) -> None:
         """Take in the findings behind `after` up to `to`; those that are the newest of their port become its latest."""
+        ...
+
+    def forget_replaced(self, scan_id: str, stretch: Stretch, after: FindingKey | None, to: FindingKey) -> None:
+        """Forget what was taken in of a window whose finding is another by now."""
+        ...
+
+    def shut_found_closed(self, scan_id: str, stretch: Stretch, after: FindingKey | None, to: FindingKey) -> None:
+        """What a second stage found closed or filtered is no latest of its port."""
         ...
 
     def standing(

@@ -74,9 +74,11 @@ def _show_names(host: HostRow) -> dict[str, Any]:
 
 
 def _show_nmap_port(row: FindingRow) -> dict[str, Any]:
-    extras = {name: row.extra[name] for name in _SERVICE_EXTRAS if name in row.extra}
-    service = {"name": row.service} | extras
-    return {"portid": row.port, "protocol": row.protocol, "state": {"state": row.state}, "service": service}
+    return {"portid": row.port, "protocol": row.protocol, "state": {"state": row.state}, "service": _show_service(row)}
+
+
+def _show_service(row: FindingRow) -> dict[str, Any]:
+    return {"name": row.service} | {name: row.extra[name] for name in _SERVICE_EXTRAS if name in row.extra}
 
 
 def _show_ports(ip: str, rows: list[FindingRow]) -> dict[str, Any]:
@@ -85,4 +87,10 @@ def _show_ports(ip: str, rows: list[FindingRow]) -> dict[str, Any]:
     names = next((row.extra.get("hostnames") or [row.hostname] for row in rows if row.hostname), None)
     if names:
         named |= {"hostname": names[0], "hostnames": names}
-    return named | {"ports": [{"portid": row.port, "state": row.state} for row in rows if row.port]}
+    return named | {"ports": [_show_port(row) for row in rows if row.port]}
+
+
+def _show_port(row: FindingRow) -> dict[str, Any]:
+    """With the service where a second stage has asked for it."""
+    shown: dict[str, Any] = {"portid": row.port, "state": row.state}
+    return shown | ({"service": _show_service(row)} if row.service else {})

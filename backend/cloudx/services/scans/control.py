@@ -46,7 +46,7 @@ def resume_scan(open_ledger: OpenLedger, scan_id: str, principal: Principal) -> 
 
 def _locked(ledger: Ledger, scan_id: str) -> Scan:
     scan = ledger.scans.lock(scan_id)
-    if scan is None:
+    if scan is None or scan.follows is not None:
         raise scan_not_found(scan_id)
     return scan
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cloudx.domain.access import Principal
+from cloudx.domain.nodes import capable
 from cloudx.domain.planning.estimate import estimated_seconds, probes_of
 from cloudx.domain.rates.shares import why_slower
 from cloudx.domain.scans import Scan
@@ -45,6 +46,8 @@ class PlanScan:
         with self.submit.open_ledger(read_only=True) as ledger:
             scan = self.submit.admit(ledger, read, principal)
             nodes = self.submit.fleet.of(ledger.nodes.all())
+        if read.second_type is not None:
+            capable(nodes, read.second_type, scan.created_at)
         cut = cut_scan(scan, nodes, self.submit.chunk_seconds)
         chunks = sum(1 for _ in cut.spans)
         limits = [node.rate_limit_pps for node in cut.fit]

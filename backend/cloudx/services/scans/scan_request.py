@@ -17,6 +17,8 @@ from cloudx.domain.reach import blocked_everywhere
 from cloudx.domain.scans import Scan
 from cloudx.domain.tools import DEFAULT_RATE_PPS, SCAN_TYPES, PortRule, ScanType, Tool
 
+from .second_stage import Then
+
 MAX_RATE_PPS = 10_000_000
 USERS_PRIORITY = 0  # the highest that an operator may give
 MAX_TIMEOUT_SECONDS = 7 * 86_400
@@ -47,6 +49,7 @@ class ScanRequest:
     resolve: bool = False
     suspended: bool = False  # submitted paused
     list_name: str | None = None
+    then: Then | None = None  # what follows on the open ports
 
     def sha256(self) -> str:
         """A hash that is equal for equal requests."""

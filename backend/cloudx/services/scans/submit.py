@@ -9,6 +9,7 @@ from typing import Protocol
 from cloudx.domain.access import Principal
 from cloudx.domain.errors import Conflict, InvalidInput
 from cloudx.domain.identity import excluded_part
+from cloudx.domain.nodes import capable
 from cloudx.domain.planning.chunk_plan import CHUNK_SECONDS
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
@@ -36,6 +37,7 @@ from .scan_request import (
     rate_pps_of,
     require_reachable,
 )
+from .second_stage import second_type_of, weighed, with_second
 
 MAX_WORKERS = 10_000
 NAMES_SECONDS = 5.0  # what a submit waits for the addresses of names that exclusions have
@@ -61,6 +63,7 @@ class ReadRequest:
     scan_type: ScanType
     ports: PortSet | None
     resolved: ResolvedTargets
+    second_type: ScanType | None = None  # of what follows
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class SubmitScan:
         self._check_max_workers(request)
         check_priority(request, principal)
         rate_pps_of(request, scan_type)
-        check_timeout(request, scan_type)
+        check_timeout(request, second_type_of(request.then, scan_type) or scan_type)
         return scan_type, ports
 
     def __call__(
@@ -105,8 +108,10 @@ class SubmitScan:
                     occasion.begin(ledger)
                 if read.resolved.excluded_names.found:
                     keep_answers(ledger, read.resolved.excluded_names)
-                scan = self.admit(ledger, read, principal)
-                scan = self._write(ledger, scan, request, principal, idempotency_key)
+                scan, second = self.admit(ledger, read, principal), None
+                if read.second_type is not None and scan.addresses:
+                    scan, second = with_second(scan, read.second_type, request.rate_pps)
+                scan = self._write(ledger, scan, second, request, principal, idempotency_key)
                 if occasion is not None:
                     occasion.end(ledger, scan)
                 ledger.commit()
@@ -128,7 +133,7 @@ class SubmitScan:
         )
         require_reachable(resolved.addresses - resolved.excluded, scan_type)
         self._look_up_exclusions()
-        return ReadRequest(listed, scan_type, ports, resolved)
+        return ReadRequest(listed, scan_type, ports, resolved, second_type_of(request.then, scan_type))
 
     def _look_up_exclusions(self) -> None:
         """Ask what the names of exclusions resolve to now; before the transaction that writes."""
@@ -171,10 +176,20 @@ class SubmitScan:
         return scan.paused(principal.name, now) if request.suspended else scan
 
     def _write(
-        self, ledger: Ledger, scan: Scan, request: ScanRequest, principal: Principal, idempotency_key: str | None
+        self,
+        ledger: Ledger,
+        scan: Scan,
+        second: Scan | None,
+        request: ScanRequest,
+        principal: Principal,
+        idempotency_key: str | None,
     ) -> Scan:
-        cut = cut_scan(scan, self.fleet.of(ledger.nodes.all()), self.chunk_seconds)
+        nodes = self.fleet.of(ledger.nodes.all())
+        cut = cut_scan(scan, nodes, self.chunk_seconds)
         scan = cut.scan
+        if second is not None:
+            scan = weighed(scan, second, cut.rate_pps, capable(nodes, second.type, scan.created_at))
+            ledger.scans.add(second, ())
         ledger.scans.add(scan, cut.spans)
         if not scan.addresses:
             ledger.scans.save_state(scan.moved_to(ScanStatus.COMPLETED, scan.created_at))
@@ -203,6 +218,7 @@ def _audit_detail(scan: Scan) -> Mapping[str, object]:
         "tool": scan.tool,
         "scan_type": scan.type_name,
         "rate": scan.asked_rate_pps,
+        **({"then": f"nmap {scan.then_type}"} if scan.then_type else {}),
     }
 
 

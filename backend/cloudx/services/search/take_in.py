@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cloudx.domain.addresses import AddressSet, from_key
 from cloudx.domain.chunks import ChunkSpan
+from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 from cloudx.services.ledger.records import FindingKey
@@ -61,13 +62,22 @@ class TakeIn:
             scan = self._known.get(ledger, chunk.scan_id)
         if scan is None:
             return
-        stretch = _stretch_of(scan, chunk.span)
+        if scan.follows is None:
+            stretch = _stretch_of(scan, chunk.span)
+        else:
+            chunk, stretch = self._of_second_stage(chunk, scan.follows)
         after: FindingKey | None = None
         while (to := self._next_window(chunk, stretch, after)) is not None:
             self._add(chunk, stretch, after, to)
             after = to
         if chunk.is_proven:
             self._close(chunk, scan, stretch)
+
+    def _of_second_stage(self, chunk: FreshChunk, first_id: str) -> tuple[FreshChunk, Stretch]:
+        """Its findings are the first's, whose chunks prove what is closed (ADR 0038)."""
+        with self.open_ledger(read_only=True) as ledger:
+            part = ledger.stages.part_of(chunk.scan_id, chunk.span)
+        return replace(chunk, scan_id=first_id, is_proven=False, replaces=True), _stretch(part.addresses, part.ports)
 
     def _next_window(self, chunk: FreshChunk, stretch: Stretch, after: FindingKey | None) -> FindingKey | None:
         with self.open_ledger(read_only=True) as ledger:
@@ -77,7 +87,11 @@ class TakeIn:
         """What comes late, and was proven closed meanwhile, is so in the same transaction."""
 
         def add(ledger: Ledger) -> None:
+            if chunk.replaces:
+                ledger.sightings.forget_replaced(chunk.scan_id, stretch, after, to)
             ledger.sightings.add(chunk, stretch, after, to)
+            if chunk.replaces:
+                ledger.sightings.shut_found_closed(chunk.scan_id, stretch, after, to)
             latest = ledger.sightings.latest_of(chunk.scan_id, stretch, after, to)
             if closed := closed_by_others(ledger, self._known, latest):
                 ledger.sightings.shut(closed)
@@ -131,8 +145,10 @@ class TakeIn:
 
 def _stretch_of(scan: Scan, span: ChunkSpan) -> Stretch:
     """A chunk's addresses and ports follow each other in its scan's, so the ends tell them from all others of it."""
-    addresses = span.addresses_of(scan)
+    return _stretch(span.addresses_of(scan), None if scan.type.counts_hosts else span.ports_of(scan))
+
+
+def _stretch(addresses: AddressSet, ports: PortSet | None) -> Stretch:
     first, last = (str(from_key(key)) for key in (addresses.ranges[0][0], addresses.ranges[-1][1]))
-    ports = None if scan.type.counts_hosts else span.ports_of(scan)
     low, high = (ports.ranges[0][0], ports.ranges[-1][1]) if ports is not None and ports.ranges else EVERY_PORT
     return Stretch(first, last, low, high)

@@ -46,11 +46,12 @@ class SqlFigures(Figures):
     @override
     def state(self) -> LedgerState:
         by_state = select(dispatches.c.state, func.count()).where(dispatches.c.state != DispatchState.ENDED.value)
+        by_status = select(scans.c.status, func.count()).where(scans.c.follows.is_(None))
         return LedgerState(
             now=self._connection.execute(select(db_now())).scalar_one(),
             leases=self._leases(),
             scans=self._open_scans(),
-            scans_by_status=self._pairs(select(scans.c.status, func.count()).group_by(scans.c.status)),
+            scans_by_status=self._pairs(by_status.group_by(scans.c.status)),
             granted_pps=self._pairs(select(node_grants).where(node_grants.c.granted_pps > 0)),
             dispatches=self._pairs(by_state.group_by(dispatches.c.state)),
         )
@@ -81,7 +82,7 @@ class SqlFigures(Figures):
         by_node = scan_nodes.c
         leased = func.coalesce(func.sum(by_node.chunks_leased), 0)
         settled = func.coalesce(func.sum(by_node.chunks_done + by_node.chunks_failed), 0)
-        columns = ("id", "tool", "type_name", "udp_too", "created_at", "rate_pps", "waiting_reason")
+        columns = ("id", "tool", "type_name", "udp_too", "created_at", "rate_pps", "waiting_reason", "follows")
         query = (
             select(
                 *(scans.c[name] for name in columns),
@@ -94,7 +95,8 @@ class SqlFigures(Figures):
             .where(scans.c.status.in_(OPEN))
             .group_by(scans.c.id)
         )
-        rows = self._connection.execute(query).all()
+        # A second stage that has been given nothing to do waits for nothing.
+        rows = [row for row in self._connection.execute(query) if not row.follows or row.pending or row.leased]
         resting = self._backing_off([row.id for row in rows if row.pending > 0 and not row.leased])
         return [
             OpenScanFigures(

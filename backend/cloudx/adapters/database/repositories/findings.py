@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, case, func, select, tuple_
@@ -23,6 +23,7 @@ from .insert_findings import insert_rows
 from .server_functions import call
 
 _BATCH = 5_000
+_REPLACED = ("state", "service", "observed_at", "node_id", "extra")
 _OPTIONAL_OF_HOST = ("hostname", "os_name", "extra")
 # In the order of FindingRow's fields: made by position, a row needs no look-up by name.
 _SHOWN = [findings.c[field.name] for field in fields(FindingRow)]
@@ -43,6 +44,24 @@ class SqlFindings(Findings):
         seen_hosts.sort(key=lambda host: host.ip)  # one order, so that two commits never wait for each other
         self._insert_hosts(lease, seen_hosts)
         return stored
+
+    def replace(self, lease: Lease, public_id: str, findings: Iterable[Found]) -> int:
+        """Write them in the place of the rows that a scan has of the same ports; returns how many."""
+        seen_hosts: list[HostFinding] = []
+        kept = replace(lease, scan_id=public_id)
+        rows = list(_without_hosts(findings, seen_hosts))
+        self._replace_rows(kept, [one for row in rows for one in ([row] if isinstance(row, Finding) else row)])
+        seen_hosts.sort(key=lambda host: host.ip)
+        self._insert_hosts(kept, seen_hosts)
+        return len(rows)
+
+    def _replace_rows(self, lease: Lease, rows: list[Finding]) -> None:
+        statement = sqlite.insert(findings)
+        told: dict[str, Any] = {name: statement.excluded[name] for name in _REPLACED}
+        told["hostname"] = func.coalesce(statement.excluded.hostname, findings.c.hostname)
+        statement = statement.on_conflict_do_update(index_elements=list(findings.primary_key.columns), set_=told)
+        if rows:
+            self._connection.execute(statement, [_finding_values(lease, row) for row in rows])
 
     def _insert_hosts(self, lease: Lease, seen: list[HostFinding]) -> None:
         """Of a host whose ports were cut several chunks tell: what one of them knows is kept."""
@@ -81,6 +100,14 @@ class PostgresFindings(SqlFindings):
             rows = [_host_values(lease, host) for host in seen[start : start + _BATCH]]
             call(self._connection, "store_hosts", json.dumps([_plain_values(row) for row in rows]))
 
+    @override
+    def _replace_rows(self, lease: Lease, rows: list[Finding]) -> None:
+        """In key order, so that two commits never wait for each other."""
+        rows = sorted(rows, key=lambda row: (row.ip, row.protocol, row.port))
+        for start in range(0, len(rows), _BATCH):
+            batch = [_plain_values(_finding_values(lease, row)) for row in rows[start : start + _BATCH]]
+            call(self._connection, "replace_findings", json.dumps(batch))
+
 
 def findings_on(connection: Connection) -> SqlFindings:
     """Findings for the database of a connection."""
@@ -111,6 +138,15 @@ def _host_values(lease: Lease, host: HostFinding) -> dict[str, Any]:
         "observed_at": host.observed_at,
         "node_id": lease.node_id,
         "extra": json.dumps(host.extra) if host.extra else None,
+    }
+
+
+def _finding_values(lease: Lease, finding: Finding) -> dict[str, Any]:
+    return {
+        **finding._asdict(),
+        "scan_id": lease.scan_id,
+        "node_id": lease.node_id,
+        "extra": json.dumps(dict(finding.extra)) if finding.extra else None,
     }
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, literal_column, select, text, tuple_
+from sqlalchemy import Connection, Table, and_, delete, func, literal_column, select, text, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 from typing_extensions import override
 
 from cloudx.adapters.database.schema.search_tables import sightings
-from cloudx.adapters.database.schema.tables import attempts, audit, chunks, findings, hosts, scans
+from cloudx.adapters.database.schema.tables import attempts, audit, chunks, findings, follow_ups, hosts, scans
 from cloudx.adapters.database.search.forgetting import lock_search
 from cloudx.services.ledger.ids import first_id_at
 from cloudx.services.ledger.old_records import OldRecords
@@ -32,12 +32,13 @@ class SqlOldRecords(OldRecords):
 
     @override
     def scans_over_before(self, before: datetime, limit: int) -> list[str]:
-        query = select(scans.c.id).where(scans.c.finished_at < before).order_by(scans.c.finished_at).limit(limit)
+        over = and_(scans.c.finished_at < before, scans.c.follows.is_(None))
+        query = select(scans.c.id).where(over).order_by(scans.c.finished_at).limit(limit)
         return list(self._connection.execute(query).scalars())
 
     @override
     def count_scans_over_before(self, before: datetime) -> int:
-        query = select(func.count()).select_from(scans).where(scans.c.finished_at < before)
+        query = select(func.count()).select_from(scans).where(scans.c.finished_at < before, scans.c.follows.is_(None))
         return int(self._connection.execute(query).scalar_one())
 
     @override
@@ -48,9 +49,11 @@ class SqlOldRecords(OldRecords):
         (Diffs.are_whole).
         """
         lock_search(self._connection)
-        for table in (chunks, sightings, attempts, findings, hosts):
-            if removed := self._remove_some(table, table.c.scan_id == scan_id, limit):
-                return removed
+        second = select(scans.c.followed_by).where(scans.c.id == scan_id, scans.c.followed_by.is_not(None))
+        for stage in [scan_id, *self._connection.execute(second).scalars()]:
+            for table in (chunks, sightings, attempts, findings, hosts, follow_ups):
+                if removed := self._remove_some(table, table.c.scan_id == stage, limit):
+                    return removed
         return 0
 
     @override

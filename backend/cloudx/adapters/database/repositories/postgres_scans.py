@@ -34,9 +34,9 @@ class PostgresScans(SqlScans):
     def _end(
         self, scan_id: str, lease: Lease | None, status: str | None, error: str | None, results: KeptResults
     ) -> bool:
-        settled = lease.span.number if lease else None
+        settled = (lease.scan_id, lease.span.number) if lease else (None, None)
         kept = (results.packed, results.size, results.truncated)
-        return bool(call(self._connection, "end_scan", scan_id, settled, LEASE_KEY, status, error, *kept)[0][0])
+        return bool(call(self._connection, "end_scan", scan_id, *settled, LEASE_KEY, status, error, *kept)[0][0])
 
 
 def scans_on(connection: Connection) -> SqlScans:

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import chain
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select, update
 from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now
@@ -17,6 +17,7 @@ from cloudx.adapters.database.schema.tables import (
     chunks,
     dispatches,
     findings,
+    follow_ups,
     hosts,
     idempotency_keys,
     inline_results,
@@ -25,6 +26,7 @@ from cloudx.adapters.database.schema.tables import (
     scans,
 )
 from cloudx.adapters.database.search.forgetting import forget_sightings
+from cloudx.adapters.database.stages.over import finishable_scans, lacks_results, stage_ids
 from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease
 from cloudx.domain.dispatch.states import DispatchState
 from cloudx.domain.planning.chunk_plan import claim_order
@@ -58,8 +60,10 @@ from .waiting_scans import holders
 
 _BULK = [scan_targets.c[name] for name in BULK if name != "addresses"]
 _ALL_BUT_ADDRESSES = select(*scans.c, *_BULK).join(scan_targets, scan_targets.c.scan_id == scans.c.id)
-_FINAL = ScanStatus.COMPLETED.value, ScanStatus.FAILED.value, ScanStatus.STOPPED.value
 _SUMS = [func.sum(scan_nodes.c[name]).label(name) for name in (*COUNTERS, "chunks_leased", "chunks_sending")]
+_OF_A_SCAN = (
+    chunks, scan_nodes, attempts, findings, hosts, inline_results, idempotency_keys, scan_targets, follow_ups,
+)  # fmt: skip
 _addresses = AddressCache()  # one for the process: a scan's id is unique over all ledgers
 
 
@@ -86,6 +90,10 @@ class SqlScans(Scans):
 
     @override
     def lock(self, scan_id: str) -> Scan | None:
+        locked = [self._lock(stage) for stage in stage_ids(self._connection, scan_id)]
+        return locked[-1]
+
+    def _lock(self, scan_id: str) -> Scan | None:
         query = _ALL_BUT_ADDRESSES.where(scans.c.id == scan_id).with_for_update(of=scans)
         row = self._connection.execute(query).mappings().first()
         return self._scan(row) if row else None
@@ -102,7 +110,8 @@ class SqlScans(Scans):
 
     @override
     def save_hold(self, scan: Scan) -> None:
-        self._connection.execute(update(scans).where(scans.c.id == scan.id).values(**hold_values(scan.hold)))
+        stages = [scan.id, scan.followed_by] if scan.followed_by else [scan.id]
+        self._connection.execute(update(scans).where(scans.c.id.in_(stages)).values(**hold_values(scan.hold)))
 
     @override
     def page(
@@ -113,8 +122,15 @@ class SqlScans(Scans):
             conditions.append(scans.c.id < before_id)
         query = select(scans).where(*conditions).order_by(scans.c.id.desc()).limit(limit)
         rows = self._connection.execute(query).mappings().all()
-        tallies = self._tallies(rows)
-        return [SummaryRecord(summary_of(row), tally) for row, tally in zip(rows, tallies, strict=True)]
+        return self._records(rows)
+
+    def records_of(self, scan_ids: Sequence[str]) -> list[SummaryRecord]:
+        """These, in any order; second stages too."""
+        query = select(scans).where(scans.c.id.in_(scan_ids))
+        return self._records(self._connection.execute(query).mappings().all()) if scan_ids else []
+
+    def _records(self, rows: Sequence[RowMapping]) -> list[SummaryRecord]:
+        return [SummaryRecord(summary_of(row), tally) for row, tally in zip(rows, self._tallies(rows), strict=True)]
 
     @override
     def summary(self, scan_id: str) -> ScanSummary | None:
@@ -134,21 +150,17 @@ class SqlScans(Scans):
     def delete(self, scan_id: str) -> bool:
         """Lock order: the search's, then the chunks, as a commit does."""
         forget_sightings(self._connection, scan_id)
-        for table in (chunks, scan_nodes, attempts, findings, hosts, inline_results, idempotency_keys, scan_targets):
-            self._connection.execute(delete(table).where(table.c.scan_id == scan_id))
+        stages = stage_ids(self._connection, scan_id)
+        for table in _OF_A_SCAN:
+            self._connection.execute(delete(table).where(table.c.scan_id.in_(stages)))
         # The others are deleted when their workers end (SqlDispatches.end).
-        over = and_(dispatches.c.scan_id == scan_id, dispatches.c.state == DispatchState.ENDED.value)
+        over = and_(dispatches.c.scan_id.in_(stages), dispatches.c.state == DispatchState.ENDED.value)
         self._connection.execute(delete(dispatches).where(over))
-        return bool(self._connection.execute(delete(scans).where(scans.c.id == scan_id)).rowcount)
+        return bool(self._connection.execute(delete(scans).where(scans.c.id.in_(stages))).rowcount)
 
     @override
     def finishable(self, scan_id: str | None = None) -> list[str]:
-        by_node = scan_nodes.c
-        counted = select(func.sum(by_node.chunks_done + by_node.chunks_failed)).where(by_node.scan_id == scans.c.id)
-        query = select(scans.c.id).where(scans.c.status.in_(OPEN), scans.c.chunks_total == counted.scalar_subquery())
-        if scan_id is not None:
-            query = query.where(scans.c.id == scan_id)
-        return list(self._connection.execute(query).scalars())
+        return finishable_scans(self._connection, scan_id)
 
     @override
     def tally(self, scan_id: str) -> Tally:
@@ -202,12 +214,17 @@ class SqlScans(Scans):
     def finish(
         self, scan_id: str, status: ScanStatus, error: str | None, results: KeptResults, lease: Lease | None = None
     ) -> bool:
-        scan = self.lock(scan_id)
-        if scan is None or scan.status.is_final or not self.finishable(scan_id):
+        stages = [self._lock(one) for one in stage_ids(self._connection, scan_id)]
+        if not all(stages) or not self.finishable(scan_id):
             return False
-        self.save_state(scan.moved_to(status, self._now(), error))
+        self._move(stages, status, error)
         self._keep(scan_id, results)
         return True
+
+    def _move(self, stages: Sequence[Scan | None], status: ScanStatus, error: str | None) -> None:
+        for scan in stages:
+            if scan is not None and not scan.status.is_final:
+                self.save_state(scan.moved_to(status, self._now(), error))
 
     @override
     def fail(self, lease: Lease, error: str) -> bool:
@@ -215,9 +232,10 @@ class SqlScans(Scans):
         is_held = self._connection.execute(select(chunks.c.number).where(held(lease))).first() is not None
         if scan is None or scan.status.is_final or not is_held:
             return False
-        self.save_state(scan.moved_to(ScanStatus.FAILED, self._now(), error))
+        stages = stage_ids(self._connection, scan.public_id)
+        self._move([self._lock(one) for one in stages], ScanStatus.FAILED, error)
         cancelled = {"state": ChunkState.CANCELLED.value}
-        self._connection.execute(update(chunks).where(chunks.c.scan_id == lease.scan_id, PENDING).values(**cancelled))
+        self._connection.execute(update(chunks).where(chunks.c.scan_id.in_(stages), PENDING).values(**cancelled))
         return True
 
     @override
@@ -236,14 +254,7 @@ class SqlScans(Scans):
 
     @override
     def lacks_results(self, scan_id: str) -> bool:
-        by_node = scan_nodes.c
-        query = select(scans.c.id).where(
-            scans.c.id == scan_id,
-            scans.c.status.in_(_FINAL),
-            ~exists().where(inline_results.c.scan_id == scans.c.id),
-            ~exists().where(by_node.scan_id == scans.c.id, by_node.chunks_leased > 0),
-        )
-        return self._connection.execute(query).first() is not None
+        return lacks_results(self._connection, scan_id)
 
     def _tallies(self, rows: Sequence[RowMapping]) -> list[Tally]:
         counted = self._counted([row["id"] for row in rows])
@@ -277,5 +288,7 @@ class SqlScans(Scans):
 
 
 def _conditions(status: ScanStatus | None, tool: str | None) -> list[ColumnElement[bool]]:
-    of_status = [] if status is None else [scans.c.status == status.value]
+    of_status: list[ColumnElement[bool]] = [scans.c.follows.is_(None)]
+    if status is not None:
+        of_status.append(scans.c.status == status.value)
     return of_status if tool is None else [*of_status, scans.c.tool == tool]

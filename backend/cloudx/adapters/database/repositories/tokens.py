@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from cloudx.adapters.database.schema.tables import tokens
 from cloudx.domain.access import ApiToken, Role
-from cloudx.services.ledger.ledger import Tokens
+from cloudx.services.ledger.tokens import Tokens
 
 
 class SqlTokens(Tokens):

@@ -143,11 +143,12 @@ def _taking_part(scan_id: str, scan_type: ScanType) -> CompoundSelect[Any]:
 def holders(connection: Connection, limit: int) -> list[Holder]:
     """The open scans that nodes send for now; those that go first and hold most come first."""
     granted = func.sum(scan_nodes.c.granted_pps)
+    public_id = func.coalesce(scans.c.follows, scans.c.id)
     query = (
-        select(scans.c.id, scans.c.created_by, scans.c.priority, granted)
+        select(public_id, scans.c.created_by, scans.c.priority, granted)
         .join(scan_nodes, scan_nodes.c.scan_id == scans.c.id)
         .where(scans.c.status.in_(OPEN))
-        .group_by(scans.c.id)
+        .group_by(public_id, scans.c.created_by, scans.c.priority)
         .having(granted > 0)
         .order_by(scans.c.priority.desc(), granted.desc())
         .limit(limit)

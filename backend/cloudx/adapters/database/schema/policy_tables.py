@@ -1,4 +1,4 @@
-"""The tables of what may be scanned, what never may, and what every node must be able to reach."""
+"""The tables of who may ask, of what may be scanned and what never may, and what every node must reach."""
 
 from __future__ import annotations
 
@@ -71,4 +71,17 @@ canaries = Table(
     Column("note", PlainText, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", PlainText, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", RecordId, primary_key=True),
+    Column("name", PlainText, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", PlainText, nullable=False),
+    Column("node_id", PlainText),
+    Column("expires_at", UtcDateTime),
 )

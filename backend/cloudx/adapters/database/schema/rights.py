@@ -33,6 +33,7 @@ _WORKER_MAY = {
     "scopes": "SELECT",
     "exclusions": "SELECT",
     "canaries": "SELECT",
+    "follow_ups": "SELECT",
     "excluded_names": "SELECT",
 }
 

@@ -30,9 +30,12 @@ from .policy_tables import exclusions as exclusions
 from .policy_tables import policy_version as policy_version
 from .policy_tables import removed_scopes as removed_scopes
 from .policy_tables import scopes as scopes
+from .policy_tables import tokens as tokens
 from .schedule_tables import schedules as schedules
 from .schedule_tables import target_lists as target_lists
 from .search_tables import NOT_TAKEN_IN
+from .stage_tables import follow_ups as follow_ups
+from .stage_tables import stage_columns
 
 _NOT_PROBED = "of a done chunk: what its run did not probe; last_error says why"
 _GIVEN_UP = "of failed_units: given up at a time limit"
@@ -80,6 +83,7 @@ scans = Table(
         server_default="0",
         comment="addresses; no chunk has more; 0: unknown",
     ),
+    *stage_columns(),
 )
 Index("ix_scans_open", scans.c.priority, scans.c.id, postgresql_where=text("status IN ('submitted', 'running')"))
 Index("ix_scans_times", *scans.c["finished_at", "started_at"])
@@ -271,19 +275,6 @@ nodes = Table(
     Column("checks", PlainText, nullable=False, comment="JSON array"),
     Column("rate_limit_pps", BigInteger, comment="what its machine can send, over all scans"),
     Column("reach", PlainText, comment="JSON: ranges on its own networks, and those without a gateway"),
-)
-
-tokens = Table(
-    "tokens",
-    metadata,
-    Column("id", RecordId, primary_key=True),
-    Column("name", PlainText, nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("sha256", String(64), nullable=False, unique=True),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("created_by", PlainText, nullable=False),
-    Column("node_id", PlainText),
-    Column("expires_at", UtcDateTime),
 )
 
 audit = Table(

@@ -33,6 +33,7 @@ from .forgetting import LOCK
 from .keys import along_the_key, beyond, key_of, same_key, up_to, within
 from .statements import add_hostnames, add_kinds, add_sightings, demote
 
+_SHUT = ("closed", "filtered")
 _AFTER_A_SCAN = timedelta(seconds=60)  # its last chunks may be committed after it was stopped
 _TAKE_LOCK = sql_text("SELECT pg_try_advisory_xact_lock(:key)")
 
@@ -108,6 +109,23 @@ class SqlSightings(Sightings):
             add_sightings(self._connection, chunk, is_mine),
         ):
             self._connection.execute(statement)
+
+    @override
+    def forget_replaced(self, scan_id: str, stretch: Stretch, after: FindingKey | None, to: FindingKey) -> None:
+        self._go_along_the_key()
+        is_stale = exists().where(
+            findings.c.scan_id == scan_id,
+            same_key(findings, sightings),
+            findings.c.observed_at != sightings.c.observed_at,
+        )
+        self._connection.execute(delete(sightings).where(_taken(scan_id, stretch, after, to), is_stale))
+
+    @override
+    def shut_found_closed(self, scan_id: str, stretch: Stretch, after: FindingKey | None, to: FindingKey) -> None:
+        self._go_along_the_key()
+        shut = select(finding_kinds.c.id).where(finding_kinds.c.state.in_(_SHUT))
+        found = and_(_taken(scan_id, stretch, after, to), sightings.c.is_latest, sightings.c.kind_id.in_(shut))
+        self._connection.execute(update(sightings).where(found).values(is_latest=False))
 
     @override
     def standing(
@@ -222,6 +240,11 @@ class SqlSightings(Sightings):
     def _go_along_the_key(self) -> None:
         if self._is_postgresql:
             along_the_key(self._connection)
+
+
+def _taken(scan_id: str, stretch: Stretch, after: FindingKey | None, to: FindingKey) -> ColumnElement[bool]:
+    in_window = and_(within(sightings, stretch), beyond(sightings, after), up_to(sightings, to))
+    return and_(sightings.c.scan_id == scan_id, in_window)
 
 
 def _is_proven() -> ColumnElement[bool]:

@@ -1,10 +1,12 @@
 -- Writes the event of a scan that was submitted, changed its status, was paused, resumed or deleted, in the transaction that does it.
--- By triggers, so that no statement can forget it (docs/adr/0039).
+-- By triggers, so that no statement can forget it (docs/adr/0039). Of a scan of two stages the first tells (docs/adr/0038).
 CREATE OR REPLACE FUNCTION cloudx_tell_scan() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     transaction_number bigint := pg_current_xact_id()::text::bigint;
 BEGIN
-    IF TG_OP = 'DELETE' THEN
+    IF coalesce(NEW.follows, OLD.follows) IS NOT NULL THEN
+        RETURN NULL;
+    ELSIF TG_OP = 'DELETE' THEN
         INSERT INTO events (transaction_id, at, type, state, scan_id)
             VALUES (transaction_number, clock_timestamp(), 'scan', 'gone', OLD.id);
         RETURN NULL;

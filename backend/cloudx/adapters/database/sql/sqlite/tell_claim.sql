@@ -1,7 +1,10 @@
 -- As ../tell_attempt.sql. With one writer at a time each event may count as a transaction: none commits before an earlier one.
 CREATE TRIGGER tell_claim AFTER INSERT ON attempts
 BEGIN
-    INSERT INTO events (transaction_id, serial, at, type, state, scan_id, number, attempt, node_id)
+    INSERT INTO events (transaction_id, serial, at, type, state, scan_id, number, attempt, node_id, detail)
         SELECT (SELECT max(coalesce((SELECT max(transaction_id) FROM events), 0), (SELECT transaction_id FROM pruned_events)) + 1),
-            0, strftime('%Y-%m-%d %H:%M:%f', 'now') || '000', 'chunk', 'leased', NEW.scan_id, NEW.number, NEW.attempt, NEW.node_id;
+            0, strftime('%Y-%m-%d %H:%M:%f', 'now') || '000', 'chunk', 'leased',
+            coalesce(one.follows, NEW.scan_id), NEW.number, NEW.attempt, NEW.node_id,
+            CASE WHEN one.follows IS NOT NULL THEN 'stage 2' END
+        FROM (SELECT (SELECT follows FROM scans WHERE id = NEW.scan_id) AS follows) AS one;
 END

@@ -1,6 +1,6 @@
 -- As ../tell_scan.sql. With one writer at a time each event may count as a transaction: none commits before an earlier one.
 CREATE TRIGGER tell_status AFTER UPDATE OF status, paused_at ON scans
-WHEN OLD.status <> NEW.status OR (OLD.paused_at IS NULL) <> (NEW.paused_at IS NULL)
+WHEN NEW.follows IS NULL AND (OLD.status <> NEW.status OR (OLD.paused_at IS NULL) <> (NEW.paused_at IS NULL))
 BEGIN
     INSERT INTO events (transaction_id, serial, at, type, state, scan_id, detail)
         SELECT (SELECT max(coalesce((SELECT max(transaction_id) FROM events), 0), (SELECT transaction_id FROM pruned_events)) + 1),

@@ -1,0 +1,1 @@
+"""The second stage of a scan in the database."""
