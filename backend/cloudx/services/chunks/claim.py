@@ -12,9 +12,8 @@ from cloudx.domain.identity import excluded_part, unauthorised_part
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.access.policy import PolicyCache
-from cloudx.services.ledger.asking import Asking
 from cloudx.services.ledger.ledger import OpenLedger
-from cloudx.services.ledger.records import ClaimRequest, Leased, Refusal, WaitingScan
+from cloudx.services.ledger.records import Asking, ClaimRequest, Leased, Refusal, WaitingScan
 
 from .queue import Claimant, QueueCache
 

@@ -79,6 +79,17 @@ class Holder:
 
 
 @dataclass(frozen=True)
+class Asking:
+    """A worker without work, and how long it rests before it asks again: until then it counts as one that asks."""
+
+    worker_id: str
+    node_id: str
+    capabilities: tuple[str, ...]
+    only_scan: str | None
+    rests_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class ClaimRequest:
     """A worker's request for a chunk: the share of the rate it computed, and the most its node may send."""
 

@@ -12,8 +12,8 @@ from cloudx.domain.findings import Found
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.tools import ScanType
 
-from .asking import Asking
 from .records import (
+    Asking,
     AttemptRecord,
     ChunkRecord,
     ClaimRequest,

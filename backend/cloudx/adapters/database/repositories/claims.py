@@ -27,8 +27,8 @@ from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease, re
 from cloudx.domain.rates.grants import grant_pps
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import ScanType
-from cloudx.services.ledger.asking import Asking
 from cloudx.services.ledger.records import (
+    Asking,
     ClaimRequest,
     Leased,
     NodeLoad,
