@@ -44,7 +44,7 @@ def submit(desk: Desk, chunks: int) -> tuple[str, float]:
     desk.register("node-1")
     finer = functools.partial(plan, max_chunks=chunks)
     started = time.perf_counter()
-    with mock.patch("cloudx.services.scans.submit.plan", finer):
+    with mock.patch("cloudx.services.scans.cut.plan", finer):
         last = min(2**24, 16 * chunks) - 1
         scan = desk.submit(f"10.0.0.0-10.{last >> 16}.{last >> 8 & 255}.{last & 255}", rate_pps=1)
     seconds = time.perf_counter() - started
