@@ -33,6 +33,7 @@ def _show(view: ScanView[Any], results: ResultsDocument, target_truncated: bool)
         "target_count": scan.target_count,
         "scan_type": scan.type_name,
         "status": scan.status,
+        "waits_until": view.waits_until,
         "paused": scan.hold.is_paused and not scan.status.is_final,
         "progress": view.progress,
         "results": orjson.Fragment(results.json) if results.json is not None else None,

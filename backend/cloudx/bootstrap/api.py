@@ -41,6 +41,8 @@ from cloudx.services.scans.plan import PlanScan
 from cloudx.services.scans.prune import PRUNE_SECONDS, PruneLedger
 from cloudx.services.scans.submit import SubmitScan
 from cloudx.services.schedules.edit_schedules import EditSchedules
+from cloudx.services.schedules.keep_hours import LOOK_SECONDS as LOOK_AT_HOURS_SECONDS
+from cloudx.services.schedules.keep_hours import KeepHours
 from cloudx.services.schedules.run_due import LOOK_SECONDS as LOOK_FOR_TICKS_SECONDS
 from cloudx.services.schedules.run_due import RunSchedules
 from cloudx.services.search.find import FindFindings
@@ -101,6 +103,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
             Rounds("events.nodes", TellNodes(open_ledger, fleet.current), TELL_NODES_SECONDS),
             *rounds_of(read_state, count_totals),
             Rounds("schedules", run_schedules, LOOK_FOR_TICKS_SECONDS),
+            Rounds("hours", KeepHours(open_ledger, policies), LOOK_AT_HOURS_SECONDS),
         ),
         read_state=read_state,
         count_totals=count_totals,

@@ -9,6 +9,7 @@ import typer
 from cloudx.domain.access import Role
 
 from .records.calls import add_record, list_records, remove_record
+from .records.hours import hours_of
 from .session import JsonOption
 
 TargetArgument = Annotated[list[str], typer.Argument(help="Addresses, CIDRs, ranges or host names.")]
@@ -28,7 +29,7 @@ def list_scopes(as_json: JsonOption = False) -> None:
 
     Example: cloudx scopes list
     """
-    list_records("scopes", ("owner", "expires_at", "targets", "note"), as_json)
+    list_records("scopes", ("owner", "expires_at", "allowed_hours", "targets", "note"), as_json)
 
 
 @scopes.command("add")
@@ -37,13 +38,19 @@ def add_scope(
     owner: Annotated[str, typer.Option(help="Who answers for it.")],
     note: NoteOption,
     expires: ExpiresOption = None,
+    hours: Annotated[
+        list[str] | None,
+        typer.Option(help="When it may be scanned: 22:00-06:00, mon-fri 18:00-24:00; may be repeated."),
+    ] = None,
+    timezone: Annotated[str, typer.Option("--timezone", "-z", help="By whose clocks the hours are.")] = "UTC",
     as_json: JsonOption = False,
 ) -> None:
     """Authorise the scanning of targets.
 
-    Example: cloudx scopes add 203.0.113.0/24 --owner ann --note "contract 17" --expires 30d
+    Example: cloudx scopes add 203.0.113.0/24 --owner ann --note "contract 17" --expires 30d --hours 22:00-06:00
     """
-    add_record("scopes", {"targets": target, "owner": owner, "note": note}, expires, as_json)
+    body = {"targets": target, "owner": owner, "note": note}
+    add_record("scopes", body | hours_of(hours or [], timezone), expires, as_json)
 
 
 @scopes.command("remove")

@@ -48,6 +48,8 @@ def print_scans(scans: Sequence[Scan]) -> None:
             status.append(f" {scan['progress']:.0f} %")
         if scan.get("paused"):
             status.append(" paused")
+        elif scan.get("waits_until"):
+            status.append(" waits")
         what = Text(visible(f"{scan['tool']} {scan['scan_type']}"))
         target = Text(visible(scan["target"], 60))
         shown.add_row(visible(scan["job_id"]), status, age(scan["created_at"], now), what, target)

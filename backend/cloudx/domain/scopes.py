@@ -10,9 +10,10 @@ from itertools import chain
 
 from .addresses import AddressSet
 from .errors import TargetOutOfScope
-from .identity import unauthorised_part
+from .identity import excluded_part, unauthorised_part
 from .names import HostNames, asked_by
 from .targets import Targets, parse_targets
+from .timing.hours import AllowedHours
 
 # What a fresh install may scan: loopback and private ranges (RFC 1918, RFC 6598 left out, RFC 4193, RFC 4291).
 DEFAULT_SCOPE_TARGETS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1", "fc00::/7")
@@ -30,6 +31,7 @@ class Scope:
     created_at: datetime
     created_by: str
     expires_at: datetime | None = None
+    allowed_hours: AllowedHours | None = None  # None: at any time
 
     def is_live(self, now: datetime) -> bool:
         """True until it expires."""
@@ -89,6 +91,17 @@ def authorising(scopes: Iterable[Scope], target: AddressSet, named: HostNames, a
         and not unauthorised_part(target, with_names(parsed := _parsed(scope.targets), named))
     ]
     return min(allowing)[-1] if allowing else None
+
+
+def with_hours(scopes: Iterable[Scope], targets: AddressSet, named: HostNames, at: datetime) -> tuple[Scope, ...]:
+    """The live scopes with hours that have any of these targets: the targets are probed only while all are open."""
+    return tuple(
+        scope
+        for scope in scopes
+        if scope.allowed_hours is not None
+        and scope.is_live(at)
+        and excluded_part(targets, with_names(_parsed(scope.targets), named))
+    )
 
 
 @lru_cache(maxsize=64)  # 100,000 targets take a second

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cloudx.domain.scopes import Exclusion, Scope
+from cloudx.domain.timing.hours import show_hours
 from cloudx.services.access.edit_policy import add_scope, delete_exclusion, delete_scope
 
 from ..access import Access, access
@@ -46,6 +47,7 @@ def create_scope(body: ScopeBody) -> Any:
         owner=body.owner,
         note=body.note,
         expires_at=body.expires_at,
+        allowed_hours=body.allowed_hours.to_hours() if body.allowed_hours else None,
     )
     return _show_scope(scope, scope.created_at), 201
 
@@ -83,7 +85,8 @@ def remove_exclusion(path: RecordPath) -> Any:
 
 
 def _show_scope(scope: Scope, now: datetime) -> dict[str, Any]:
-    return {**vars(scope), "live": scope.is_live(now)}
+    hours = scope.allowed_hours and show_hours(scope.allowed_hours)
+    return {**vars(scope), "allowed_hours": hours, "live": scope.is_live(now)}
 
 
 def _show_exclusion(exclusion: Exclusion) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, RootModel
+from pydantic import BaseModel, Field, RootModel, StringConstraints
 
 from cloudx.domain.access import Role
+from cloudx.domain.timing.hours import MAX_WINDOWS, AllowedHours, parse_hours
 
 from .common import Body, Moment, Name, NodeId, Parameters, PlainText, TargetText
 
@@ -19,6 +20,31 @@ class RecordPath(Parameters):
     record_id: str
 
 
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_Clock = Annotated[str, StringConstraints(pattern=r"^[0-2][0-9]:[0-5][0-9]$")]
+
+
+class HoursWindow(Body):
+    """A part of some days; one that ends before it starts ends on the next day."""
+
+    days: Annotated[list[Day], Field(max_length=7)] | None = Field(
+        None, description="On which it opens; all by default"
+    )
+    start: _Clock = Field(alias="from", description="00:00 to 23:59", examples=["22:00"])
+    end: _Clock = Field(alias="to", description="00:01 to 24:00", examples=["06:00"])
+
+
+class AllowedHoursBody(Body):
+    """When the targets may be probed, by the clocks of a zone."""
+
+    timezone: Annotated[str, StringConstraints(max_length=64)] = Field("UTC", examples=["Europe/Berlin"])
+    windows: Annotated[list[HoursWindow], Field(min_length=1, max_length=MAX_WINDOWS)]
+
+    def to_hours(self) -> AllowedHours:
+        """The form that the service takes. Raises InvalidInput."""
+        return parse_hours(self.model_dump(by_alias=True))
+
+
 class ScopeBody(Body):
     """Targets that may be scanned, and the owner who answers for it."""
 
@@ -26,6 +52,9 @@ class ScopeBody(Body):
     owner: Name
     note: PlainText = ""
     expires_at: Moment | None = None
+    allowed_hours: AllowedHoursBody | None = Field(
+        None, description="When they may be probed: `{timezone, windows: [{days, from, to}]}`; at any time by default"
+    )
 
 
 class ExclusionBody(Body):
@@ -59,6 +88,7 @@ class ScopeItem(ExclusionItem):
 
     owner: str
     expires_at: str | None
+    allowed_hours: dict[str, Any] | None = Field(description="null: at any time")
     live: bool
 
 

@@ -153,6 +153,9 @@ class ScanItem(BaseModel):
     scan_type: str
     status: ScanStatus
     paused: bool = Field(description="Somebody has paused it: nothing of it runs until it is resumed")
+    waits_until: str | None = Field(
+        description="When the hours of its scopes open; null: they are open, or it has none"
+    )
     progress: float = Field(ge=0, le=100)
     results: dict[str, Any] | None = Field(description="null while nothing was found, or over the answer's bound")
     results_truncated: bool = Field(description="There is more, or all of it, at results_url")

@@ -11,6 +11,7 @@ import typer
 from cloudx.domain.errors import InvalidInput
 
 from ..session import api_session
+from .hours import hours_text
 
 
 def list_records(kind: str, fields: Sequence[str], as_json: bool) -> None:
@@ -45,6 +46,8 @@ def _cell(row: dict[str, Any], field: str) -> str:
     value = row.get(field)
     if field == "expires_at":
         return local_time(value)[:16] or "never"  # to the minute
+    if field == "allowed_hours":
+        return hours_text(value)
     return " ".join(value) if isinstance(value, list) else str(value or "")
 
 

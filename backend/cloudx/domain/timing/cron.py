@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from itertools import islice
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from cloudx.domain.errors import InvalidInput
+
+from .zones import require_zone, wall_at
 
 MAX_LENGTH = 200
 _RECENT = timedelta(hours=25)  # one that has a tick in so long has few of them there; the others have few at all
@@ -65,8 +66,7 @@ class Cron:
 
 def parse_cron(expression: str, timezone: str) -> Cron:
     """A schedule's times. Raises InvalidInput naming the field, with what it takes."""
-    if timezone not in _known_zones():
-        raise InvalidInput("timezone", f"{timezone[:64]!r} is no time zone. Name one as Europe/Berlin or UTC.")
+    require_zone(timezone, "timezone")
     cron = Cron(" ".join(expression.split()), timezone)
     if len(expression) > MAX_LENGTH or len(cron.expression.split()) != 5:
         raise InvalidInput("cron", f"cron takes five fields, {_EXAMPLE}.")
@@ -85,7 +85,7 @@ def parse_cron(expression: str, timezone: str) -> Cron:
 def moment_of(wall: datetime, zone: ZoneInfo) -> datetime:
     """The moment (UTC) at which a clock on the wall first shows this time, or passes it by (PEP 495)."""
     moment = wall.replace(tzinfo=zone).astimezone(UTC)
-    return moment if _wall_at(moment, zone) == wall else _first_after(wall, moment, zone)
+    return moment if wall_at(moment, zone) == wall else _first_after(wall, moment, zone)
 
 
 def _first_after(wall: datetime, late: datetime, zone: ZoneInfo) -> datetime:
@@ -96,15 +96,5 @@ def _first_after(wall: datetime, late: datetime, zone: ZoneInfo) -> datetime:
         middle = middle.replace(microsecond=0)
         if middle <= early:
             break
-        early, late = (early, middle) if _wall_at(middle, zone) > wall else (middle, late)
+        early, late = (early, middle) if wall_at(middle, zone) > wall else (middle, late)
     return late
-
-
-def _wall_at(moment: datetime, zone: ZoneInfo) -> datetime:
-    return moment.astimezone(zone).replace(tzinfo=None)
-
-
-@cache
-def _known_zones() -> frozenset[str]:
-    """A name that is not among these is never looked up: it could be any path."""
-    return frozenset(available_timezones())

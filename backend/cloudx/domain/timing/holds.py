@@ -76,4 +76,7 @@ def why_held(hold: Hold, at: datetime) -> str | None:
     """A sentence with the remedy; None where nothing holds the scan."""
     if hold.paused_at is not None:
         return f"Paused by {hold.paused_by} since {hold.paused_at:%Y-%m-%d %H:%M:%S} UTC. Resume it to let it go on."
+    if hold.is_closed(at):
+        opens = f": they open {hold.opens_at:%Y-%m-%d %H:%M} UTC" if hold.opens_at and hold.opens_at > at else ""
+        return f"Waits for the hours of its scopes{opens}."
     return None

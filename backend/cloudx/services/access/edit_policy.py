@@ -9,6 +9,7 @@ from cloudx.domain.access import Principal, Role
 from cloudx.domain.errors import InvalidInput, NotFound
 from cloudx.domain.scopes import DEFAULT_SCOPE_TARGETS, Exclusion, Scope
 from cloudx.domain.targets import Targets, parse_targets
+from cloudx.domain.timing.hours import AllowedHours
 from cloudx.services.ledger.ids import new_id
 from cloudx.services.ledger.ledger import OpenLedger
 
@@ -25,6 +26,7 @@ def add_scope(
     owner: str,
     note: str,
     expires_at: datetime | None,
+    allowed_hours: AllowedHours | None = None,
 ) -> Scope:
     """Authorise scanning of targets. Raises InvalidInput."""
     _require_some(targets)
@@ -32,7 +34,7 @@ def add_scope(
         now = ledger.now()
         if expires_at is not None and expires_at <= now:
             raise InvalidInput("expires_at", "expires_at lies in the past. Give a later time, or none.")
-        scope = Scope(new_id(), targets, owner, note, now, principal.name, expires_at)
+        scope = Scope(new_id(), targets, owner, note, now, principal.name, expires_at, allowed_hours)
         ledger.policies.add_scope(scope)
         ledger.audit.record(principal, "scope.add", scope.id, targets=list(targets), owner=owner)
         ledger.commit()

@@ -9,6 +9,7 @@ from typing import Any
 
 from cloudx.domain.chunks import ChunkSpan, ChunkState, Lease
 from cloudx.domain.scans import Scan
+from cloudx.domain.timing.holds import Hold
 from cloudx.domain.tools import ScanType
 
 from .summaries import ScanSummary as ScanSummary
@@ -41,6 +42,14 @@ class ScanRecord:
 
     scan: Scan
     tally: Tally
+
+
+@dataclass(frozen=True)
+class OpenHold:
+    """What keeps a scan that is not over from running."""
+
+    scan_id: str
+    hold: Hold
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from .records import (
     KeptResults,
     Leased,
     NodeLoad,
+    OpenHold,
     Participants,
     Queue,
     Refusal,
@@ -59,6 +60,10 @@ class Scans(Protocol):
 
     def save_hold(self, scan: Scan) -> None:
         """Store what keeps it from running."""
+        ...
+
+    def open_holds(self, *, only_with_hours: bool) -> list[OpenHold]:
+        """The holds of the scans that are not over: of all, or of those that have hours."""
         ...
 
     def page(

@@ -27,6 +27,7 @@ from cloudx.services.results.inline import NOTHING
 from cloudx.services.results.keep import packed
 
 from .cut import cut_scan
+from .hours import held_by_hours
 from .listed_targets import targets_of
 from .resolve_targets import ResolvedTargets, resolve_targets
 from .scan_request import ScanRequest as ScanRequest
@@ -173,6 +174,7 @@ class SubmitScan:
             timeout_seconds=request.timeout_seconds,
             resolve=request.resolve,
         )
+        scan = replace(scan, hold=held_by_hours(scan, policy.scopes, now))
         return scan.paused(principal.name, now) if request.suspended else scan
 
     def _write(

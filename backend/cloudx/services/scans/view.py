@@ -22,6 +22,7 @@ from cloudx.services.ledger.records import AttemptRecord, ChunkRecord, ScanSumma
 from cloudx.services.ledger.stages import SecondStage
 
 from .control import scan_not_found
+from .hours import why_closed
 from .waiting import why_waiting
 
 PROOF_PAGE = 500
@@ -54,6 +55,7 @@ class ScanView(Generic[Shown]):
     workers: tuple[WorkerShare, ...] = ()
     waiting_reason: str | None = None  # why it does not go faster, while it does not
     packets_sent: int | None = None  # that the kernel counted, over all tries
+    waits_until: datetime | None = None  # when its hours open
     warnings: tuple[str, ...] = ()  # what was not probed although the scan went on, and why
     stages: tuple[StageView, ...] = ()  # where there are two; the coverage and the tally are their sums
 
@@ -86,7 +88,11 @@ def view_of(
         progress = 100.0
     eta_seconds = _eta_seconds(scan, tally, coverage, now)
     reason = None if scan.status.is_final else why_held(scan.hold, now) or scan.waiting_reason
-    return ScanView(scan, tally, coverage, progress, eta_seconds, workers, reason)
+    return ScanView(scan, tally, coverage, progress, eta_seconds, workers, reason, waits_until=_waits_until(scan, now))
+
+
+def _waits_until(scan: ShownScan, now: datetime) -> datetime | None:
+    return scan.hold.opens_at if not scan.status.is_final and scan.hold.is_closed(now) else None
 
 
 def _view_of_two(
@@ -110,7 +116,8 @@ def _view_of_two(
     said = why_held(scan.hold, now) or scan.waiting_reason or summary.waiting_reason
     reason = None if scan.status.is_final else said
     eta_seconds = _eta_by_bar(scan, progress, now)
-    return ScanView(scan, added(tally, second_tally), coverage, progress, eta_seconds, workers, reason, stages=stages)
+    view = ScanView(scan, added(tally, second_tally), coverage, progress, eta_seconds, workers, reason, stages=stages)
+    return replace(view, waits_until=_waits_until(scan, now))
 
 
 def _eta_by_bar(scan: ShownScan, progress: float, now: datetime) -> int | None:
@@ -150,6 +157,8 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView[Scan]:
         reason = view.waiting_reason or why_waiting(ledger, record, now)
         if second is not None:
             view = replace(view, warnings=second.warnings)
+        if view.waits_until is not None and not record.scan.hold.is_paused:
+            reason = why_closed(record.scan, ledger.policies.scopes(), now) or reason
         packets_sent = ledger.chunks.packets_sent(scan_id)
         return replace(view, waiting_reason=reason, packets_sent=packets_sent, warnings=_warnings(ledger, view))
 

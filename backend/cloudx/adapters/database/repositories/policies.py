@@ -24,6 +24,7 @@ from cloudx.domain.addresses import AddressSet
 from cloudx.domain.names import ExcludedName
 from cloudx.domain.proof.canaries import Canary
 from cloudx.domain.scopes import Exclusion, Scope
+from cloudx.domain.timing.hours import parse_hours, show_hours
 from cloudx.services.ledger.ledger import Policies
 
 
@@ -96,7 +97,9 @@ class SqlPolicies(Policies):
 
     @override
     def add_scope(self, scope: Scope) -> None:
-        self._connection.execute(insert(scopes).values(**{**vars(scope), "targets": json.dumps(scope.targets)}))
+        hours = scope.allowed_hours and json.dumps(show_hours(scope.allowed_hours))
+        stored = {**vars(scope), "targets": json.dumps(scope.targets), "allowed_hours": hours}
+        self._connection.execute(insert(scopes).values(**stored))
         self._bump()
 
     @override
@@ -149,7 +152,8 @@ class SqlPolicies(Policies):
 
 
 def _scope_of(row: RowMapping | dict[str, Any]) -> Scope:
-    return Scope(**{**row, "targets": tuple(json.loads(row["targets"]))})
+    hours = row["allowed_hours"] and parse_hours(json.loads(row["allowed_hours"]))
+    return Scope(**{**row, "targets": tuple(json.loads(row["targets"])), "allowed_hours": hours})
 
 
 def _ended_scope_of(row: RowMapping) -> Scope:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func
 from typing_extensions import override
 
 from cloudx.adapters.database.connection.column_types import db_now
+from cloudx.adapters.database.schedules.holds import open_holds
 from cloudx.adapters.database.schema.tables import (
     attempts,
     chunks,
@@ -34,6 +35,7 @@ from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.ledger.records import (
     Holder,
     KeptResults,
+    OpenHold,
     ScanRecord,
     ScanSummary,
     SummaryRecord,
@@ -112,6 +114,10 @@ class SqlScans(Scans):
     def save_hold(self, scan: Scan) -> None:
         stages = [scan.id, scan.followed_by] if scan.followed_by else [scan.id]
         self._connection.execute(update(scans).where(scans.c.id.in_(stages)).values(**hold_values(scan.hold)))
+
+    @override
+    def open_holds(self, *, only_with_hours: bool) -> list[OpenHold]:
+        return open_holds(self._connection, only_with_hours)
 
     @override
     def page(

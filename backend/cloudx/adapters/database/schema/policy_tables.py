@@ -25,6 +25,7 @@ scopes = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", PlainText, nullable=False),
     Column("expires_at", UtcDateTime),
+    Column("allowed_hours", PlainText, comment="JSON; null: at any time"),
 )
 
 # What was probed by a scope's leave was so, whoever removes the scope. No worker reads it: it allows nothing any more.
@@ -38,6 +39,7 @@ removed_scopes = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", PlainText, nullable=False),
     Column("expires_at", UtcDateTime),
+    Column("allowed_hours", PlainText, comment="JSON; null: at any time"),
     Column("removed_at", UtcDateTime, nullable=False),
 )
 
