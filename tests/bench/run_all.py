@@ -22,11 +22,13 @@ ORDER = (
     "list_of_scans",
     "beside_a_hog",
     "prune",
+    "partitions",
     "figures",
     "find_probes",
     "plan_scan",
     "resolve_names",
     "plan_and_claim",
+    "million_chunks",
     "waiting_workers",
     "heartbeats",
     "simulate_fleet",
@@ -41,6 +43,7 @@ ORDER = (
     "fleet_speedup --tool nmap",
     "vps_killed",
     "vps_killed --kind nomad",
+    "soak",
 )
 
 

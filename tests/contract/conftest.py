@@ -14,7 +14,7 @@ from cloudx.adapters.database import engine_for, open_ledger_on, upgrade
 from cloudx.services.access.edit_policy import ensure_first_scope
 from cloudx.services.ledger.ledger import OpenLedger
 from fixtures.dispatch_office import Office
-from fixtures.ledgers import Desk
+from fixtures.ledgers import Desk, NameTable
 from fixtures.servers.postgres import PostgresServer
 
 DATABASES = ("sqlite", "postgresql")
@@ -111,3 +111,9 @@ def desk(open_ledger: OpenLedger, engine: Engine) -> Desk:
 def office(desk: Desk) -> Office:
     """The ledger, a Nomad in memory, and whoever dispatches."""
     return Office(desk)
+
+
+@pytest.fixture
+def open_desk(desk: Desk) -> Desk:
+    """A ledger with a resolver that knows one name."""
+    return Desk(desk.open_ledger, desk.engine, NameTable(a_test="10.0.0.8"))
