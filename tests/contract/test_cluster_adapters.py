@@ -124,6 +124,8 @@ def test_vault_gives_the_backend_its_own_login_and_secret_and_no_others(identiti
         ("cloudx-migrate", "backend", "backend", "default", "vault.io"),
         ("cloudx-scan", "backend", "backend", "default", "vault.io"),
         ("cloudx-backend", "scan", "scan", "default", "vault.io"),
+        ("cloudx-schedule", "backend", "backend", "default", "vault.io"),
+        ("cloudx-backend", "schedule", "schedule", "default", "vault.io"),
         ("cloudx-backend", "backend", "backend", "other", "vault.io"),
         ("cloudx-backend", "backend", "backend", "default", "consul.io"),
     ],

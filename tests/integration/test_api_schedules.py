@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ from sqlalchemy import update
 
 from cloudx.adapters.database import engine_for
 from cloudx.adapters.database.schema.tables import schedules
-from fixtures.servers.service import Service
+from fixtures.servers.service import CLOUDX, Service
+from rig.environment import clean_environment
 from rig.waiting import until
 
 SCAN = {"target": "127.0.0.1", "tool": "nmap", "port": 80}
@@ -116,3 +119,24 @@ def test_the_command_line_adds_lists_runs_and_removes_and_a_tick_scans(service: 
     assert "disabled" in service.cloudx("schedules", "list").stdout
     assert "It runs next at" in service.cloudx("schedules", "enable", schedule_id).stderr
     assert service.cloudx("schedules", "remove", schedule_id).returncode == 0
+
+
+def test_a_tick_is_served_from_the_database_while_no_instance_of_the_api_looks(fleet):
+    made = fleet.post("/api/schedules", BODY).json
+    engine = engine_for(f"sqlite:///{fleet.folder / 'cloudx.db'}")
+    with engine.begin() as connection:
+        connection.execute(update(schedules).values(next_at=datetime.now(UTC)))
+    engine.dispose()
+    said = [
+        subprocess.run(
+            [*CLOUDX, "schedules", "tick", "--json"],
+            env=clean_environment(CLOUDX_DATA_DIR=str(fleet.folder)),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    ]
+    assert [json.loads(text)["submitted"] for text in said] == [1, 0]
+    (schedule,) = fleet.get("/api/schedules").json
+    assert fleet.get(f"/api/scans/{schedule['last_run']['scan_id']}").json["name"] == made["name"]

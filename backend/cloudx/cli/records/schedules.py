@@ -122,6 +122,26 @@ def remove_schedule(schedule_id: ScheduleIdArgument, as_json: JsonOption = False
     remove_record("schedules", schedule_id, as_json)
 
 
+@schedules.command("tick")
+def tick(as_json: JsonOption = False) -> None:
+    """Serve what is due now, once and straight from the database, as a running API does each second.
+
+    Example: cloudx schedules tick
+    """
+    from cloudx.bootstrap.database import require_schema
+    from cloudx.bootstrap.schedules import schedule_runner
+    from cloudx.processes.startup import read_settings
+    from cloudx.terminal import print_json, say
+
+    settings = read_settings()
+    require_schema(settings)
+    submitted = schedule_runner(settings)()
+    if as_json:
+        print_json({"submitted": submitted})
+    else:
+        say(f"Submitted {submitted} scan{'' if submitted == 1 else 's'}.")
+
+
 def _set_enabled(schedule_id: str, is_enabled: bool, as_json: bool) -> None:
     with api_session() as api:
         from cloudx.terminal import print_json, say
