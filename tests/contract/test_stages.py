@@ -14,6 +14,7 @@ from cloudx.domain.tools import Tool
 from cloudx.services.chunks.claim import Claim
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.ledger.records import FindingRow
+from cloudx.services.scans.find_probes import FindProbes
 from cloudx.services.scans.second_stage import Then
 from cloudx.services.scans.view import get_scan, prove_coverage
 from fixtures.ledgers import Desk, found
@@ -147,3 +148,15 @@ def test_events_tell_of_one_scan_by_its_own_id_and_of_chunks_by_their_stage(desk
         ("leased", "stage 2"),
         ("done", "stage 2"),
     ]
+
+
+def test_who_probed_an_address_names_the_attempts_of_both_stages_by_the_scans_id(desk: Desk) -> None:
+    scan = submit(desk)
+    desk.complete(claim_of(desk, Tool.MASSCAN), found("10.0.0.1", 22), found("10.0.0.1", 80), found("10.0.0.2", 80))
+    while claim := desk.claim():
+        desk.complete(claim)
+    find = FindProbes(desk.open_ledger, desk.policies)
+    for ip, ports in (("10.0.0.1", "22,80"), ("10.0.0.2", "80")):
+        told = [(probe.attempt.scan_id, probe.attempt.tool, probe.attempt.ports) for probe in find(ip).probes]
+        assert told == [(scan.id, "masscan", "22,80"), (scan.id, "nmap", ports)]
+    assert [probe.attempt.tool for probe in find("10.0.0.3").probes] == ["masscan"]

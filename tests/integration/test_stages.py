@@ -66,7 +66,10 @@ def _last(address: str) -> int:
 
 
 def test_open_ports_go_from_masscan_to_nmap_in_one_scan(install: Service, network: Network) -> None:
-    scan_id = two_stages(install)
+    command = ["scan", TARGET, "--tool", "masscan", "--ports", ",".join(map(str, PORTS)), "--rate", "5000"]
+    told = install.cloudx(*command, "--then", "nmap", "--json")
+    assert told.returncode == 0, told.stderr
+    scan_id = json.loads(told.stdout)["job_id"]
     shown = assert_each_open_port_was_served_once(install, scan_id, network)
     assert (shown["tool"], shown["then"]) == ("masscan", THEN)
     assert [stage["unit"] for stage in shown["coverage"]["stages"]] == ["probes", "ports"]

@@ -26,6 +26,7 @@ from .scan_text import (
     outcome_line,
     remaining_units,
     seconds_left,
+    stages_line,
 )
 
 SHOWN_FINDINGS = 50
@@ -71,19 +72,25 @@ def _rate(scan: Scan) -> str:
     return "at nmap's own pace" if scan["rate"] is None else f"at most {scan['rate']:,} packets/s"
 
 
+def _then(scan: Scan) -> str:
+    then = scan.get("then")
+    return f", then {then['tool']} {then['scan_type']} of open ports" if then else ""
+
+
 def _facts(scan: Scan) -> list[tuple[str, object]]:
     left_seconds, warnings = seconds_left(scan), scan.get("warnings")
     workers = [f"{w['node_id']} ({counted(w['chunks_done'], 'chunk')} done)" for w in scan["workers"]]
     return [
         ("scan", scan["job_id"]),
         ("name", scan.get("name")),
-        ("what", f"{scan['tool']} {scan['scan_type']} of {scan['target']}"),
+        ("what", f"{scan['tool']} {scan['scan_type']} of {scan['target']}{_then(scan)}"),
         ("status", styled(scan["status"])),
         ("error", scan.get("error")),
         ("waiting", scan.get("waiting_reason")),
         ("warnings", Text("\n".join(visible(text, None) for text in warnings)) if warnings else ""),
         ("progress", f"{scan['progress']:.1f} %" + (f", about {duration(left_seconds)} left" if left_seconds else "")),
         ("coverage", _coverage(scan)),
+        ("stages", stages_line(scan)),
         ("chunks", chunks_line(scan)),
         ("workers", ", ".join(workers)),
         ("rate", f"{_rate(scan)}, priority {scan['priority']}"),
@@ -98,6 +105,8 @@ def print_outcome(api: ApiClient, scan: Scan) -> None:
     print_findings(api, scan, SHOWN_FINDINGS)
     out().print(Text.assemble((visible(outcome_line(scan), None), STYLES[scan["status"]])), soft_wrap=True)
     out().print(Text.assemble("coverage: ", _coverage(scan)), soft_wrap=True)
+    if stages := stages_line(scan):
+        out().print(f"stages: {visible(stages)}", soft_wrap=True)
     for warning in scan.get("warnings", ()):
         say(f"warning: {visible(warning, SHOWN_CHARACTERS)}")
 

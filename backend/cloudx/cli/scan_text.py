@@ -93,6 +93,17 @@ def remaining_units(scan: Scan) -> int:
     return int(coverage["planned"] - coverage["completed"] - coverage["excluded"] - coverage["failed"])
 
 
+def stages_line(scan: Scan) -> str:
+    """How far each stage of a scan of two is: masscan 8 of 8 probes, then nmap 3 of 5 ports; empty for other scans."""
+    stages = scan["coverage"].get("stages") or []
+    told = []
+    for stage in stages:
+        settled = stage["planned"] - stage["remaining"]
+        failed = f" ({stage['failed']:,} failed)" if stage["failed"] else ""
+        told.append(f"{stage['tool']} {settled:,} of {stage['planned']:,} {stage['unit']}{failed}")
+    return ", then ".join(told)
+
+
 def coverage_line(scan: Scan) -> str:
     """The proof on a line: planned = completed + excluded + failed, plus what remains or was not finished, if any."""
     coverage, remaining = scan["coverage"], remaining_units(scan)
@@ -121,7 +132,7 @@ def progress_line(scan: Scan, percent: float) -> str:
         return "waiting for a worker"
     planned, workers = scan["coverage"]["planned"], scan["workers"]
     active = [worker for worker in workers if worker["rate"]]
-    parts = [f"{int(planned * percent / 100):,} of {counted(planned, unit_of(scan))}"]
+    parts = [stages_line(scan) or f"{int(planned * percent / 100):,} of {counted(planned, unit_of(scan))}"]
     if active:
         # What the workers are granted: an upper bound, which nmap seldom reaches.
         parts += [f"up to {sum(w['rate'] for w in active):,} packets/s", counted(len(active), "worker")]

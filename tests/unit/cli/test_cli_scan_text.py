@@ -18,6 +18,7 @@ from cloudx.cli.scan_text import (
     progress_line,
     remaining_units,
     seconds_left,
+    stages_line,
     worker_lines,
 )
 
@@ -127,3 +128,11 @@ def test_ports_of_which_nothing_was_heard_are_counted_apart_from_open_ones() -> 
     states = ["open", "open|filtered", "open|filtered", "up"]
     assert doubtful_line([{"state": state} for state in states]).startswith("2 answered; of 2 nothing was heard")
     assert doubtful_line([{"state": "open"}]) == doubtful_line([]) == ""
+
+
+def test_a_scan_of_two_stages_tells_how_far_each_is() -> None:
+    first = {"tool": "masscan", "unit": "probes", "planned": 8000, "remaining": 0, "failed": 0}
+    second = {"tool": "nmap", "unit": "ports", "planned": 5, "remaining": 1, "failed": 1}
+    scan = {"coverage": {"stages": [first, second]}}
+    assert stages_line(scan) == "masscan 8,000 of 8,000 probes, then nmap 4 of 5 ports (1 failed)"
+    assert stages_line({"coverage": {"stages": []}}) == ""

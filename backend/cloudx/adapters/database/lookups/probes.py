@@ -23,14 +23,25 @@ from cloudx.domain.proof.attempts import Sending
 from cloudx.domain.tools import Tool
 from cloudx.services.ledger.probes import AttemptAt, Probes
 
+from .followed_places import FollowedPlace, followed_places
+
 _AFTER_A_SCAN = timedelta(seconds=60)  # no lease lasts longer, and no worker sends without one
 _AFTER_AN_ATTEMPT = timedelta(seconds=LEASE_SECONDS)
 _TEXTS_AT_ONCE = 20  # of targets: each may be megabytes
 _PLACES_AT_ONCE = (4, 50)  # a statement of each size is made once: to make one takes longer than its search
 _OF_ATTEMPT = attempts.c[
-    "scan_id", "node_id", "source_ip", "started_at", "ended_at", "outcome", "policy_version", "port_start", "port_count"
+    "scan_id",
+    "node_id",
+    "source_ip",
+    "started_at",
+    "ended_at",
+    "outcome",
+    "policy_version",
+    "address_start",
+    "port_start",
+    "port_count",
 ]
-_OF_SCAN = scans.c["id", "tool", "type_name", "udp_too", "splits_ports", "created_by"]
+_OF_SCAN = scans.c["id", "tool", "type_name", "udp_too", "splits_ports", "created_by", "follows"]
 
 
 class _Place(NamedTuple):
@@ -50,6 +61,8 @@ class SqlProbes(Probes):
     @override
     def attempts_at(self, address: Address, since: datetime, until: datetime, limit: int) -> Sequence[AttemptAt]:
         places = list(self._places(to_key(address), since, until))
+        followed = followed_places(self._connection, [place.scan_id for place in places], to_key(address))
+        places += [_Place(row.scan_id, row.address_start, row.offset) for row in followed]
         rows: list[RowMapping] = []
         size = next((size for size in _PLACES_AT_ONCE if size >= len(places)), _PLACES_AT_ONCE[-1])
         for first in range(0, len(places), size):
@@ -57,7 +70,8 @@ class SqlProbes(Probes):
             if len(rows) >= limit:
                 break
         told = {scan.id: scan for scan in self._scans(sorted({row["scan_id"] for row in rows}), str(address))}
-        return sorted((told[row["scan_id"]].attempt(row) for row in rows), key=lambda one: one.sending.started_at)
+        attempts_there = (told[row["scan_id"]].attempt(row, followed) for row in rows)
+        return sorted(attempts_there, key=lambda one: one.sending.started_at)
 
     def _places(self, key: int, since: datetime, until: datetime) -> Iterator[_Place]:
         """The scans of that time that have the address; the texts of their targets pass by a few at once."""
@@ -93,8 +107,8 @@ class SqlProbes(Probes):
             ports = PortSet.parse(row["ports"]) if row["ports"] else None
             is_whole = type_of(row).counts_hosts and not row["splits_ports"]
             yield _Scan(
-                row["id"], Tool(row["tool"]), row["type_name"], ports, is_whole, row["created_by"],
-                {address: tuple(names)} if names else {},
+                row["follows"] or row["id"], row["id"], Tool(row["tool"]), row["type_name"], ports, is_whole,
+                row["created_by"], {address: tuple(names)} if names else {},
             )  # fmt: skip
 
 
@@ -120,6 +134,7 @@ def _attempts_at(size: int) -> Select[Any]:
 class _Scan:
     """What an answer tells of a scan."""
 
+    public_id: str
     id: str
     tool: Tool
     type_name: str
@@ -128,13 +143,14 @@ class _Scan:
     created_by: str
     named: HostNames
 
-    def attempt(self, row: RowMapping) -> AttemptAt:
-        """The attempt of a row."""
-        ports = self.ports
+    def attempt(self, row: RowMapping, followed: Sequence[FollowedPlace]) -> AttemptAt:
+        """The attempt of a row; `followed` has what second stages covered."""
+        theirs = (one.ports for one in followed if one.scan_id == self.id and one.has(row["address_start"]))
+        ports = next(theirs, self.ports)
         if ports is not None and not self.has_all_ports:  # as ChunkSpan.ports_of
             ports = ports.slice(row["port_start"], row["port_count"])
         return AttemptAt(
-            scan_id=self.id,
+            scan_id=self.public_id,
             tool=self.tool,
             type_name=self.type_name,
             ports=str(ports) if ports is not None else None,
