@@ -258,7 +258,7 @@ def test_nobody_settles_renews_cuts_or_fails_what_another_worker_holds(
         assert thief.rows(renew, **known) == [(False,)]
         for status in ("completed", "failed", None):
             thief.is_refused(
-                "SELECT cloudx_end_scan(%(scan)s, %(number)s, %(key)s, %(status)s, 'stolen', '', 0, false)",
+                "SELECT cloudx_end_scan(%(scan)s, %(scan)s, %(number)s, %(key)s, %(status)s, 'stolen', '', 0, false)",
                 **known, status=status,
             )  # fmt: skip
     assert (office.chunk_rows(scan), office.books(scan)) == before
@@ -355,7 +355,7 @@ def source_of(office: Desk, scan_id: str) -> str | None:
 def test_a_scan_does_not_end_before_its_chunks_have_nor_otherwise_than_they_have(thief: Thief, office: Desk) -> None:
     scan = office.submit("10.0.0.1")
     number = thief.claim(scan.id, "key")[1]
-    end = f"SELECT cloudx_end_scan('{scan.id}', {number}, 'key', %(status)s, 'stolen', '', 0, false)"
+    end = f"SELECT cloudx_end_scan('{scan.id}', '{scan.id}', {number}, 'key', %(status)s, 'stolen', '', 0, false)"
     assert thief.rows(end, status="completed") == [(False,)], "its chunk is still leased"
     assert thief.rows(SETTLE.format(scan.id, number, 0, 0)) == [(True,)]
     for status in ("failed", "stopped", "submitted", "running", None):
