@@ -18,6 +18,7 @@ ORDER = (
     "result_pages",
     "export_xml",
     "diff_scans",
+    "search_findings",
     "api_rates",
     "list_of_scans",
     "beside_a_hog",

@@ -12,6 +12,7 @@ from cloudx.domain.errors import DependencyUnavailable
 
 from .functions import apply_functions, drop_functions
 from .rights import grant_to_groups
+from .trigrams import apply_trigrams
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 HEAD = "0023"  # held to the newest file in migrations/versions by a test
@@ -29,6 +30,7 @@ def upgrade(engine: Engine) -> None:
             if current_revision(connection) != HEAD:
                 _run_migrations(connection, "head")
             apply_functions(connection)
+            apply_trigrams(connection)
             grant_to_groups(connection)
             connection.commit()
     except DBAPIError as error:

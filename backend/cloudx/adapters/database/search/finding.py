@@ -23,6 +23,7 @@ from .looking import Look, find, look
 from .ways import Ways
 
 FIRST_ROWS = 400
+ROWS_OF_A_PAGE = 4  # for each row that is wanted
 MORE = 8
 BUDGETS = 4  # up to 200,000 rows; then the database has to see for itself
 _SHOWN = [findings.c[field.name] for field in fields(FindingRow)]
@@ -46,7 +47,7 @@ class SqlSearch:
             return []
         if (short := ways.short()) is not None:
             return look(self._connection, Look(query, ways.texts, short, after, wanted), None).places
-        first_rows = max(FIRST_ROWS, 4 * wanted)
+        first_rows = max(FIRST_ROWS, ROWS_OF_A_PAGE * wanted)
         seen = look(self._connection, Look(query, ways.texts, ways.by_time, after, wanted), first_rows)
         if seen.is_enough(wanted, first_rows):
             return seen.places
@@ -79,7 +80,7 @@ class SqlSearch:
 
 
 def _budgets(wanted: int) -> Iterator[int]:
-    rows = max(FIRST_ROWS, 4 * wanted)
+    rows = max(FIRST_ROWS, ROWS_OF_A_PAGE * wanted)
     for _ in range(BUDGETS):
         yield rows
         rows *= MORE

@@ -59,7 +59,7 @@ class Ways:
 
     def _has_few_rows(self, network: Network) -> bool:
         some = f"SELECT 1 FROM sightings WHERE ip BETWEEN :first AND :last LIMIT {FEW_ROWS + 1}"  # noqa: S608
-        count = text(f"SELECT count(*) FROM ({some}) some")  # noqa: S608
+        count = text(f"SELECT count(*) FROM ({some}) counted")  # noqa: S608
         ends = (bindparam("first", type_=IpAddress()), bindparam("last", type_=IpAddress()))
         values = {"first": str(network.network_address), "last": str(network.broadcast_address)}
         return int(self._connection.execute(count.bindparams(*ends), values).scalar_one()) <= FEW_ROWS

@@ -10,6 +10,9 @@ BEGIN
         'GRANT CONNECT ON DATABASE %I TO cloudx_owner, cloudx_backend, cloudx_worker', current_database()
     );
     ALTER SCHEMA public OWNER TO cloudx_owner;
+    IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm') THEN
+        CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;  -- the owner may not: it has no CREATE on the database
+    END IF;
     REVOKE ALL ON SCHEMA public FROM PUBLIC;
     GRANT USAGE ON SCHEMA public TO cloudx_backend, cloudx_worker;
     FOR one IN SELECT oid::regclass::text AS name FROM pg_class
