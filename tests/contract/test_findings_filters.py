@@ -45,10 +45,9 @@ def some_findings(seed: int) -> list[Finding]:
 @pytest.fixture
 def full(desk: Desk) -> Desk:
     """A ledger with what three scans found."""
-    targets = "10.0.0.0/24 10.0.1.0/24 10.7.0.0/24 fd00::/120 fd00:1::/120"
+    targets = "10.0.0.0/27 10.0.1.0/27 10.7.0.0/27 fd00::/123 fd00:1::/123"
     for seed in range(3):
-        request = {"tool": "nmap", "scan_type": "intense", "ports": "22,53,80,8080"}
-        scanned(desk, *some_findings(seed), targets=targets, **request)
+        scanned(desk, *some_findings(seed), targets=targets, tool="nmap", ports="22,53,80,8080")
     assert TakeIn(desk.open_ledger, window_rows=40)()
     return desk
 
