@@ -64,5 +64,6 @@ pytest_plugins = [
         "identities",
         "cluster",
         "fleet",
+        "webhook_receiver",
     )
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,6 +25,7 @@ from pydantic import (
 from cloudx.domain.access import Role
 from cloudx.domain.errors import BadConfiguration, DependencyUnavailable
 from cloudx.domain.retention import Retention
+from cloudx.domain.webhooks.reachable import allowed_networks
 from cloudx.urls import is_database_url, is_loopback, is_redis_url, is_web_url, why_no_origin
 
 
@@ -89,6 +91,7 @@ class Settings(BaseModel):
     cloudx_nomad_namespace: str = Field("default", pattern=r"^[A-Za-z0-9-]{1,128}$")
     cloudx_nomad_audience: str = Field("cloudx", pattern=r"^[^\s,]{1,128}$")
     cloudx_cors_origins: CommaList = ()
+    cloudx_webhook_networks: Annotated[CommaList, AfterValidator(allowed_networks)] = ()
     cloudx_executor: Executor = Executor.RESIDENT
     cloudx_scripts_dir: Path | None = None
     cloudx_redis_url: str | None = None

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, Engine, text, update
 
-from cloudx.adapters.database.schema.tables import events, pruned_events
+from cloudx.adapters.database.schema.event_tables import events, pruned_events
 from cloudx.domain.errors import LeaseLost
 from cloudx.domain.events.event import Event, EventType
 from cloudx.domain.scans import Scan, ScanStatus

@@ -79,7 +79,7 @@ def test_each_file_makes_what_it_is_named_after(empty: Engine) -> None:
             name for name in made if name.startswith("cloudx_")
         }
     tell = {"tell_new_scan", "tell_status", "tell_gone_scan", "tell_claim", "tell_outcome"}
-    tell |= {"tell_new_node", "tell_verdict", "tell_gone_node"}
+    tell |= {"tell_new_node", "tell_verdict", "tell_gone_node", "queue_scan", "queue_node"}
     assert {file.stem for file in (SQL / "sqlite").glob("*.sql")} == {"count_chunk", "forget_chunks", *tell}
     assert {"count_chunk", "forget_chunks"} <= made
 

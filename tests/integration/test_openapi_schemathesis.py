@@ -38,7 +38,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 EXAMPLES = 40
 SLOW_IS_FINE = list(HealthCheck)
 SCAN = "/api/scans/{scan_id}"
-RECORDS = ("scopes", "exclusions", "canaries", "lists", "schedules", "tokens")
+RECORDS = ("webhooks", "scopes", "exclusions", "canaries", "lists", "schedules", "tokens")
 CALLS = [
     "GET /api/health", "GET /api/ping", "GET /api/ready", "GET /api/sync-status", "GET /api/system-monitor",
     "GET /api/session", "POST /api/session", "DELETE /api/session", "POST /api/scans/plan",

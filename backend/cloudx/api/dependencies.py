@@ -26,6 +26,7 @@ from cloudx.services.scans.submit import SubmitScan
 from cloudx.services.schedules.edit_schedules import EditSchedules
 from cloudx.services.schedules.run_due import RunSchedules
 from cloudx.services.search.find import FindFindings
+from cloudx.services.webhooks.edit import AddWebhook
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Dependencies:
     host_history: HostHistory
     work_signal: WorkSignal
     events: EventFeed
+    add_webhook: AddWebhook
     read_state: ReadState
     count_totals: CountTotals
     connections: Callable[[], tuple[int, int, int]]  # of the database: in use, idle, at most

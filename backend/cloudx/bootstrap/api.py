@@ -50,6 +50,7 @@ from cloudx.services.search.take_in import TAKE_IN_SECONDS, TakeIn
 
 from .database import engine_of
 from .figures import figures_of, figures_turn, rounds_of
+from .webhooks import webhooks_of
 
 if TYPE_CHECKING:
     from cloudx.adapters.consul.catalog import ConsulCatalog
@@ -75,6 +76,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
     known = KnownFleet(cluster.snapshot, settings.cloudx_executor is Executor.NOMAD)
     fleet = FleetWatch(LedgerFleet(open_ledger), cluster=cluster)
     events = EventFeed(open_ledger)
+    add_webhook, webhook_rounds = webhooks_of(settings, open_ledger)
     count_fit = CountFit(lambda: fleet.current().reading, known)
     read_state, count_totals = figures_of(open_ledger, fleet, count_fit)
     signal = WorkSignal(lambda: has_pending_chunks(open_ledger))
@@ -99,6 +101,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
         rounds=(
             *_rounds(settings, open_ledger, RefreshExcludedNames(open_ledger, resolver, policies)),
             *_listening(settings, signal),
+            *webhook_rounds,
             Rounds("events.read", events.read, EVENTS_SECONDS),
             Rounds("events.nodes", TellNodes(open_ledger, fleet.current), TELL_NODES_SECONDS),
             *rounds_of(read_state, count_totals),
@@ -110,6 +113,7 @@ def api_dependencies(settings: Settings) -> Dependencies:
         connections=engine.connections,
         work_signal=signal,
         events=events,
+        add_webhook=add_webhook,
         dispatching=_dispatching(settings, open_ledger, count_fit),
     )
 

@@ -20,6 +20,7 @@ from .processes import agent, db, serve, up, worker
 from .prune_command import prune
 from .records.lists import lists
 from .records.schedules import schedules
+from .records.webhooks import webhooks
 from .results_command import results
 from .scan_commands import delete, pause, resume, scan, scans, show, stop
 from .search.findings_command import findings
@@ -77,6 +78,7 @@ _PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "tokens": tokens,
         "audit": audit,
         "probes": probes,
+        "webhooks": webhooks,
     },
     "Processes": {"up": up, "serve": serve, "worker": worker, "agent": agent, "db": db, "prune": prune},
     "The cluster": {"dev": dev, "cluster": cluster},

@@ -34,6 +34,7 @@ from cloudx.adapters.database.schedules.lists import SqlTargetLists
 from cloudx.adapters.database.schedules.schedules import SqlSchedules
 from cloudx.adapters.database.search.taking import SqlSightings
 from cloudx.adapters.database.stages.repository import stages_on
+from cloudx.adapters.database.webhooks.repository import SqlWebhooks
 from cloudx.domain.errors import Conflict
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
 
@@ -62,6 +63,7 @@ class SqlLedger:
         self.sightings = SqlSightings(connection)
         self.told_nodes = SqlToldNodes(connection)
         self.duties = SqlDuties(connection)
+        self.webhooks = SqlWebhooks(connection)
         self.splits = splits_on(connection)
         self.stages = stages_on(connection)
 

@@ -19,6 +19,7 @@ from . import (
     schedules,
     system,
     tokens,
+    webhooks,
     work,
 )
 
@@ -39,6 +40,7 @@ ALL = (
     audit.blueprint,
     probes.blueprint,
     events.blueprint,
+    webhooks.blueprint,
     system.blueprint,
     metrics.blueprint,
     documents.blueprint,

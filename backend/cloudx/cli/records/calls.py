@@ -48,7 +48,18 @@ def _cell(row: dict[str, Any], field: str) -> str:
         return local_time(value)[:16] or "never"  # to the minute
     if field == "allowed_hours":
         return hours_text(value)
+    if field == "last_delivery":
+        return _delivery(value)
     return " ".join(value) if isinstance(value, list) else str(value or "")
+
+
+def _delivery(last: dict[str, Any] | None) -> str:
+    if last is None:
+        return "nothing was sent yet"
+    from ..scan_text import local_time
+
+    status = f" {last['http_status']}" if last["http_status"] else ""
+    return f"{local_time(last['at'])[:16]} {last['event']} {last['outcome']}{status} {last['answer']}".strip()
 
 
 def add_record(kind: str, body: dict[str, Any], expires: str | None, as_json: bool) -> None:
@@ -65,12 +76,17 @@ def add_record(kind: str, body: dict[str, Any], expires: str | None, as_json: bo
         if as_json:
             print_json(made)
             return
-        typer.echo(visible(made.get("token") or made["id"]))
-        say(
-            f"Added. This token is shown this once; `cloudx {kind} remove {made['id']}` makes it worthless."
-            if "token" in made
-            else f"Added. `cloudx {kind} remove {made['id']}` takes it back."
-        )
+        typer.echo(visible(made.get("token") or made.get("secret") or made["id"]))
+        say(_added(kind, made))
+
+
+def _added(kind: str, made: dict[str, Any]) -> str:
+    remove = f"`cloudx {kind} remove {made['id']}`"
+    if "token" in made:
+        return f"Added. This token is shown this once; {remove} makes it worthless."
+    if "secret" in made:
+        return f"Added. This secret is shown this once; {remove} ends it."
+    return f"Added. {remove} takes it back."
 
 
 def remove_record(kind: str, item_id: str, as_json: bool) -> None:

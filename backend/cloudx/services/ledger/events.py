@@ -1,13 +1,14 @@
-"""What is kept of events, as a Protocol."""
+"""What is kept of events, and of what they told of nodes, as Protocols."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from cloudx.domain.events.event import Event
+from cloudx.domain.nodes import NodeStatus
 
 
 @dataclass(frozen=True)
@@ -41,4 +42,32 @@ class Events(Protocol):
 
     def remove_before(self, before: datetime, limit: int) -> int:
         """Remove about that many of the oldest, if they are older; returns how many, 0 at last."""
+        ...
+
+
+class ToldNodes(Protocol):
+    """What the events of nodes have told so far; a change of it writes the event (triggers)."""
+
+    def all(self) -> dict[str, NodeStatus]:
+        """The status of each node that was told, by node id."""
+        ...
+
+    def save(self, statuses: Mapping[str, NodeStatus]) -> None:
+        """Tell these."""
+        ...
+
+    def forget(self, node_id: str) -> None:
+        """Tell that a node is gone."""
+        ...
+
+
+class Duties(Protocol):
+    """What one process at a time does for all; a duty belongs to its holder for some seconds."""
+
+    def is_free(self, name: str, holder: str) -> bool:
+        """True where this process holds it, or nobody does."""
+        ...
+
+    def take(self, name: str, holder: str, seconds: float) -> bool:
+        """Take or keep it; False where somebody else holds it. Nobody else can until the transaction is over."""
         ...

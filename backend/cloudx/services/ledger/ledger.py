@@ -16,7 +16,7 @@ from cloudx.domain.scopes import Exclusion, Scope
 from .audit_entry import AuditEntry
 from .diffs import Diffs
 from .dispatches import Dispatches
-from .events import Events
+from .events import Duties, Events, ToldNodes
 from .figures import Figures
 from .lists import TargetLists
 from .old_records import OldRecords
@@ -27,7 +27,7 @@ from .sightings import Sightings
 from .splits import Splits
 from .stages import Stages
 from .tokens import Tokens
-from .told_nodes import Duties, ToldNodes
+from .webhooks import Webhooks
 
 
 class Nodes(Protocol):
@@ -217,6 +217,11 @@ class Ledger(Protocol):
 
     @property
     def told_nodes(self) -> ToldNodes:
+        """The repository of that name."""
+        ...
+
+    @property
+    def webhooks(self) -> Webhooks:
         """The repository of that name."""
         ...
 

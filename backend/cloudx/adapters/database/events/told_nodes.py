@@ -11,7 +11,7 @@ from typing_extensions import override
 from cloudx.adapters.database.connection.column_types import db_now
 from cloudx.adapters.database.schema.event_tables import duties, told_nodes
 from cloudx.domain.nodes import NodeStatus
-from cloudx.services.ledger.told_nodes import Duties, ToldNodes
+from cloudx.services.ledger.events import Duties, ToldNodes
 
 
 class SqlToldNodes(ToldNodes):

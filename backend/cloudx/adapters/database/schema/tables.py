@@ -20,9 +20,6 @@ from cloudx.adapters.database.connection.column_types import IpAddress, PlainTex
 from .bulk_tables import inline_results as inline_results  # part of the metadata
 from .bulk_tables import scan_targets as scan_targets
 from .event_tables import duties as duties
-from .event_tables import events as events
-from .event_tables import pruned_events as pruned_events
-from .event_tables import told_nodes as told_nodes
 from .metadata import metadata as metadata
 from .policy_tables import canaries as canaries
 from .policy_tables import excluded_names as excluded_names
@@ -36,6 +33,7 @@ from .schedule_tables import target_lists as target_lists
 from .search_tables import NOT_TAKEN_IN
 from .stage_tables import follow_ups as follow_ups
 from .stage_tables import stage_columns
+from .webhook_tables import webhooks as webhooks
 
 _NOT_PROBED = "of a done chunk: what its run did not probe; last_error says why"
 _GIVEN_UP = "of failed_units: given up at a time limit"

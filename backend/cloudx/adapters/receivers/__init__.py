@@ -1,0 +1,1 @@
+"""The receivers of webhooks, by HTTP."""
