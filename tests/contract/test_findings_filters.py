@@ -17,9 +17,8 @@ from cloudx.domain.findings import Finding
 from cloudx.services.ledger.records import FindingRow
 from cloudx.services.ledger.sightings import Place, Query
 from cloudx.services.search.take_in import TakeIn
+from fixtures.diffs import scanned
 from fixtures.ledgers import SEEN_AT, Desk
-
-from .test_diff import scanned
 
 PAIRS = 50  # of 300
 NAMES = ("www.example.com", "Gate.Example.COM", "db_1.site", "100%.site")

@@ -9,9 +9,8 @@ from cloudx.services.ledger.sightings import Query
 from cloudx.services.scans.control import delete_scan
 from cloudx.services.search.find import FindFindings
 from cloudx.services.search.take_in import TakeIn
+from fixtures.diffs import scanned
 from fixtures.ledgers import ADMIN, Desk, found
-
-from .test_diff import scanned
 
 Listed = list[tuple[str, int, str]]
 
