@@ -40,6 +40,7 @@ ORDER = (
     "submit_to_first_packet",
     "submit_to_first_packet --driver docker",
     "fleet_speedup",
+    "prefix_cap",
     "fleet_speedup --kind nomad",
     "fleet_speedup --tool nmap",
     "vps_killed",

@@ -15,6 +15,7 @@ from cloudx.domain.tools import Tool
 from cloudx.processes.exits import FAILED
 
 from .records.read_targets import read_list
+from .scan_text import caps_of
 from .session import JsonOption, ScanIdArgument, api_session
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ def scan(
         str | None, typer.Option("--ports", "-p", help="80,443, 1-1000, - for all, http, T:80,U:53.")
     ] = None,
     rate: Annotated[int | None, typer.Option(min=1, help="Packets per second over the whole fleet.")] = None,
+    rate_per_prefix: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LENGTH:RATE", help="Packets per second to any one prefix; may be repeated."),
+    ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Targets to leave out; may be repeated.")] = None,
     priority: Annotated[
         int | None, typer.Option(help="Scans of a higher priority go first; above 0 it takes an admin.")
@@ -92,6 +97,7 @@ def scan(
         "scan_type": scan_type,
         "ports": ports,
         "rate": rate,
+        "rate_per_prefix": caps_of(rate_per_prefix),
         "exclude": exclude,
         "priority": priority,
         "name": name,

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from cloudx.domain.errors import InvalidInput
+
 Scan = Mapping[str, Any]
 
 TRUSTED_FROM_PERCENT = 5.0  # nmap looks for hosts first, at a pace that predicts nothing about its port scan
@@ -171,3 +173,16 @@ def outcome_line(scan: Scan) -> str:
     if took is not None:
         line += f" in {took:.1f} s" if took < 60 else f" in {duration(took)}"
     return line + (f". {scan['error']}" if scan.get("error") else "")
+
+
+def caps_of(texts: list[str] | None) -> dict[str, int] | None:
+    """Caps as `24:200`, by prefix length. Raises InvalidInput."""
+    if not texts:
+        return None
+    caps: dict[str, int] = {}
+    for text in texts:
+        length, colon, rate_pps = text.removeprefix("/").partition(":")
+        if not (colon and rate_pps.isascii() and rate_pps.isdigit() and len(rate_pps) <= 9) or length in caps:
+            raise InvalidInput("rate_per_prefix", f"{text[:40]!r} is no LENGTH:RATE: write 24:200, each length once.")
+        caps[length] = int(rate_pps)
+    return caps

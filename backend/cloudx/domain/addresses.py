@@ -142,6 +142,14 @@ class AddressSet:
             return None
         return self._offsets[at] + key - self.ranges[at][0]
 
+    def count_below(self, key: int) -> int:
+        """How many addresses of the set come before `key`, which need not be in the set."""
+        at = bisect_right(self._starts, key) - 1
+        if at < 0:
+            return 0
+        first, last = self.ranges[at]
+        return self._offsets[at] + min(key, last + 1) - first
+
     def __or__(self, other: AddressSet) -> AddressSet:
         return AddressSet.of(self.ranges + other.ranges)
 

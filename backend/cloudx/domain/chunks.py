@@ -47,6 +47,8 @@ class ChunkSpan:
     address_count: int
     port_start: int = 0
     port_count: int = 1
+    zone: int | None = None  # where caps by prefix hold; chunks of different zones share no prefix
+    zone_limit_pps: int | None = None  # how fast it may go where nothing else of its zone does
 
     @property
     def units(self) -> int:

@@ -10,6 +10,7 @@ from .addresses import AddressSet
 from .errors import IllegalTransition
 from .names import HostNames
 from .port_set import PortSet
+from .rates.prefix_caps import NO_CAPS, PrefixCaps
 from .timing.holds import NO_HOLD, Hold
 from .tools import UNBOUNDED_PPS, ScanType, Tool, scan_type_of
 
@@ -70,6 +71,7 @@ class Scan:
     timeout_seconds: int | None = None  # nmap alone: when a host is given up
     splits_ports: bool = False  # nmap alone: a host takes so long that its ports are cut too
     resolve: bool = False  # look up the names of what is found
+    rate_per_prefix: PrefixCaps = NO_CAPS
     hold: Hold = NO_HOLD  # what keeps it from running although it is open
     # A scan of two stages is two in the ledger; what people see is the first (docs/adr/0038).
     followed_by: str | None = None  # of a first stage: the id of the second
@@ -93,6 +95,10 @@ class Scan:
     def asked_rate_pps(self) -> int | None:
         """The rate as a user knows it; None where none was asked and the tool paces itself."""
         return self.rate_pps + (self.then_rate_pps or 0) if self.rate_pps < UNBOUNDED_PPS else None
+
+    def prefix_limit_pps(self, addresses: AddressSet) -> int | None:
+        """The fastest that a run over these addresses may go, by the caps on prefixes; None where none applies."""
+        return self.rate_per_prefix.limit_pps(addresses, in_groups=self.tool is Tool.NMAP)
 
     @property
     def counts_hosts(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import time
 from collections.abc import Callable
@@ -78,3 +79,12 @@ class FinishChunk:
             self._log.info(event)
         except CloudxError as error:
             self._log.warning("chunk.not_released", reason=error.message)
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, in words for people."""
+    if isinstance(error, CloudxError):
+        return error.message
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk of the node is full ({error.filename or 'scanner output'}). Free space, then scan again."
+    return f"{type(error).__name__}: {error}"

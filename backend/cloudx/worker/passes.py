@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloudx.domain.coverage import Unprobed
@@ -58,7 +58,7 @@ class Passes:
                 for finding in each(self._found(self._begun[-1])):
                     if isinstance(finding, Finding):
                         answered.add_finding(finding)
-                assignment = replace(assignment, addresses=answered.addresses_not_whole())
+                assignment = assignment.narrowed_to(answered.addresses_not_whole())
                 if not assignment.addresses:
                     return
 

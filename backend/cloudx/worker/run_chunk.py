@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import threading
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from cloudx.domain.chunks import LEASE_SECONDS, MAX_FAILURES
-from cloudx.domain.errors import CloudxError, LeaseLost
+from cloudx.domain.errors import LeaseLost
 from cloudx.domain.findings import Found
 from cloudx.domain.nodes import RAW_SOCKET
 from cloudx.domain.proof.tarpits import ReadFindings, fold_tarpits
@@ -30,7 +29,7 @@ from cloudx.services.chunks.scanner_port import Assignment, Command, Egress, Mac
 from cloudx.services.ledger.ledger import OpenLedger
 
 from .announce_source import announce_source
-from .finish_chunk import FinishChunk
+from .finish_chunk import FinishChunk, reason_of
 from .passes import Pass, Passes
 from .run_pass import RunPass
 from .run_times import lease_clock, limit_seconds, pause_seconds
@@ -155,7 +154,7 @@ class ChunkRun:
         except LeaseLost:
             self._log.warning("chunk.lost", reason="another attempt owns it; its findings were thrown away")
         except Exception as error:
-            self._finish_chunk.fail(_reason(error))
+            self._finish_chunk.fail(reason_of(error))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             trim()
@@ -243,10 +242,11 @@ class ChunkRun:
             max_retries=claim.scan.retries,
             tries=tries_of(claim.scan, replies_get_lost=self._egress is not None and self._egress.offloads_on),
             timeout_seconds=claim.scan.timeout_seconds,
-            is_rate_asked=claim.scan.asked_rate_pps is not None,
+            is_rate_asked=claim.scan.asked_rate_pps is not None or bool(claim.scan.rate_per_prefix),
             is_whole_scan=claim.scan.addresses.size == claim.addresses.size,
             are_known_open=claim.scan.follows is not None,
-        )
+            rate_per_prefix=claim.scan.rate_per_prefix,
+        ).narrowed_to(claim.addresses)  # fewer than planned where some have been excluded since
 
     def _finish(self, error: str | None) -> None:
         if self._is_dropped() and self._passes is not None:
@@ -290,11 +290,3 @@ class ChunkRun:
     @property
     def _scanner(self) -> Scanner:
         return self._context.scanners[self.claim.scan.tool]
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, CloudxError):
-        return error.message
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk of the node is full ({error.filename or 'scanner output'}). Free space, then scan again."
-    return f"{type(error).__name__}: {error}"

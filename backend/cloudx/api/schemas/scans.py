@@ -23,6 +23,7 @@ MAX_PAGE = 1000  # scans; the frontend that exists asks for no second page
 _FRONTENDS_FIELDS = {"target", "tool", "scan_type", "port"}
 _PortText = Annotated[StrictStr, StringConstraints(max_length=100_000)]
 Ports = StrictInt | _PortText
+PrefixLength = Annotated[StrictStr, StringConstraints(max_length=3)]
 
 
 class SubmitBody(Body):
@@ -46,6 +47,9 @@ class SubmitBody(Body):
     name: Name | None = None
     retries: int | None = Field(
         None, ge=0, le=MAX_RETRIES, description="Tries beyond the first of each probe that is not answered"
+    )
+    rate_per_prefix: dict[PrefixLength, StrictInt] | None = Field(
+        None, description="Packets per second to any one prefix, by its length", examples=[{"24": 200}]
     )
     budget_seconds: int | None = Field(
         None, ge=1, le=MAX_BUDGET_SECONDS, description="The scan is stopped so long after it began; what it found stays"
@@ -83,6 +87,7 @@ class SubmitBody(Body):
             max_workers=self.max_workers,
             retries=self.retries,
             budget_seconds=self.budget_seconds,
+            rate_per_prefix=self.rate_per_prefix,
             family=self.family,
             skip_unresolved=self.skip_unresolved,
             timeout_seconds=self.timeout_seconds,
@@ -227,6 +232,7 @@ class ScanDetail(ScanItem):
     max_workers: int | None
     retries: int | None
     budget_seconds: int | None
+    rate_per_prefix: dict[str, int] | None = Field(description="Packets per second to any one prefix, by its length")
     timeout_seconds: int | None = Field(description="After which nmap gives a host up")
     resolve: bool = Field(description="The host names of what is found are looked up")
     waiting_reason: str | None = Field(description="Why it does not go faster, while it does not")

@@ -16,6 +16,7 @@ from cloudx.domain.chunks import ChunkSpan
 from cloudx.domain.errors import TooLarge
 from cloudx.domain.scans import Scan
 
+from .capped_plan import plan_capped
 from .durations import MAX_SENDING_SECONDS, SPLIT_CHUNK_SECONDS, host_seconds, ports_of_a_host
 
 CHUNK_SECONDS = 15.0  # of sending at the chunk's rate: what a lost worker costs
@@ -56,6 +57,9 @@ def plan(
         raise TooLarge(f"The scan has {total:,} probes; at most {MAX_PROBES:,}. Ask for fewer addresses.")
     if scan.planned_units > MAX_PLANNED:
         raise TooLarge(f"Too much is excluded: {MAX_PLANNED:,} probes at most. Name what to scan instead of the rest.")
+    if scan.rate_per_prefix:
+        yield from plan_capped(scan, expected_workers, max_chunks, chunk_seconds)
+        return
     grid = _grid(scan, total, max(1, expected_workers), max_chunks, chunk_seconds)
     yield from _spans(scan, grid, _carved_cells(scan, grid, max_chunks))
 

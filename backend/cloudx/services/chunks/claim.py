@@ -85,7 +85,9 @@ class ClaimChunk:
             if share == 0:
                 return Refusal.NODE_FULL
             room = self.queue.room_for(waiting, claimant, ledger)
-            request = ClaimRequest(waiting.id, claimant.worker_id, claimant.node_id, share, room)
+            whole = self.queue.whole(waiting.id, ledger)
+            has_caps = whole is not None and bool(whole.rate_per_prefix)
+            request = ClaimRequest(waiting.id, claimant.worker_id, claimant.node_id, share, room, has_caps)
             leased = ledger.claims.claim(request)
             if isinstance(leased, Refusal):
                 return leased

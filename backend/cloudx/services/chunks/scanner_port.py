@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import IO, Protocol
@@ -14,6 +14,7 @@ from cloudx.domain.findings import Found
 from cloudx.domain.nodes import Preflight
 from cloudx.domain.port_set import PortSet
 from cloudx.domain.proof.sending import ProbeFrames, SendRecord
+from cloudx.domain.rates.prefix_caps import NO_CAPS, PrefixCaps
 from cloudx.domain.tools import ScanType, Tool
 
 
@@ -52,7 +53,15 @@ class Assignment:
     timeout_seconds: int | None = None  # of one host
     is_rate_asked: bool = False  # then what the kernel sends by itself counts too
     are_known_open: bool = False  # its ports were found open on each of its addresses
+    rate_per_prefix: PrefixCaps = NO_CAPS
     is_whole_scan: bool = True  # its addresses are all that the scan has left to probe
+
+    def narrowed_to(self, addresses: AddressSet) -> Assignment:
+        """The same over some of its addresses, no faster than the caps on prefixes let these go."""
+        in_groups = self.scan_type.tool is Tool.NMAP
+        limit_pps = self.rate_per_prefix.limit_pps(addresses, in_groups=in_groups)
+        rate_pps = self.rate_pps if limit_pps is None else min(self.rate_pps, limit_pps)
+        return replace(self, addresses=addresses, rate_pps=rate_pps)
 
     @property
     def probes(self) -> int:

@@ -107,6 +107,7 @@ class ClaimRequest:
     node_id: str
     share_pps: int
     node_limit_pps: int
+    has_prefix_caps: bool = False  # the scan's
 
 
 class Refusal(StrEnum):

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from cloudx.domain.access import Principal, Role
-from cloudx.domain.addresses import AddressSet
+from cloudx.domain.addresses import IPV6_BASE, AddressSet
 from cloudx.domain.errors import Forbidden, InvalidInput, NoCapableNode
 from cloudx.domain.names import Family
 from cloudx.domain.nodes import Node
 from cloudx.domain.port_set import PortSet
+from cloudx.domain.rates.prefix_caps import PrefixCaps
 from cloudx.domain.reach import blocked_everywhere
 from cloudx.domain.scans import Scan
 from cloudx.domain.tools import DEFAULT_RATE_PPS, SCAN_TYPES, PortRule, ScanType, Tool
@@ -50,6 +51,7 @@ class ScanRequest:
     suspended: bool = False  # submitted paused
     list_name: str | None = None
     then: Then | None = None  # what follows on the open ports
+    rate_per_prefix: dict[str, int] | None = None  # packets per second to any prefix, by its length
 
     def sha256(self) -> str:
         """A hash that is equal for equal requests."""
@@ -86,6 +88,29 @@ def rate_pps_of(request: ScanRequest, scan_type: ScanType) -> int:
     if not 1 <= rate <= MAX_RATE_PPS:
         raise InvalidInput("rate", f"A rate is from 1 to {MAX_RATE_PPS} packets per second over the whole fleet.")
     return rate
+
+
+def caps_of(request: ScanRequest, scan_type: ScanType) -> PrefixCaps:
+    """What may go to any one prefix. Raises InvalidInput."""
+    caps = PrefixCaps.parse(request.rate_per_prefix)
+    if caps and request.then is not None:
+        raise InvalidInput("rate_per_prefix", "Nothing holds a second stage to rate_per_prefix: leave one of them out.")
+    if caps and scan_type.unheld_pps:
+        raise InvalidInput(
+            "rate_per_prefix",
+            f"{scan_type.tool} {scan_type.name} takes no rate_per_prefix: nothing holds its version and script "
+            "probes to a rate. Leave it out, or use another scan type.",
+        )
+    return caps
+
+
+def require_prefixes(caps: PrefixCaps, addresses: AddressSet) -> None:
+    """Refuse caps that no target can have a prefix for. Raises InvalidInput."""
+    versions = {key >= IPV6_BASE for key, _ in addresses.ranges}
+    if caps and not all(caps.of_version(is_ipv6) for is_ipv6 in versions):
+        raise InvalidInput(
+            "rate_per_prefix", "IPv4 has prefixes of up to 32 bits: give rate_per_prefix one of those too."
+        )
 
 
 def check_priority(request: ScanRequest, principal: Principal) -> None:

@@ -32,10 +32,12 @@ from .listed_targets import targets_of
 from .resolve_targets import ResolvedTargets, resolve_targets
 from .scan_request import ScanRequest as ScanRequest
 from .scan_request import (
+    caps_of,
     check_priority,
     check_timeout,
     ports_of,
     rate_pps_of,
+    require_prefixes,
     require_reachable,
 )
 from .second_stage import second_type_of, weighed, with_second
@@ -84,6 +86,7 @@ class SubmitScan:
         self._check_max_workers(request)
         check_priority(request, principal)
         rate_pps_of(request, scan_type)
+        caps_of(request, scan_type)
         check_timeout(request, second_type_of(request.then, scan_type) or scan_type)
         return scan_type, ports
 
@@ -152,6 +155,8 @@ class SubmitScan:
         excluded = resolved.excluded | self.policies.excluded(policy, resolved.host_names, own_names)
         kept = asked - excluded_part(asked, excluded)
         require_in_scope(kept, policy.allowed(now, resolved.host_names))
+        caps = caps_of(request, scan_type)
+        require_prefixes(caps, kept)
         scan = Scan(
             id=new_id(),
             tool=scan_type.tool,
@@ -173,6 +178,7 @@ class SubmitScan:
             budget_seconds=request.budget_seconds,
             timeout_seconds=request.timeout_seconds,
             resolve=request.resolve,
+            rate_per_prefix=caps,
         )
         scan = replace(scan, hold=held_by_hours(scan, policy.scopes, now))
         return scan.paused(principal.name, now) if request.suspended else scan

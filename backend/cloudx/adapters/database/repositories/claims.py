@@ -7,7 +7,7 @@ from datetime import UTC, timedelta
 from typing import Any
 
 import psycopg2
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Float, and_, cast, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import sqlite
 from typing_extensions import override
 
@@ -25,6 +25,7 @@ from cloudx.adapters.database.schema.tables import (
 )
 from cloudx.domain.chunks import LEASE_SECONDS, ChunkSpan, ChunkState, Lease, refusal_of
 from cloudx.domain.rates.grants import grant_pps
+from cloudx.domain.rates.prefix_caps import FULL_PART, zone_free_pps
 from cloudx.domain.scans import ScanStatus
 from cloudx.domain.tools import ScanType
 from cloudx.services.ledger.records import (
@@ -40,7 +41,7 @@ from cloudx.services.ledger.records import (
 )
 from cloudx.services.ledger.scans import Claims
 
-from .chunk_rows import claimable, held, lease_of, may_run, span_values
+from .chunk_rows import LEASED, claimable, held, lease_of, may_run, span_values
 from .scan_rows import OPEN
 from .server_functions import LEASE_KEY, call, call_untranslated
 from .waiting_scans import asked_for_on, participants_by_function, participants_by_statements, queue_of, waiting_scans
@@ -89,7 +90,8 @@ class PostgresClaims(_AnyDatabase):
             request.node_limit_pps,
             LEASE_SECONDS,
         )
-        outcome, number, address_start, address_count, port_start, port_count, *rest = self._take(arguments)
+        function = "claim_in_zone" if request.has_prefix_caps else "claim_chunk"
+        outcome, number, address_start, address_count, port_start, port_count, *rest = self._take(function, arguments)
         if outcome != ChunkState.LEASED.value:
             return Refusal(outcome)
         attempt, rate_pps, lease_until, policy_version = rest
@@ -98,11 +100,11 @@ class PostgresClaims(_AnyDatabase):
         lease = Lease(request.scan_id, span, attempt, request.worker_id, request.node_id, rate_pps, lease_until)
         return Leased(lease, policy_version, lease_until - timedelta(seconds=LEASE_SECONDS))
 
-    def _take(self, arguments: tuple[object, ...]) -> tuple[Any, ...]:
+    def _take(self, function: str, arguments: tuple[object, ...]) -> tuple[Any, ...]:
         """Claim, and again after a collision: each time some other claim got what was free."""
         for _ in range(MAX_COLLISIONS):
             try:
-                return call_untranslated(self._connection, "claim_chunk", *arguments)[0]
+                return call_untranslated(self._connection, function, *arguments)[0]
             except psycopg2.Error as error:
                 if error.pgcode != _COLLISION:
                     raise translated(error) from error
@@ -178,9 +180,14 @@ class SqliteClaims(_AnyDatabase):
         rate_pps = self._grant(request, scan.rate_pps)
         if isinstance(rate_pps, Refusal):
             return rate_pps
-        number = self._next_number(request)
+        parts = self._zone_parts(request) if request.has_prefix_caps else {}
+        number = self._next_number(request, parts)
         if number is None:
-            return Refusal.NO_CHUNK
+            return Refusal.NO_RATE if parts and self._next_number(request, {}) is not None else Refusal.NO_CHUNK
+        if request.has_prefix_caps:
+            rate_pps = min(rate_pps, self._zone_free_pps(request, number, parts))
+        if rate_pps == 0:
+            return Refusal.NO_RATE
         if scan.status == ScanStatus.SUBMITTED.value:
             running = {"status": ScanStatus.RUNNING.value, "started_at": db_now()}
             self._connection.execute(update(scans).where(scans.c.id == request.scan_id).values(**running))
@@ -199,15 +206,33 @@ class SqliteClaims(_AnyDatabase):
     def _sum(self, column: ColumnElement[int], which: ColumnElement[bool]) -> int:
         return int(self._connection.execute(select(func.coalesce(func.sum(column), 0)).where(which)).scalar_one())
 
-    def _next_number(self, request: ClaimRequest) -> int | None:
-        """The next chunk in claim order; one that failed on this node comes last, one that it cannot send to never."""
+    def _zone_parts(self, request: ClaimRequest) -> dict[int, float]:
+        """Which part of each zone of the scan is in use (docs/adr/0045)."""
+        part = func.sum(cast(chunks.c.rate_pps, Float) / chunks.c.zone_limit_pps)
+        in_use = (chunks.c.scan_id == request.scan_id, LEASED, chunks.c.zone_limit_pps.is_not(None))
+        query = select(chunks.c.zone, part).where(*in_use).group_by(chunks.c.zone)
+        return {zone: float(used) for zone, used in self._connection.execute(query)}
+
+    def _zone_free_pps(self, request: ClaimRequest, number: int, parts: dict[int, float]) -> int:
+        of_chunk = (chunks.c.scan_id == request.scan_id, chunks.c.number == number)
+        query = select(chunks.c.zone, chunks.c.zone_limit_pps).where(*of_chunk)
+        zone, limit_pps = self._connection.execute(query).one()
+        return zone_free_pps(limit_pps, parts.get(zone, 0.0))
+
+    def _next_number(self, request: ClaimRequest, zone_parts: dict[int, float]) -> int | None:
+        """The next chunk in claim order; one that failed on this node comes last, one that it cannot send to never.
+
+        A zone that is in use over a half gives none.
+        """
+        full = [zone for zone, part in zone_parts.items() if part > FULL_PART]
+        has_room = or_(chunks.c.zone.is_(None), chunks.c.zone.not_in(full))
         node = plain(request.node_id) or ""
         failed_here = func.instr("\n" + chunks.c.failed_nodes, f"\n{node}\n") > 0
         refused_here = func.instr("\n" + chunks.c.failed_nodes, f"\n{refusal_of(node)}\n") > 0
         for preference in (~failed_here, failed_here):
             query = (
                 select(chunks.c.number)
-                .where(chunks.c.scan_id == request.scan_id, claimable(), ~refused_here, preference)
+                .where(chunks.c.scan_id == request.scan_id, claimable(), ~refused_here, preference, has_room)
                 .order_by(chunks.c.claim_order)
                 .limit(1)
             )

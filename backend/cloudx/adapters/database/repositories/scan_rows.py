@@ -13,6 +13,7 @@ from sqlalchemy import RowMapping
 
 from cloudx.domain.addresses import AddressSet
 from cloudx.domain.port_set import PortSet
+from cloudx.domain.rates.prefix_caps import PrefixCaps
 from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.domain.targets import head_of
 from cloudx.domain.timing.holds import Hold
@@ -73,6 +74,7 @@ def scan_values(scan: Scan) -> dict[str, Any]:
         "udp_too": bool(scan.ports and scan.ports.udp_ranges),
         "excluded_names": json.dumps(scan.excluded_names),
         "warnings": json.dumps(scan.warnings),
+        "rate_per_prefix": scan.rate_per_prefix.text() if scan.rate_per_prefix else None,
     }
 
 
@@ -113,9 +115,14 @@ def scan_of(row: RowMapping, addresses: AddressSet) -> Scan:
             "host_names": {address: tuple(names) for address, names in json.loads(row["host_names"]).items()},
             "excluded_names": tuple(json.loads(row["excluded_names"])),
             "warnings": tuple(json.loads(row["warnings"])),
+            "rate_per_prefix": _caps_of(row["rate_per_prefix"]),
             "status": ScanStatus(row["status"]),
         }
     )
+
+
+def _caps_of(text: str | None) -> PrefixCaps:
+    return PrefixCaps.parse(json.loads(text)) if text else PrefixCaps()
 
 
 def type_of(row: Any) -> ScanType:

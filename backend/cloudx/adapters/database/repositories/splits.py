@@ -20,7 +20,7 @@ from .server_functions import call, fence_of
 _PENDING = chunks.c.state == ChunkState.PENDING.value
 _SENDING = and_(chunks.c.state == ChunkState.LEASED.value, chunks.c.sending)
 _SPAN = (chunks.c.number, chunks.c.address_start, chunks.c.address_count, chunks.c.port_start, chunks.c.port_count)
-_INHERITED = ("recuts", "failures", "failed_nodes", "cut_from", "available_at")
+_INHERITED = ("recuts", "failures", "failed_nodes", "cut_from", "available_at", "zone")
 
 
 class SqlSplits(Splits):
@@ -36,6 +36,7 @@ class SqlSplits(Splits):
             select(scans.c.id, scans.c.tool, scans.c.type_name, scans.c.rate_pps, scans.c.max_workers, scans.c.udp_too)
             .where(
                 scans.c.status.in_(OPEN),
+                scans.c.rate_per_prefix.is_(None),  # its parts would only wait for each other's zone
                 not_(exists().where(of_scan, _PENDING)),
                 exists().where(of_scan, _SENDING),
             )
@@ -109,7 +110,8 @@ class SqlSplits(Splits):
 
     @override
     def returned(self, scan_id: str) -> list[tuple[ChunkSpan, int]]:
-        pending = and_(chunks.c.scan_id == scan_id, _PENDING)
+        has_caps = exists().where(scans.c.id == scan_id, scans.c.rate_per_prefix.is_not(None))
+        pending = and_(chunks.c.scan_id == scan_id, _PENDING, ~has_caps)
         lock = select(*_SPAN, chunks.c.recuts).where(pending).with_for_update(skip_locked=True)
         rows = self._connection.execute(lock).all()
         count = self._connection.execute(select(func.count()).where(pending)).scalar_one()
@@ -137,13 +139,18 @@ class SqlSplits(Splits):
         """The chunk keeps the first part; the other parts become new chunks, numbered from the old total on."""
         total = self._connection.execute(select(scans.c.chunks_total).where(scans.c.id == scan_id)).scalar_one()
         first, *others = parts
+        before = select(chunks.c.zone_limit_pps, chunks.c.address_count, chunks.c.port_count)
+        of_chunk = (chunks.c.scan_id == scan_id, chunks.c.number == first.number)
+        limit_pps, *sides = self._connection.execute(before.where(*of_chunk)).one()
+        limits = [_limit_of_part(limit_pps, part, *sides) for part in parts]
         kept = (
             self._connection.execute(
                 update(chunks)
                 .where(chunks.c.scan_id == scan_id, chunks.c.number == first.number)
                 .values(
                     state=ChunkState.PENDING.value, sending=False, sent_share=0.0, lease_until=None,
-                    recuts=chunks.c.recuts + 1, available_at=db_now(wait_seconds), **span_values(first),
+                    recuts=chunks.c.recuts + 1, available_at=db_now(wait_seconds), zone_limit_pps=limits[0],
+                    **span_values(first),
                 )
                 .returning(*(chunks.c[name] for name in _INHERITED))
             )
@@ -154,11 +161,16 @@ class SqlSplits(Splits):
         if kept["cut_from"] is None:
             inherited["cut_from"] = first.number
         new_chunks = [
-            {**inherited, **span_values(part), "number": number, "claim_order": number}
-            for number, part in enumerate(others, total - len(others))
+            {**inherited, **span_values(part), "number": number, "claim_order": number, "zone_limit_pps": limit}
+            for number, (part, limit) in enumerate(zip(others, limits[1:], strict=True), total - len(others))
         ]
         if new_chunks:
             self._connection.execute(insert(chunks), new_chunks)
+
+
+def _limit_of_part(limit_pps: int | None, part: ChunkSpan, addresses: int, ports: int) -> int | None:
+    """At least this: a part's share of a prefix grows by no more than it has fewer addresses."""
+    return None if limit_pps is None else max(1, limit_pps * part.units // (addresses * ports))
 
 
 class PostgresSplits(SqlSplits):

@@ -36,6 +36,7 @@ from .stage_tables import stage_columns
 from .webhook_tables import webhooks as webhooks
 
 _NOT_PROBED = "of a done chunk: what its run did not probe; last_error says why"
+_CAPS = "JSON object: packets a second to any prefix, by its length; null: no cap"
 _GIVEN_UP = "of failed_units: given up at a time limit"
 
 scans = Table(
@@ -82,6 +83,7 @@ scans = Table(
         comment="addresses; no chunk has more; 0: unknown",
     ),
     *stage_columns(),
+    Column("rate_per_prefix", PlainText, comment=_CAPS),
 )
 Index("ix_scans_open", scans.c.priority, scans.c.id, postgresql_where=text("status IN ('submitted', 'running')"))
 Index("ix_scans_times", *scans.c["finished_at", "started_at"])
@@ -125,6 +127,8 @@ chunks = Table(
     Column("recuts", Integer, nullable=False, default=0, server_default="0", comment="how often it was cut again"),
     Column("cut_from", Integer, comment="the planned chunk it was part of"),
     Column("is_taken_in", Boolean, nullable=False, server_default=false(), comment="by the search over all scans"),
+    Column("zone", Integer, comment="where caps by prefix hold"),
+    Column("zone_limit_pps", BigInteger, comment="how fast it may go where nothing else of its zone does"),
 )
 Index("ix_chunks_claim", *chunks.c["scan_id", "state", "claim_order"], postgresql_where=text("state = 'pending'"))
 # Not by lease_until: a renewal would write the index each time. Only so many rows are leased as workers run.

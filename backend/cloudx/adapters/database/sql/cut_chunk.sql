@@ -31,15 +31,20 @@ BEGIN
     UPDATE attempts a SET ended_at = clock_timestamp(), outcome = 'recut'
         WHERE a.scan_id = of_scan AND a.number = of_number AND a.attempt = of_attempt;
     UPDATE chunks c SET state = 'pending', sending = false, sent_share = 0, lease_until = NULL, lease_key = NULL,
-            recuts = c.recuts + 1, available_at = clock_timestamp(), address_count = edges[2] - edges[1]
+            recuts = c.recuts + 1, available_at = clock_timestamp(), address_count = edges[2] - edges[1],
+            zone_limit_pps = CASE WHEN c.zone_limit_pps IS NOT NULL
+                THEN greatest(1, c.zone_limit_pps * (edges[2] - edges[1]) / c.address_count) END
         WHERE c.scan_id = of_scan AND c.number = of_number;
     INSERT INTO chunks (
         scan_id, number, claim_order, address_start, address_count, port_start, port_count, state, available_at, attempt, rate_pps,
-        sending, sent_share, excluded_units, failed_units, not_reached_units, failures, failed_nodes, recuts, cut_from
+        sending, sent_share, excluded_units, failed_units, not_reached_units, failures, failed_nodes, recuts, cut_from, zone, zone_limit_pps
     )
     SELECT of_scan, new_number, new_number, edges[part], edges[part + 1] - edges[part], cut.port_start, cut.port_count,
         'pending', clock_timestamp(), 0, 0, false, 0, 0, 0, 0, cut.failures, cut.failed_nodes, cut.recuts + 1,
-        coalesce(cut.cut_from, of_number)
+        coalesce(cut.cut_from, of_number), cut.zone,
+        -- A part has at least this: its share of a prefix grows by no more than it has fewer addresses.
+        CASE WHEN cut.zone_limit_pps IS NOT NULL
+            THEN greatest(1, cut.zone_limit_pps * (edges[part + 1] - edges[part]) / cut.address_count) END
     FROM generate_series(2, cardinality(edges) - 1) part, LATERAL (SELECT total - cardinality(edges) + part) one (new_number);
     RETURN true;
 END $$;
