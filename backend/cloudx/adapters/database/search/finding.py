@@ -43,8 +43,6 @@ class SqlSearch:
 
     def _places(self, query: Query, after: Place | None, wanted: int) -> list[Place]:
         ways = Ways(self._connection, query)
-        if ways.lead_nowhere:
-            return []
         if (short := ways.short()) is not None:
             return look(self._connection, Look(query, ways.texts, short, after, wanted), None).places
         first_rows = max(FIRST_ROWS, ROWS_OF_A_PAGE * wanted)

@@ -30,7 +30,7 @@ class Ways:
         self._query = query
         self._is_postgresql = connection.dialect.name == "postgresql"
         self.by_time = Way("scan_id", (query.scan_id,)) if query.scan_id else Way()
-        self.texts = Texts(kinds=self._kinds() if query.service or query.product else None)
+        self.texts = Texts()
 
     @property
     def lead_nowhere(self) -> bool:
@@ -49,7 +49,7 @@ class Ways:
             self.texts = self.texts._replace(hostnames=ids)
             ways.append(Way("hostname_id", ids, is_short=len(ids) > STREAMED_HOSTNAMES))
         is_by_kind = query.ports or query.protocol or query.service or query.product
-        if is_by_kind and (ids := self.texts.kinds or self._kinds()) is not None:
+        if is_by_kind and (ids := self._kinds()) is not None:
             self.texts = self.texts._replace(kinds=ids)
             ways.append(Way("kind_id", ids))
         for network in query.networks:
