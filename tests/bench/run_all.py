@@ -13,6 +13,7 @@ ORDER = (
     "wire_rate",
     "masscan_through_api",
     "nmap_defaults",
+    "two_stages",
     "ingest",
     "nmap_parse",
     "result_pages",
