@@ -20,6 +20,7 @@ from cloudx.domain.webhooks.reachable import networks_of
 from cloudx.services.ledger.ledger import OpenLedger
 from cloudx.services.scans.comparison import compare
 from cloudx.services.scans.control import delete_scan, stop_scan
+from cloudx.services.scans.second_stage import Then
 from cloudx.services.webhooks.deliver import DeliverWebhooks
 from cloudx.services.webhooks.edit import AddWebhook, delete_webhook, list_webhooks
 from cloudx.services.webhooks.prune import PruneDeliveries
@@ -238,3 +239,13 @@ def test_a_url_to_which_nothing_would_be_sent_is_refused(open_ledger, url):
     with pytest.raises(InvalidInput) as refused:
         AddWebhook(open_ledger, HttpReceivers())(ADMIN, url, [Topic.NODE_LOST], None)
     assert refused.value.field == "url"
+
+
+def test_a_scan_of_two_stages_is_told_once_by_its_own_id(desk, deliver, add, receiver):
+    webhook = add(Topic.SCAN_FINISHED)
+    scan = desk.submit("10.0.0.0/30", then=Then("nmap", "intense"))
+    desk.complete(desk.must_claim(), found("10.0.0.1"))
+    desk.complete(desk.must_claim())
+    send_all(deliver, webhook)
+    (told,) = receiver.bodies
+    assert scan.id in str(told)

@@ -1,4 +1,5 @@
--- Puts into the outbox what webhooks are told of a scan that is over, in the transaction that ends it (docs/adr/0040).
+-- Puts into the outbox what webhooks are told of a scan that is over, in the transaction that ends it (docs/adr/0040). Of a scan of
+-- two stages the first tells (docs/adr/0038).
 CREATE OR REPLACE FUNCTION cloudx_queue_scan() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO deliveries (id, webhook_id, topic, scan_id, state, created_at, next_at)
@@ -9,4 +10,4 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE TRIGGER queue_scan AFTER UPDATE OF status ON scans FOR EACH ROW
-WHEN (OLD.status <> NEW.status AND NEW.status IN ('completed', 'failed', 'stopped')) EXECUTE FUNCTION cloudx_queue_scan();
+WHEN (NEW.follows IS NULL AND OLD.status <> NEW.status AND NEW.status IN ('completed', 'failed', 'stopped')) EXECUTE FUNCTION cloudx_queue_scan();

@@ -1,6 +1,6 @@
 -- As ../queue_scan.sql.
 CREATE TRIGGER queue_scan AFTER UPDATE OF status ON scans
-WHEN OLD.status <> NEW.status AND NEW.status IN ('completed', 'failed', 'stopped')
+WHEN NEW.follows IS NULL AND OLD.status <> NEW.status AND NEW.status IN ('completed', 'failed', 'stopped')
 BEGIN
     INSERT INTO deliveries (id, webhook_id, topic, scan_id, state, created_at, next_at)
         SELECT lower(hex(randomblob(16))), w.id, wanted.column1, NEW.id, NEW.status,
