@@ -115,6 +115,7 @@ def test_hours_that_never_meet_are_told_and_end_with_one_of_the_scopes(clock: Cl
     first, _ = clock.closed(), clock.scope(clock.hours(6, 8), owner="bob")
     scan = clock.desk.submit("10.0.0.0/24")
     assert "never all open at once" in clock.reason(scan)
+    assert clock.desk.show(scan).waits_until is None
     delete_scope(clock.desk.open_ledger, ADMIN, first)
     assert clock.keep() == 1
     assert "of bob: opens" in clock.reason(scan)

@@ -31,6 +31,11 @@ class Hold:
         is_early = self.opens_at is not None and at < self.opens_at
         return is_early or (self.closes_at is not None and at >= self.closes_at)
 
+    def next_opening(self, at: datetime) -> datetime | None:
+        """When its hours open; None while they are open, and where nobody knows yet, or never."""
+        is_known = self.opens_at is not None and at < self.opens_at and self.opens_at != self.closes_at
+        return self.opens_at if is_known else None
+
     def is_held(self, at: datetime) -> bool:
         """True when no worker may run any of it."""
         return self.is_paused or self.is_closed(at)
@@ -77,6 +82,7 @@ def why_held(hold: Hold, at: datetime) -> str | None:
     if hold.paused_at is not None:
         return f"Paused by {hold.paused_by} since {hold.paused_at:%Y-%m-%d %H:%M:%S} UTC. Resume it to let it go on."
     if hold.is_closed(at):
-        opens = f": they open {hold.opens_at:%Y-%m-%d %H:%M} UTC" if hold.opens_at and hold.opens_at > at else ""
+        opens_at = hold.next_opening(at)
+        opens = f": they open {opens_at:%Y-%m-%d %H:%M} UTC" if opens_at else ""
         return f"Waits for the hours of its scopes{opens}."
     return None

@@ -92,7 +92,7 @@ def view_of(
 
 
 def _waits_until(scan: ShownScan, now: datetime) -> datetime | None:
-    return scan.hold.opens_at if not scan.status.is_final and scan.hold.is_closed(now) else None
+    return None if scan.status.is_final else scan.hold.next_opening(now)
 
 
 def _view_of_two(
@@ -157,7 +157,8 @@ def get_scan(open_ledger: OpenLedger, scan_id: str) -> ScanView[Scan]:
         reason = view.waiting_reason or why_waiting(ledger, record, now)
         if second is not None:
             view = replace(view, warnings=second.warnings)
-        if view.waits_until is not None and not record.scan.hold.is_paused:
+        hold = record.scan.hold
+        if hold.is_closed(now) and not hold.is_paused and not record.scan.status.is_final:
             reason = why_closed(record.scan, ledger.policies.scopes(), now) or reason
         packets_sent = ledger.chunks.packets_sent(scan_id)
         return replace(view, waiting_reason=reason, packets_sent=packets_sent, warnings=_warnings(ledger, view))
