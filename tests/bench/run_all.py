@@ -22,6 +22,7 @@ ORDER = (
     "search_findings",
     "api_rates",
     "list_of_scans",
+    "page",
     "beside_a_hog",
     "prune",
     "partitions",

@@ -15,7 +15,8 @@ from fixtures.servers.gunicorn import ADMIN_TOKEN, NODE_TOKEN, Gunicorn
 
 expect.set_options(timeout=PATIENCE_MILLISECONDS)
 VIEWS = {
-    "fleet": "Fleet", "scans": "Scans", "scans/new": "New scan", "diff": "Diff", "probes": "Who probed",
+    "fleet": "Fleet", "scans": "Scans", "scans/new": "New scan", "schedules": "Schedules", "search": "Search",
+    "diff": "Diff", "probes": "Who probed",
     "scopes": "Scopes", "exclusions": "Exclusions", "lists": "Lists", "canaries": "Canaries", "tokens": "Tokens",
     "audit": "Audit",
 }  # fmt: skip
@@ -69,7 +70,6 @@ def test_no_view_has_a_serious_barrier(furnished: Any, new_visitor: Any, looks: 
     views = VIEWS | {f"scans/{scans[0]}": "Look 0", f"diff?before={scans[0]}&after={scans[1]}": "Diff"}
     for view, heading in views.items():
         visitor.open(view, heading)
-        page.wait_for_load_state("networkidle")
         if heading == "Look 0":
             page.locator(".port-label").first.wait_for()
         found[view] = barriers(page)

@@ -23,9 +23,15 @@ export function set(node, props) {
   }
 }
 
+// What turns the direction of text around it: a name of a target could make the line before it read as another.
+const TURNS = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** The text, with what would turn its direction written out. */
+export const plain = (words) => String(words).replace(TURNS, (one) => `⟨U+${one.codePointAt(0).toString(16).toUpperCase()}⟩`);
+
 function append(node, children) {
   for (const child of children.flat(Infinity)) {
-    if (child !== null && child !== undefined && child !== false) node.append(child);
+    if (child !== null && child !== undefined && child !== false) node.append(child instanceof Node ? child : plain(child));
   }
 }
 
@@ -38,7 +44,7 @@ export function fill(node, ...children) {
 
 /** Change a text only where it differs, so that nothing is laid out or read aloud for nothing. */
 export function text(node, value) {
-  const wanted = String(value ?? "");
+  const wanted = plain(value ?? "");
   if (node.textContent !== wanted) node.textContent = wanted;
 }
 

@@ -114,7 +114,7 @@ const STATE_BADGE = { open: "healthy", up: "healthy", closed: "closed" };
 function tableRow(row, columns) {
   const cells = [
     h("th", { scope: "row" }, h("span", { class: "mono" }, row.ip), row.hostname ? h("p", { class: "hint" }, row.hostname) : null),
-    h("td", { "data-column": columns[1] }, row.protocol === "icmp" ? "icmp" : `${row.port}/${row.protocol}`),
+    h("td", { "data-column": columns[1], class: "nowrap" }, row.protocol === "icmp" ? "icmp" : `${row.port}/${row.protocol}`),
     h("td", { "data-column": columns[2] }, badge(STATE_BADGE[row.state] ?? "degraded", row.state)),
     h("td", { "data-column": columns[3] }, row.service ?? ""),
     h("td", { "data-column": columns[4] }, toldOf(row)),

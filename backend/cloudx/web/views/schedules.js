@@ -3,6 +3,7 @@
 import { get, part, patch, post, remove } from "../api.js";
 import { fill, h } from "../dom.js";
 import { moment } from "../format.js";
+import { keepFresh } from "../live.js";
 import { attempt, badge, button, confirmed, field, heading, input, link, select, table, time } from "../parts.js";
 import { may } from "../session.js";
 import { TOOLS, portRule } from "./tools.js";
@@ -10,12 +11,16 @@ import { TOOLS, portRule } from "./tools.js";
 export function show(main) {
   const said = h("div", {});
   const list = h("div", {}, h("p", { class: "hint" }, "Asking the API…"));
-  const reload = async () => {
-    let items = null;
-    if (await attempt(h("div", {}), async () => { items = await get("/api/schedules"); })) fill(list, records(items, said, reload));
+  let drawn = null;
+  const draw = (items) => {
+    const key = JSON.stringify(items);
+    if (key === drawn) return; // a button that has the focus keeps it
+    drawn = key;
+    fill(list, records(items, said, () => end.now()));
   };
-  main.append(heading("Schedules", { lead: "Each runs its scan at its times, once a time, whatever dies meanwhile." }), said, list, may("operator") ? adding(reload) : h("p", { class: "hint" }, "An operator adds these."));
-  reload();
+  main.append(heading("Schedules", { lead: "Each runs its scan at its times, once a time, whatever dies meanwhile." }), said, list, may("operator") ? adding(() => end.now()) : h("p", { class: "hint" }, "An operator adds these."));
+  const end = keepFresh((signal) => get("/api/schedules", { signal }), draw, { everyMilliseconds: 3000, types: ["scan"] });
+  return end;
 }
 
 function records(items, said, reload) {
@@ -52,7 +57,7 @@ function adding(reload) {
       reload();
     }
   } }, fields.name, h("div", { class: "field-grid" }, fields.cron, fields.timezone), fields.targets,
-  h("div", { class: "field-grid" }, fields.kind, fields.ports, fields.rate, fields.overlap, fields.missed), said,
+  fields.kind, h("div", { class: "field-grid" }, fields.ports, fields.rate, fields.overlap, fields.missed), said,
   h("button", { type: "submit", class: "button primary" }, "Add the schedule"));
   return h("section", { class: "card narrow", "aria-label": "Add a schedule" }, h("h2", {}, "Add a schedule"), form);
 }

@@ -14,7 +14,7 @@ export function show(main, { query }) {
   const box = (words, props, hint) => field(words, input(props), hint ? { hint } : {});
   const fields = {
     ip: box("Address", { class: "mono", inputmode: "text" }), cidr: box("Network", { class: "mono", placeholder: "192.0.2.0/24" }),
-    port: box("Port", { type: "number", min: "0", max: "65535" }), service: box("Service", {}), product: box("Product", {}), hostname: box("Host name", {}),
+    port: box("Ports", { class: "mono", placeholder: "80,443" }), service: box("Service", {}), product: box("Product", {}), hostname: box("Host name", {}),
     since: box("Seen since", { type: "datetime-local" }),
   };
   for (const name of NAMES) if (query.get(name)) fields[name].input.value = query.get(name);
@@ -23,7 +23,7 @@ export function show(main, { query }) {
   const form = h("form", { class: "card", novalidate: true, role: "search", "aria-label": "All findings", onsubmit: (event) => {
     event.preventDefault();
     load(view);
-  } }, h("div", { class: "field-grid" }, Object.values(fields)),
+  } }, h("div", { class: "field-grid is-tight" }, Object.values(fields)),
   h("p", { class: "check" }, all, h("label", { for: "history" }, "Every sighting, not only the latest of each port")),
   view.said, h("div", { class: "actions" }, h("button", { type: "submit", class: "button primary" }, "Search")));
   main.append(heading("Search", { lead: "Over all scans. A port that a later scan found closed is gone from the latest." }), form, view.out);
@@ -57,7 +57,7 @@ function draw(view, parameters) {
 
 function row(item) {
   const told = Object.fromEntries(Object.entries(item).filter(([name]) => !LATEST_ALONE.has(name)));
-  return [[h("span", { class: "mono" }, item.ip), item.hostname ? h("p", { class: "hint" }, item.hostname) : null], `${item.port}/${item.protocol}`,
+  return [[h("span", { class: "mono" }, item.ip), item.hostname ? h("p", { class: "hint" }, item.hostname) : null], h("span", { class: "nowrap" }, `${item.port}/${item.protocol}`),
     badge(item.state === "open" || item.state === "up" ? "healthy" : "degraded", item.state), item.service ?? "", toldOf(told),
     item.first_seen ? time(item.first_seen) : "", time(item.last_seen ?? item.observed_at), link("open", `#/scans/${encodeURIComponent(item.scan_id)}`, { "aria-label": `Scan of ${item.ip}` })];
 }
