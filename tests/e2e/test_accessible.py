@@ -10,10 +10,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from fixtures.page_data import desk_of, keep, many_hosts, registration
-from fixtures.servers.chromium import DARK, DESKTOP, PATIENCE_MILLISECONDS, PHONE, Visitor
+from fixtures.servers.chromium import DARK, DESKTOP, PHONE, Visitor
 from fixtures.servers.gunicorn import ADMIN_TOKEN, NODE_TOKEN, Gunicorn
 
-expect.set_options(timeout=PATIENCE_MILLISECONDS)
 VIEWS = {
     "fleet": "Fleet", "scans": "Scans", "scans/new": "New scan", "schedules": "Schedules", "search": "Search",
     "diff": "Diff", "probes": "Who probed",

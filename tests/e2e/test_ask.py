@@ -10,11 +10,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from fixtures.page_data import desk_of, keep, many_hosts
-from fixtures.servers.chromium import PATIENCE_MILLISECONDS, Visitor
+from fixtures.servers.chromium import Visitor
 from fixtures.servers.gunicorn import ADMIN_TOKEN, Gunicorn
 from fixtures.servers.service import Service
-
-expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +78,7 @@ def test_a_schedule_is_made_runs_at_its_time_and_by_hand(service: Service, new_v
     row.get_by_role("button", name="Pause Each minute").click()
     expect(row).to_contain_text("paused")
     row.get_by_role("button", name="Run Each minute now").click()
-    expect(page.get_by_text("Each minute runs now.")).to_be_visible()
+    expect(page.locator("main").get_by_text("Each minute runs now.")).to_be_visible()
     row.get_by_role("button", name="Delete Each minute").click()
     page.get_by_role("button", name="Delete it").click()
     expect(page.get_by_text("There is no schedule yet.")).to_be_visible()

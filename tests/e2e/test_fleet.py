@@ -9,12 +9,10 @@ from typing import Any
 from playwright.sync_api import expect
 
 from fixtures.page_data import registration
-from fixtures.servers.chromium import PATIENCE_MILLISECONDS, Visitor
+from fixtures.servers.chromium import Visitor
 from fixtures.servers.gunicorn import ADMIN_TOKEN, NODE_TOKEN, Gunicorn
 from fixtures.servers.service import CLOUDX, Service
 from rig.environment import clean_environment
-
-expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 def test_a_killed_worker_is_seen_to_go_and_is_forgotten(new_gunicorn: Any, new_visitor: Any, tmp_path: Path) -> None:

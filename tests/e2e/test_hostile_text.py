@@ -8,10 +8,9 @@ import pytest
 from playwright.sync_api import expect
 
 from fixtures.page_data import HOSTILE, desk_of, hostile_findings, keep, registration
-from fixtures.servers.chromium import PATIENCE_MILLISECONDS, PHONE, Visitor
+from fixtures.servers.chromium import PHONE, Visitor
 from fixtures.servers.gunicorn import ADMIN_TOKEN, NODE_TOKEN, Gunicorn
 
-expect.set_options(timeout=PATIENCE_MILLISECONDS)
 VIEWS = [
     "fleet",
     "scans",

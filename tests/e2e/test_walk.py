@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from fixtures.servers.chromium import PATIENCE_MILLISECONDS, Visitor
+from fixtures.servers.chromium import Visitor
 from fixtures.servers.service import Service
 
-expect.set_options(timeout=PATIENCE_MILLISECONDS)
 ADDRESS = "127.0.0.42"
 
 

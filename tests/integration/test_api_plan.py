@@ -11,7 +11,10 @@ BODIES = [
     {"target": "192.0.2.0/24", "tool": "zmap", "port": 80, "exclude": ["192.0.2.0/25"]},
     {"target": "192.0.2.7", "tool": "masscan", "scan_type": "ping_scan", "exclude": "192.0.2.7"},
 ]
+TWO_STAGES = {"target": "192.0.2.0/24", "tool": "masscan", "ports": "80,443", "rate": 1000, "then": {"tool": "nmap"}}
 REFUSED = [
+    (TWO_STAGES | {"rate": 1}, 400),
+    (TWO_STAGES | {"then": {"tool": "zmap"}}, 400),
     ({"target": "192.0.2.0/33", "tool": "nmap"}, 400),
     ({"target": "8.8.8.8", "tool": "nmap"}, 403),
     ({"target": "127.0.0.1", "tool": "masscan", "ports": "80"}, 400),
@@ -79,3 +82,11 @@ def test_a_list_without_results_costs_none_and_says_where_they_are(ready):
     ready.post("/api/scans", BODIES[0])
     (scan,) = ready.get("/api/scans?results=false").json
     assert scan["results"] is None and scan["results_truncated"] and scan["results_url"].endswith("/results")
+
+
+def test_of_two_stages_the_first_is_planned_and_the_plan_says_so(ready):
+    alone = ready.post("/api/scans/plan", {name: value for name, value in TWO_STAGES.items() if name != "then"}).json
+    both = ready.post("/api/scans/plan", TWO_STAGES).json
+    assert both["planned"] == alone["planned"] == 512
+    assert "first stage's figures" in both["warnings"][-1] and "first stage" not in str(alone["warnings"])
+    assert both["rate"] < alone["rate"], "the second has a part of it"

@@ -10,13 +10,25 @@ export const connection = new EventTarget(); // "state" events: ok, or the words
 const nudges = new EventTarget();
 let source = null;
 let isOpen = false;
+let isWanted = false;
 
-/** Listen to the server's events, where it has them. */
+/** Listen to the server's events, where it has them, while somebody looks. */
 export function startEvents(hasEvents) {
   stopEvents();
-  if (!hasEvents || typeof EventSource === "undefined") return;
+  isWanted = hasEvents;
+  listen();
+}
+
+// A browser has six connections for a host, and each stream keeps one: hidden tabs would take all from the one in view.
+document.addEventListener("visibilitychange", () => (document.hidden ? close() : listen()));
+
+function listen() {
+  if (!isWanted || source || document.hidden) return;
   source = new EventSource("/api/events?types=scan,chunk,node");
-  source.addEventListener("open", () => { isOpen = true; });
+  source.addEventListener("open", () => {
+    isOpen = true;
+    for (const type of TYPES) nudges.dispatchEvent(new Event(type)); // what happened before it was open
+  });
   source.addEventListener("error", () => {
     isOpen = false;
     if (source?.readyState === EventSource.CLOSED) stopEvents(); // refused: polls do it all
@@ -28,6 +40,11 @@ export function startEvents(hasEvents) {
 
 /** Hear no more events. */
 export function stopEvents() {
+  isWanted = false;
+  close();
+}
+
+function close() {
   source?.close();
   source = null;
   isOpen = false;

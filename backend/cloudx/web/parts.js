@@ -73,9 +73,9 @@ export function table(caption, columns, rows, { empty = "There is nothing here y
         h(place ? "td" : "th", { scope: place ? null : "row", "data-column": columns[place] }, cell)))))));
 }
 
-/** Tell of an error where the reader looks, and to screen readers. */
+/** Tell something where the reader looks; an error is read aloud at once, the rest by announce(). */
 export function notice(words, kind = "bad") {
-  return h("p", { class: `notice is-${kind}`, role: kind === "bad" ? "alert" : "status" }, words);
+  return h("p", { class: `notice is-${kind}`, role: kind === "bad" ? "alert" : null }, words);
 }
 
 /** Ask before something that cannot be undone; true for yes. */

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloudx.domain.access import Principal
 from cloudx.domain.nodes import capable
@@ -12,10 +12,12 @@ from cloudx.domain.scans import Scan
 
 from .cut import cut_scan
 from .scan_request import ScanRequest
+from .second_stage import with_second
 from .submit import SubmitScan
 
 SHOWN_RANGES = 20
 SHOWN_NODES = 1000
+_OF_THE_FIRST = "These are the first stage's figures: what the second takes depends on what the first finds."
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,10 @@ class PlanScan:
         with self.submit.open_ledger(read_only=True) as ledger:
             scan = self.submit.admit(ledger, read, principal)
             nodes = self.submit.fleet.of(ledger.nodes.all())
-        if read.second_type is not None:
-            capable(nodes, read.second_type, scan.created_at)
+        if read.second_type is not None and scan.addresses:
+            scan, second = with_second(scan, read.second_type, request.rate_pps)
+            capable(nodes, second.type, scan.created_at)
+            scan = replace(scan, warnings=(*scan.warnings, _OF_THE_FIRST))
         cut = cut_scan(scan, nodes, self.submit.chunk_seconds)
         chunks = sum(1 for _ in cut.spans)
         limits = [node.rate_limit_pps for node in cut.fit]

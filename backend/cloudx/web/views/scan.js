@@ -33,6 +33,7 @@ function build(view) {
   view.share = h("span", { class: "big-share" }, "…");
   view.bar = stackedBar();
   view.legend = h("dl", { class: "legend" });
+  view.stages = h("div", {});
   view.eta = h("p", { class: "hint" });
   view.words = h("div", {});
   view.rate = sparkline({ height: 60, most: 1, className: "spark tall" });
@@ -40,7 +41,7 @@ function build(view) {
   view.workers = h("div", {});
   view.facts = h("dl", { class: "facts" });
   fill(view.body,
-    h("div", { class: "card progress-card" }, h("div", { class: "row spread" }, view.status, view.share), view.bar, view.legend, view.eta, view.words),
+    h("div", { class: "card progress-card" }, h("div", { class: "row spread" }, view.status, view.share), view.bar, view.legend, view.stages, view.eta, view.words),
     h("div", { class: "columns" },
       h("div", { class: "stacked" },
         h("section", { class: "card" }, h("h2", {}, "Rate"), view.rateNow, view.rate),
@@ -108,6 +109,8 @@ function drawCoverage(view, scan) {
   view.bar.draw(PARTS.slice(0, 3).map((name) => ({ className: `part-${name}`, share: share(coverage[name]) })), `Of ${count(coverage.planned)} ${coverage.unit}: ${words}`);
   const rows = [["planned", coverage.planned], ...PARTS.map((name) => [name, coverage[name]])];
   fill(view.legend, rows.map(([name, value]) => h("div", { class: `legend-${name}` }, h("dt", {}, name), h("dd", {}, count(value)))));
+  fill(view.stages, (coverage.stages ?? []).map((stage, index) => h("p", { class: "hint" },
+    `Stage ${index + 1}, ${stage.tool}: ${count(stage.completed)} of ${count(stage.planned)} ${stage.unit} completed${stage.failed ? `, ${count(stage.failed)} failed` : ""}.`)));
   const { tries, wait_seconds: wait } = coverage.assumes;
   const rests = `${coverage.unit}, each tried ${tries === 1 ? "once" : `up to ${tries} times`}; answers later than ${wait} s are not seen`;
   text(view.eta, scan.eta_seconds !== null ? `About ${duration(scan.eta_seconds)} left. ${rests}.` : `Counted in ${rests}.`);
@@ -160,7 +163,7 @@ function drawWorkers(view, scan) {
 }
 
 function drawFacts(view, scan) {
-  const rows = [["Target", cut(scan.target, 400)], ["Addresses", count(scan.target_count)], ["Tool", `${scan.tool} ${scan.scan_type}`],
+  const rows = [["Target", cut(scan.target, 400)], ["Addresses", count(scan.target_count)], ["Tool", `${scan.tool} ${scan.scan_type}${scan.then ? `, then ${scan.then.tool} ${scan.then.scan_type}` : ""}`],
     ["Ports", scan.ports ?? "the tool's own"], ["Rate asked", scan.rate ? `${count(scan.rate)} packets/s` : "none"],
     ["By", scan.created_by], ["Submitted", moment(scan.created_at)], ["Started", moment(scan.started_at)], ["Ended", moment(scan.finished_at)],
     scan.coverage.packets_sent === null ? null : ["Packets sent", `${count(scan.coverage.packets_sent)} (${percent(scan.coverage.planned ? (100 * scan.coverage.packets_sent) / scan.coverage.planned : 0)} of planned)`],

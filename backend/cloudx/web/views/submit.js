@@ -39,6 +39,7 @@ function build(tool) {
     scan_type: field("Kind", select([])),
     ports: field("Ports", input({ class: "mono", name: "ports", placeholder: "80,443 or 1-1000" })),
     rate: field("Rate", input({ type: "number", min: "1", inputmode: "numeric", name: "rate" }), { hint: "Packets per second over the whole fleet." }),
+    then: field("Then", select([["", "Nothing more"], ["default", "nmap on what is open"], ["intense", "nmap on what is open, with versions"], ["vuln", "nmap on what is open, with vulnerability scripts"]])),
     name: field("Name", input({ name: "name", maxlength: "128" }), { hint: "How you will know it later." }),
     exclude: field("Leave out", h("textarea", { name: "exclude", rows: "2", spellcheck: "false" }), { hint: "Written as targets are." }),
     retries: field("Retries", input({ type: "number", min: "0", max: "5" }), { hint: "Of each probe that is not answered." }),
@@ -53,7 +54,7 @@ function build(tool) {
   const says = h("p", { class: "hint" });
   const form = { fields, resolve, toolOf, radios, says };
   form.elements = [fields.targets, fields.list, h("fieldset", {}, h("legend", {}, "Tool"), radios, says),
-    h("div", { class: "field-grid" }, fields.scan_type, fields.ports, fields.rate), fields.name,
+    h("div", { class: "field-grid" }, fields.scan_type, fields.ports, fields.rate), fields.then, fields.name,
     h("details", {}, h("summary", {}, "More"), fields.exclude,
       h("div", { class: "field-grid" }, fields.retries, fields.timeout_seconds, fields.budget_seconds, fields.priority),
       h("p", { class: "check" }, resolve, h("label", { for: "resolve" }, "Look up the host names of what is found")))];
@@ -75,12 +76,14 @@ function ports(fields, tool) {
   fields.ports.hidden = rule === "none";
   fields.ports.input.required = rule === "required";
   if (rule === "none") fields.ports.input.value = "";
+  fields.then.hidden = tool === "nmap" || rule === "none"; // two stages: the open ports of a fast tool go to nmap
 }
 
 /** The request as it is typed. */
 function body({ fields, resolve, toolOf }) {
   const list = fields.list.input.value;
   const made = { ...(list ? { list } : { targets: [fields.targets.input.value] }), tool: toolOf(), scan_type: fields.scan_type.input.value, resolve: resolve.checked };
+  if (!fields.then.hidden && fields.then.input.value) made.then = { tool: "nmap", scan_type: fields.then.input.value };
   for (const name of ["ports", "name", "exclude"]) {
     const value = fields[name].input.value.trim();
     if (value) made[name] = value;
@@ -180,6 +183,7 @@ async function repeat(view, id) {
     radios.querySelector(`[value="${CSS.escape(scan.tool)}"]`).checked = true;
     kinds(fields, scan.tool, scan.scan_type);
     for (const name of ["ports", "rate", "name", "retries", "timeout_seconds", "budget_seconds"]) fields[name].input.value = scan[name] ?? "";
+    fields.then.input.value = scan.then?.scan_type ?? "";
     resolve.checked = scan.resolve;
     if (scan.coverage.excluded) fill(view.said, notice("Part of that scan was left out. What it left out itself is not kept: name it again under “More”.", "note"));
     estimate(view);
