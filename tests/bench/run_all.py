@@ -33,6 +33,7 @@ ORDER = (
     "plan_and_claim",
     "million_chunks",
     "waiting_workers",
+    "events",
     "heartbeats",
     "simulate_fleet",
     "fleet_view",
