@@ -22,7 +22,7 @@ from .closing import KnownScans, closed_by_chunk, closed_by_others
 
 TAKE_IN_SECONDS = 0.5  # between two rounds of a process
 CHUNKS_AT_ONCE = 100
-WINDOW_ROWS = 1_000  # of a transaction
+WINDOW_ROWS = 500  # of a transaction: on SQLite every other writer waits for it
 EVERY_PORT = (0, 65535)
 
 
@@ -92,6 +92,8 @@ class TakeIn:
             ledger.sightings.add(chunk, stretch, after, to)
             if chunk.replaces:
                 ledger.sightings.shut_found_closed(chunk.scan_id, stretch, after, to)
+            if set(ledger.sightings.scans_since(chunk.started_at)) <= {chunk.scan_id}:
+                return  # as mostly: no other scan can have closed any of it
             latest = ledger.sightings.latest_of(chunk.scan_id, stretch, after, to)
             if closed := closed_by_others(ledger, self._known, latest):
                 ledger.sightings.shut(closed)
