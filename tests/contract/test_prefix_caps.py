@@ -16,7 +16,8 @@ from cloudx.domain.scans import Scan, ScanStatus
 from cloudx.services.chunks.place import place_chunk
 from cloudx.services.chunks.reconcile import reconcile_scans
 from cloudx.services.chunks.scanner_port import Way
-from fixtures.ledgers import LONG_AGO, Desk
+from cloudx.services.ledger.records import ClaimRequest, Refusal
+from fixtures.ledgers import LONG_AGO, POSTGRESQL_ALONE, Desk
 
 EIGHT = [f"w{number}" for number in range(8)]
 
@@ -43,6 +44,15 @@ def test_one_prefix_is_sent_to_by_one_worker_at_a_time_just_below_the_cap(desk: 
     desk.complete(claims[0])
     assert desk.must_claim("w5").lease.rate_pps == 175
     assert max(parts(desk, scan).values()) <= 1
+
+
+@POSTGRESQL_ALONE
+def test_a_claim_that_does_not_add_up_the_caps_gets_no_chunk_with_one(desk: Desk) -> None:
+    """A stolen worker's login may call any claim; on SQLite there is no such login."""
+    scan = desk.submit("10.0.0.0/24", ports="1-100", rate_pps=10_000, rate_per_prefix={"24": 200})
+    with desk.open_ledger() as ledger:
+        answer = ledger.claims.claim(ClaimRequest(scan.id, "w", "n", 10_000, 10_000, has_prefix_caps=False))
+    assert answer is Refusal.NO_CHUNK
 
 
 def test_the_cap_holds_until_the_chunk_is_settled_and_not_only_while_it_sends(desk: Desk) -> None:

@@ -6,7 +6,8 @@
 -- The function counts the lease itself: the trigger would cost a third of a claim. What it writes is soft state: a lease that a
 -- crash of the server takes back is a lost lease (docs/adr/0009).
 -- A worker's login has no other way to a lease, so what it passes is bounded here: no share is negative, no lease
--- longer than a minute. `holders_key` is its process's secret, without which nobody else settles or renews the lease (docs/adr/0026).
+-- longer than a minute, no chunk with a cap by prefix, which cloudx_claim_in_zone alone adds up. `holders_key` is its process's secret,
+-- without which nobody else settles or renews the lease (docs/adr/0026).
 -- The plan is generic, and takes indexes alone: statistics may say that a new scan has no chunks, or that most rows are pending, and
 -- a plan made for that reads all of them.
 -- A session remembers for two seconds where it found its last chunk in claim order, and looks from there: before it the index is full
@@ -74,7 +75,7 @@ BEGIN
     END IF;
     LOOP
         SELECT c.number, c.claim_order INTO chosen, chosen_order FROM chunks c
-            WHERE c.scan_id = wanted_scan AND c.state = 'pending' AND c.claim_order >= from_order
+            WHERE c.scan_id = wanted_scan AND c.state = 'pending' AND c.claim_order >= from_order AND c.zone_limit_pps IS NULL
                 AND (c.available_at IS NULL OR c.available_at <= at)
                 -- One condition for both: with two, the planner expects so few rows that it reads and sorts them all.
                 AND strpos(replace(E'\n' || c.failed_nodes, E'\n!', E'\n'), E'\n' || claimants_node || E'\n') = 0
@@ -88,6 +89,7 @@ BEGIN
     ELSE  -- a chunk that failed on this node is better than none, unless it cannot send there (!)
         SELECT c.number INTO chosen FROM chunks c
             WHERE c.scan_id = wanted_scan AND c.state = 'pending' AND (c.available_at IS NULL OR c.available_at <= at)
+                AND c.zone_limit_pps IS NULL
                 AND strpos(E'\n' || c.failed_nodes, E'\n!' || claimants_node || E'\n') = 0
             ORDER BY c.claim_order LIMIT 1 FOR UPDATE SKIP LOCKED;
     END IF;
