@@ -35,11 +35,11 @@ new PerformanceObserver((seen) => {
 # Milliseconds from `since` until so many elements are there and a frame with them was made.
 _THERE = """
 ([selector, count, since]) => new Promise((done) => {
-  const began = since === "navigation" ? 0
+  const began = () => since === "navigation" ? 0
     : performance.getEntriesByType("resource").find((one) => one.name.includes(since))?.responseEnd;
   const look = () => {
-    if (began === undefined || document.querySelectorAll(selector).length < count) return requestAnimationFrame(look);
-    requestAnimationFrame(() => setTimeout(() => done(performance.now() - began)));
+    if (document.querySelectorAll(selector).length < count || began() === undefined) return requestAnimationFrame(look);
+    requestAnimationFrame(() => setTimeout(() => done(performance.now() - began())));
   };
   look();
 })
