@@ -33,7 +33,16 @@ from fixtures.servers.postgres import PostgresServer, new_server
 ROOT = Path(__file__).parents[2]
 VAULT = ROOT / "vault" / "database"
 TABLES = [*metadata.tables, "alembic_version"]
-UNREADABLE = ("tokens", "audit", "idempotency_keys", "attempts", "removed_scopes", "webhooks", "deliveries", "schedules")
+UNREADABLE = (
+    "tokens",
+    "audit",
+    "idempotency_keys",
+    "attempts",
+    "removed_scopes",
+    "webhooks",
+    "deliveries",
+    "schedules",
+)
 LOCKS = ("SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE")
 OF_SCANS = ("chunks", "scans", "scan_targets", "scan_nodes", "attempts", "findings", "hosts", "inline_results")
 # A chunk of the thief's, done: what is left to say are the excluded and the failed units.
