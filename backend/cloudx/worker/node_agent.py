@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import psutil
 import structlog
 
-from cloudx.domain.beats import HEARTBEAT_SECONDS, seconds_to_next_beat
+from cloudx.domain.beats import HEARTBEAT_SECONDS, believed_seconds, seconds_to_next_beat
 from cloudx.domain.errors import CloudxError, NodeNotRegistered
 from cloudx.domain.nodes import (
     Check,
@@ -89,7 +89,7 @@ class NodeAgent:
                 self._registered = preflight
             elif not is_due:
                 return False
-            self._told_seconds = self._reporter.beat(self._heartbeat(status))
+            self._told_seconds = believed_seconds(self._reporter.beat(self._heartbeat(status)))
             self._last_success = time.monotonic()
             self._failures = 0
         except NodeNotRegistered as error:

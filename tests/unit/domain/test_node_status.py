@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudx.domain.beats import beat_seconds, seconds_to_next_beat
+from cloudx.domain.beats import beat_seconds, believed_seconds, seconds_to_next_beat
 from cloudx.domain.errors import NoCapableNode
 from cloudx.domain.nodes import (
     RAW_SOCKET,
@@ -118,6 +118,11 @@ def test_without_any_node_the_error_says_how_to_start_one() -> None:
 def test_a_beat_that_failed_is_followed_by_two_soon_ones_and_then_by_the_usual_pace() -> None:
     assert [seconds_to_next_beat(failures, 5.0) for failures in (0, 1, 2, 3, 1000)] == [5.0, 1.0, 2.0, 5.0, 5.0]
     assert [seconds_to_next_beat(failures, 60.0) for failures in (0, 1, 2, 3)] == [60.0, 1.0, 2.0, 60.0]
+
+
+def test_a_node_beats_neither_all_the_time_nor_never_whatever_it_is_told() -> None:
+    told = [-1.0, 0.0, 5.0, 100.0, 1e9, float("inf"), float("nan")]
+    assert [believed_seconds(seconds) for seconds in told] == [5.0, 5.0, 5.0, 100.0, 600.0, 600.0, 600.0]
 
 
 @given(st.integers(0, 100_000))

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from itertools import islice
 
+from cloudx.domain.errors import DependencyUnavailable
 from cloudx.domain.nodes import NodeStatus
 from cloudx.services.fleet.snapshot import FleetSnapshot
 from cloudx.services.ledger.ledger import Ledger, OpenLedger
@@ -40,7 +41,10 @@ class TellNodes:
 
     def __call__(self) -> None:
         """One round. Raises DependencyUnavailable."""
-        snapshot = self._current()
+        try:
+            snapshot = self._current()
+        except DependencyUnavailable:
+            return  # the process has just started, or the view says itself why there is none
         if snapshot.problem is not None:
             return  # a stale view tells nothing, and who has it should not have the duty
         seen = {each.node.node_id: each.status for each in snapshot.nodes}
