@@ -8,18 +8,19 @@ until one of them has filled the page or has come to its end: at the most some t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from sqlalchemy import Connection, func, select
 
 from cloudx.adapters.database.repositories.findings import finding_row
 from cloudx.adapters.database.schema.search_tables import sightings
 from cloudx.adapters.database.schema.tables import findings
+from cloudx.domain.addresses import Network
 from cloudx.services.ledger.records import FindingRow
 from cloudx.services.ledger.sightings import FoundPage, FoundRow, Place, Query
 
 from .keys import same_key
-from .looking import Look, find, look
+from .looking import Look, find, look, sort_out
 from .ways import Ways
 
 FIRST_ROWS = 400
@@ -42,12 +43,16 @@ class SqlSearch:
         return FoundPage(self._rows(places[:limit]), following)
 
     def _places(self, query: Query, after: Place | None, wanted: int) -> list[Place]:
+        networks = _narrowest(query.networks)
+        if networks is None:
+            return []
+        query = replace(query, networks=networks)
         ways = Ways(self._connection, query)
         if (short := ways.short()) is not None:
-            return look(self._connection, Look(query, ways.texts, short, after, wanted), None).places
+            return sort_out(self._connection, Look(query, ways.texts, short, after, wanted))
         first_rows = max(FIRST_ROWS, ROWS_OF_A_PAGE * wanted)
         seen = look(self._connection, Look(query, ways.texts, ways.by_time, after, wanted), first_rows)
-        if seen.is_enough(wanted, first_rows):
+        if seen.is_enough(wanted):
             return seen.places
         return self._along(ways, query, after, wanted)
 
@@ -58,8 +63,10 @@ class SqlSearch:
         for budget in _budgets(wanted):
             for way in [*others, ways.by_time]:
                 what = Look(query, ways.texts, way, after, wanted)
-                seen = look(self._connection, what, None if way.is_short else budget)
-                if way.is_short or seen.is_enough(wanted, budget):
+                if way.is_short:
+                    return sort_out(self._connection, what)
+                seen = look(self._connection, what, budget)
+                if seen.is_enough(wanted):
                     return seen.places
         return find(self._connection, Look(query, ways.texts, ways.by_time, after, wanted))
 
@@ -75,6 +82,15 @@ class SqlSearch:
             .order_by(sightings.c.observed_at.desc(), sightings.c.id.desc())
         )
         return [FoundRow(finding_row(row), row[-1]) for row in self._connection.execute(query)]
+
+
+def _narrowest(networks: Sequence[Network]) -> tuple[Network, ...] | None:
+    """The network that lies in all of them, if any are given; None where none does: two lie in each other, or apart."""
+    narrow = max(networks, key=lambda one: one.prefixlen, default=None)
+    if narrow is None:
+        return ()
+    lies_in_all = all(one.version == narrow.version and narrow.subnet_of(one) for one in networks)  # type: ignore[arg-type]
+    return (narrow,) if lies_in_all else None
 
 
 def _budgets(wanted: int) -> Iterator[int]:

@@ -49,30 +49,40 @@ class Look:
 
 
 class Seen(NamedTuple):
-    """What fits, newest first, and how many rows the way had within the budget."""
+    """What fits, newest first; `is_all`: nothing else does."""
 
     places: list[Place]
-    rows: int
+    is_all: bool
 
-    def is_enough(self, wanted: int, budget: int) -> bool:
+    def is_enough(self, wanted: int) -> bool:
         """True if the page is full, or the way has come to its end."""
-        return len(self.places) == wanted or self.rows < budget
+        return self.is_all or len(self.places) == wanted
 
 
-def look(connection: Connection, what: Look, budget: int | None) -> Seen:
-    """Look at so many rows of a way; without a budget at all of them."""
-    is_postgresql = connection.dialect.name == "postgresql"
-    sql = "".join(_Sql(what, is_postgresql, budget is not None).parts())
-    values = dict(_values(what, is_postgresql)) | ({"budget": budget} if budget is not None else {})
-    *hits, (count, _) = connection.execute(_statement(sql, values), values).all()
-    return Seen([Place(at, number) for number, at in hits], -count)
+def look(connection: Connection, what: Look, budget: int) -> Seen:
+    """Look at so many rows of a way, at fewer where the page is full before."""
+    sql, values = _Sql(what, connection.dialect.name == "postgresql"), _values(what, connection.dialect.name)
+    places = _places(connection, sql.within_budget(), values | {"budget": budget})
+    if len(places) == what.wanted:
+        return Seen(places, is_all=False)
+    values = {name: value for name, value in values.items() if f":{name}" in sql.beyond_budget()}
+    last = _places(connection, sql.beyond_budget(), values | {"budget": budget, "looked_at": budget - 1})
+    return Seen(places, is_all=not last)
+
+
+def sort_out(connection: Connection, what: Look) -> list[Place]:
+    """What fits of a way with few rows."""
+    sql = _Sql(what, connection.dialect.name == "postgresql").of_few_rows()
+    return _places(connection, sql, _values(what, connection.dialect.name))
 
 
 def find(connection: Connection, what: Look) -> list[Place]:
     """What fits, along the way that the database itself takes for the best."""
-    is_postgresql = connection.dialect.name == "postgresql"
-    values = dict(_values(what, is_postgresql))
-    sql = _Sql(what, is_postgresql, is_bounded=False).as_one()
+    sql = _Sql(what, connection.dialect.name == "postgresql").as_one()
+    return _places(connection, sql, _values(what, connection.dialect.name))
+
+
+def _places(connection: Connection, sql: str, values: dict[str, Any]) -> list[Place]:
     return [Place(at, number) for number, at in connection.execute(_statement(sql, values), values)]
 
 
@@ -94,29 +104,38 @@ class _Sql:
 
     what: Look
     is_postgresql: bool
-    is_bounded: bool
 
-    def parts(self) -> Iterator[str]:
-        bound = " LIMIT :budget" if self.is_bounded else ""
-        newest = f"{self._source()} ORDER BY {_ORDER.format('s')}{bound}"
-        yield f"WITH looked AS MATERIALIZED (SELECT s.* FROM {newest}), "  # noqa: S608
-        yield "hits AS (SELECT s.id, s.observed_at FROM looked s"
-        if rest := list(self._rest()):
-            yield f" WHERE {' AND '.join(rest)}"
-        yield f" ORDER BY {_ORDER.format('s')} LIMIT :wanted) "
-        yield "SELECT id, observed_at FROM hits UNION ALL SELECT -count(*), NULL FROM looked"
+    def within_budget(self) -> str:
+        """What fits of the newest; a database that reads row by row stops where enough do."""
+        newest = f"SELECT s.* FROM {self._stream()} ORDER BY {_ORDER.format('s')} LIMIT :budget"  # noqa: S608
+        where = " AND ".join(self._rest()) or ("true" if self.is_postgresql else "1")
+        order = f"ORDER BY {_ORDER.format('s')} LIMIT :wanted"
+        return f"SELECT s.id, s.observed_at FROM ({newest}) s WHERE {where} {order}"  # noqa: S608
+
+    def beyond_budget(self) -> str:
+        """The last row of the budget; none where the way ends before."""
+        order = f"ORDER BY {_ORDER.format('s')} LIMIT 1 OFFSET :looked_at"
+        return f"SELECT s.id, s.observed_at FROM {self._stream()} {order}"  # noqa: S608
+
+    def of_few_rows(self) -> str:
+        """All that fits, sorted: by whatever index finds it, and never along time."""
+        found = f"SELECT s.id, s.observed_at FROM sightings s WHERE {self._all()}"  # noqa: S608
+        order = f"ORDER BY {_ORDER.format('s')} LIMIT :wanted"
+        return f"WITH found AS MATERIALIZED ({found}) SELECT id, observed_at FROM found s {order}"  # noqa: S608
 
     def as_one(self) -> str:
         """All conditions at once."""
-        conditions = [f"s.is_latest IN ({', '.join(self._states())})", *self._bounds("s"), *self._rest()]
-        where = f"sightings s WHERE {' AND '.join(conditions)}"
+        where = f"sightings s WHERE {self._all()}"
         return f"SELECT s.id, s.observed_at FROM {where} ORDER BY {_ORDER.format('s')} LIMIT :wanted"  # noqa: S608
 
-    def _source(self) -> str:
+    def _all(self) -> str:
+        return " AND ".join([f"s.is_latest IN ({', '.join(self._states())})", *self._bounds("s"), *self._rest()])
+
+    def _stream(self) -> str:
         way, states = self.what.way, self._states()
-        if way.is_short or not self.is_bounded:
-            inside = [f"s.is_latest IN ({', '.join(states)})", *self._bounds("s"), *self._of_way()]
-            return f"sightings s WHERE {' AND '.join(inside)}"
+        if len(states) == 1 and len(way.values) <= 1:  # in its order already, so nothing is sorted
+            of_way = [f"s.{way.column} = {name}" for name in self._value_names()]
+            return f"sightings s WHERE {' AND '.join([f's.is_latest = {states[0]}', *of_way, *self._bounds('s')])}"
         tables, conditions = [f"({' UNION ALL '.join(f'SELECT {one} AS is_latest' for one in states)}) v"], []
         if way.column is not None:
             tables.append(f"(VALUES {', '.join(f'({name})' for name in self._value_names())}) k")
@@ -130,13 +149,6 @@ class _Sql:
     def _states(self) -> list[str]:
         yes, no = ("true", "false") if self.is_postgresql else ("1", "0")
         return [yes] if self.what.query.latest else [yes, no]
-
-    def _of_way(self) -> Iterator[str]:
-        way = self.what.way
-        if way.column is not None:
-            yield f"s.{way.column} IN ({', '.join(self._value_names())})"
-        elif way.is_short:
-            yield from self._networks()
 
     def _value_names(self) -> list[str]:
         way = self.what.way
@@ -178,17 +190,21 @@ class _Sql:
         else:
             for name in ("service", "product"):
                 if getattr(query, name) is not None:
-                    yield _exists("finding_kinds", "kind_id", name, name)
+                    yield _text_is_like("finding_kinds", "kind_id", name, name)
         if texts.hostnames is not None:
             yield f"s.hostname_id {self._in(texts.hostnames)}"
         elif query.hostname is not None:
-            yield _exists("found_hostnames", "hostname_id", "name", "hostname")
+            yield _text_is_like("found_hostnames", "hostname_id", "name", "hostname")
 
     def _in(self, ids: tuple[int, ...]) -> str:
         return f"IN ({', '.join(map(str, ids))})"
 
 
-def _values(what: Look, is_postgresql: bool) -> Iterator[tuple[str, Any]]:
+def _values(what: Look, dialect: str) -> dict[str, Any]:
+    return dict(_each_value(what, dialect == "postgresql"))
+
+
+def _each_value(what: Look, is_postgresql: bool) -> Iterator[tuple[str, Any]]:
     query = what.query
     for name in ("protocol", "scan_id", "since", "until"):
         if getattr(query, name) is not None:
@@ -205,10 +221,9 @@ def _values(what: Look, is_postgresql: bool) -> Iterator[tuple[str, Any]]:
     yield "wanted", what.wanted
 
 
-def _exists(table: str, reference: str, name: str, value: str) -> str:
-    """A text of a row matches."""
-    is_like = like(f"d.{name}", value)
-    return f"EXISTS (SELECT 1 FROM {table} d WHERE d.id = s.{reference} AND {is_like})"  # noqa: S608
+def _text_is_like(table: str, reference: str, name: str, value: str) -> str:
+    """A text of a row matches; looked up row by row, where a planner might rather read all texts first."""
+    return like(f"(SELECT d.{name} FROM {table} d WHERE d.id = s.{reference})", value)  # noqa: S608
 
 
 def port_conditions(query: Query, table: str) -> Iterator[str]:
