@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, true, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, literal, select, true, tuple_
 from sqlalchemy import text as sql_text
 
 from cloudx.adapters.database.schema.tables import findings
@@ -28,6 +28,15 @@ def key_of(table: FromClause) -> list[ColumnElement[object]]:
 def same_key(one: FromClause, other: FromClause) -> ColumnElement[bool]:
     """True where both have the same key."""
     return and_(*(one.c[name] == other.c[name] for name in _KEY))
+
+
+def has_row(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """True where the table has such a row, which is looked up by its key for each row of the statement around it.
+
+    In place of EXISTS: PostgreSQL may turn that into a join. Of a new scan its statistics know nothing, so it takes the
+    scan's rows for one, and reads all of them again for each row.
+    """
+    return select(literal(1)).select_from(table).where(*conditions).limit(1).scalar_subquery().is_not(None)
 
 
 def beyond(table: FromClause, after: FindingKey | None) -> ColumnElement[bool]:

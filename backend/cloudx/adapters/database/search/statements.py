@@ -32,7 +32,7 @@ from cloudx.adapters.database.schema.search_tables import finding_kinds, found_h
 from cloudx.adapters.database.schema.tables import findings
 from cloudx.services.ledger.sightings import FreshChunk
 
-from .keys import same_key
+from .keys import has_row, same_key
 
 MAX_TEXT = 200  # of a service, a product or a name: an index entry has 2,700 bytes at the most
 _KIND = ("protocol", "port", "state", "service", "product")
@@ -62,18 +62,16 @@ def demote(
 ) -> Update:
     """The latest of the same ports that are older step back."""
     when = tuple_(_seen_at(connection, chunk), findings.c.scan_id)
-    newer = exists().where(
-        is_mine, same_key(findings, sightings), when > tuple_(sightings.c.seen_at, sightings.c.scan_id)
-    )
+    is_newer = when > tuple_(sightings.c.seen_at, sightings.c.scan_id)
+    newer = has_row(findings, is_mine, same_key(findings, sightings), is_newer)
     is_older = and_(sightings.c.is_latest, sightings.c.scan_id != chunk.scan_id, around, newer)
     return update(sightings).where(is_older).values(is_latest=False)
 
 
 def add_sightings(connection: Connection, chunk: FreshChunk, is_mine: ColumnElement[bool]) -> Insert:
-    """Those that are not there yet; where no other is the latest of the port they are."""
-    other, mine = sightings.alias("other"), sightings.alias("mine")
-    is_there = exists().where(same_key(mine, findings), mine.c.scan_id == findings.c.scan_id)
-    has_latest = exists().where(same_key(other, findings), other.c.is_latest)
+    """Those that are not there yet (their key is unique); where no other is the latest of the port they are."""
+    other = sightings.alias("other")
+    has_latest = has_row(other, same_key(other, findings), other.c.is_latest)
     kind = and_(*(finding_kinds.c[column.name] == column for column in _kind_of(connection)))
     name_id = select(found_hostnames.c.id).where(found_hostnames.c.name == _small(findings.c.hostname))
     columns: dict[str, ColumnElement[Any]] = {
@@ -84,7 +82,7 @@ def add_sightings(connection: Connection, chunk: FreshChunk, is_mine: ColumnElem
         "seen_at": _seen_at(connection, chunk),
         "is_latest": ~has_latest,
     }
-    rows = select(*columns.values()).join(finding_kinds, kind).where(is_mine, ~is_there)
+    rows = select(*columns.values()).join(finding_kinds, kind).where(is_mine)
     return _insert(connection, sightings, tuple(columns), rows)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, false, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, false, func, select, update
 from sqlalchemy import text as sql_text
 from typing_extensions import override
 
@@ -30,7 +30,7 @@ from cloudx.services.ledger.sightings import (
 
 from .finding import SqlSearch
 from .forgetting import LOCK
-from .keys import along_the_key, beyond, key_of, same_key, up_to, within
+from .keys import along_the_key, beyond, has_row, key_of, same_key, up_to, within
 from .statements import add_hostnames, add_kinds, add_sightings, demote
 
 _SHUT = ("closed", "filtered")
@@ -113,7 +113,8 @@ class SqlSightings(Sightings):
     @override
     def forget_replaced(self, scan_id: str, stretch: Stretch, after: FindingKey | None, to: FindingKey) -> None:
         self._go_along_the_key()
-        is_stale = exists().where(
+        is_stale = has_row(
+            findings,
             findings.c.scan_id == scan_id,
             same_key(findings, sightings),
             findings.c.observed_at != sightings.c.observed_at,
@@ -145,15 +146,15 @@ class SqlSightings(Sightings):
         return self._not_found_by(scan_id).where(sightings.c.is_latest)
 
     def _not_found_by(self, scan_id: str) -> Select[Any]:
-        host = exists().where(hosts.c.scan_id == scan_id, hosts.c.ip == sightings.c.ip)
-        is_found = exists().where(findings.c.scan_id == scan_id, same_key(findings, sightings))
+        host = has_row(hosts, hosts.c.scan_id == scan_id, hosts.c.ip == sightings.c.ip)
+        is_found = has_row(findings, findings.c.scan_id == scan_id, same_key(findings, sightings))
         return _sighting(host).where(sightings.c.scan_id != scan_id, ~is_found)
 
     @override
     def latest_of(self, scan_id: str, stretch: Stretch, after: FindingKey | None, to: FindingKey) -> list[Sighting]:
         self._go_along_the_key()
         query = _sighting(false()).where(
-            sightings.c.is_latest, sightings.c.scan_id == scan_id,
+            sightings.c.is_latest, _is_of(scan_id),
             within(sightings, stretch), beyond(sightings, after), up_to(sightings, to),
         )  # fmt: skip
         return self._sightings(query)
@@ -215,14 +216,14 @@ class SqlSightings(Sightings):
         is_newer = (other.c.seen_at > one.c.seen_at) | (
             (other.c.seen_at == one.c.seen_at) & (other.c.scan_id > one.c.scan_id)
         )
-        better = exists().where(same_key(other, one), other.c.is_latest | is_newer)
+        better = has_row(other, same_key(other, one), other.c.is_latest | is_newer)
         query = _sighting(false()).where(one.c.ip.between(first_ip, last_ip), beyond(one, after), ~better)
         return self._sightings(query.where(~one.c.is_latest).order_by(*key_of(one)).limit(limit))
 
     @override
     def promote(self, ids: Collection[int]) -> None:
         other = sightings.alias("other")
-        has_one = exists().where(same_key(other, sightings), other.c.is_latest)
+        has_one = has_row(other, same_key(other, sightings), other.c.is_latest)
         these = update(sightings).where(sightings.c.id.in_(list(ids)), ~has_one)
         self._connection.execute(these.values(is_latest=True))
 
@@ -244,7 +245,12 @@ class SqlSightings(Sightings):
 
 def _taken(scan_id: str, stretch: Stretch, after: FindingKey | None, to: FindingKey) -> ColumnElement[bool]:
     in_window = and_(within(sightings, stretch), beyond(sightings, after), up_to(sightings, to))
-    return and_(sightings.c.scan_id == scan_id, in_window)
+    return and_(_is_of(scan_id), in_window)
+
+
+def _is_of(scan_id: str) -> ColumnElement[bool]:
+    """Written so that no index leads by it: of a new scan PostgreSQL expects one row, and would read all it has."""
+    return func.coalesce(sightings.c.scan_id, sightings.c.scan_id) == scan_id
 
 
 def _is_proven() -> ColumnElement[bool]:
